@@ -1,0 +1,1 @@
+//! The calls: legs, offers, bridging, holding, hanging up.

@@ -1,0 +1,3 @@
+//! The customer: who they are, what happened, what we owe them.
+
+pub mod brief;

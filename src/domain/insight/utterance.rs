@@ -1,0 +1,91 @@
+//! A transcript as a value: utterances on the call's axis, with their coverage.
+
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{LegId, Party};
+
+/// One recognised word.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Word {
+    /// As shown, punctuation included.
+    pub text: String,
+    /// On the call's axis, milliseconds.
+    pub from_ms: u32,
+    /// On the call's axis, milliseconds.
+    pub to_ms: u32,
+    /// Percent.
+    pub confidence: u8,
+}
+
+/// One piece of speech by one leg.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Utterance {
+    /// The leg, and so the speaker.
+    pub leg: LegId,
+    /// Their side.
+    pub party: Party,
+    /// On the call's axis, milliseconds.
+    pub from_ms: u32,
+    /// On the call's axis, milliseconds.
+    pub to_ms: u32,
+    /// What was understood; empty when rejected.
+    pub words: Vec<Word>,
+    /// Percent, mean over words.
+    pub confidence: u8,
+    /// Why nothing is shown, when a gate refused the model's text.
+    pub rejected: Option<String>,
+}
+
+impl Utterance {
+    /// The words as one line.
+    pub fn text(&self) -> String {
+        self.words.iter().map(|w| w.text.as_str()).collect::<Vec<_>>().join(" ")
+    }
+}
+
+/// Where a leg's samples went: an exact sum, in samples at 8 kHz.
+///
+/// `received = voiced + unvoiced + lost + paused`, `voiced = transcribed + rejected + pending + failed`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LegCoverage {
+    /// The leg.
+    pub leg: LegId,
+    /// All samples of the track.
+    pub received: u64,
+    /// Inside an utterance.
+    pub voiced: u64,
+    /// Outside any utterance.
+    pub unvoiced: u64,
+    /// Filled in for lost packets.
+    pub lost: u64,
+    /// Not kept (hold, pause).
+    pub paused: u64,
+    /// In utterances with words.
+    pub transcribed: u64,
+    /// In utterances that a gate refused.
+    pub rejected: u64,
+    /// In utterances still waiting.
+    pub pending: u64,
+    /// In utterances that the worker could not do.
+    pub failed: u64,
+}
+
+impl LegCoverage {
+    /// Transcribed over voiced, percent; 100 when nothing was voiced.
+    pub fn percent(&self) -> u8 {
+        (self.transcribed * 100).checked_div(self.voiced).map_or(100, |p| u8::try_from(p.min(100)).unwrap_or(100))
+    }
+}
+
+/// One revision of an interaction's words.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Transcript {
+    /// Name of the model file that made it.
+    pub model: String,
+    /// BCP 47 language.
+    pub language: String,
+    /// By time.
+    pub utterances: Vec<Utterance>,
+    /// One per leg.
+    pub coverage: Vec<LegCoverage>,
+}

@@ -1,0 +1,248 @@
+//! Live facts between the switch and the desks: whole views to the desk, commands from it.
+//!
+//! A desk is a picture of its [`AgentView`]: each change sends the whole view, so that a lost or late message
+//! never leaves a desk half right. Views are ≤ 16 kB.
+
+use serde::{Deserialize, Serialize};
+
+use super::{customer::brief::Brief, fact::AgentState};
+use crate::{
+    ids::{AgentId, CustomerId, InteractionId, OfferId},
+    time::UnixMs,
+};
+
+/// Switch → desks.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum LiveFact {
+    /// The whole state of one agent's desk.
+    Agent(Box<AgentView>),
+    /// An offer is gone; the desk says why for 5 s.
+    OfferGone {
+        /// Whose desk.
+        agent: AgentId,
+        /// The offer.
+        offer: OfferId,
+        /// Why.
+        why: OfferGone,
+        /// Name of the colleague who answered, where one did.
+        by: Option<String>,
+    },
+    /// The house as a supervisor sees it.
+    Board(Board),
+    /// Something of this interaction changed in the record (card, words, note): read it again.
+    Changed {
+        /// The interaction.
+        interaction: InteractionId,
+        /// Whose record.
+        customer: Option<CustomerId>,
+    },
+}
+
+/// One agent's desk.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AgentView {
+    /// The agent.
+    pub agent: AgentId,
+    /// Their name.
+    pub name: String,
+    /// What they are doing.
+    pub state: AgentState,
+    /// The reason they gave.
+    pub reason: Option<String>,
+    /// Since when.
+    pub since: UnixMs,
+    /// Whether their phone is registered.
+    pub phone_registered: bool,
+    /// An offer at their desk.
+    pub offer: Option<OfferView>,
+    /// The call that they are in.
+    pub call: Option<CallView>,
+    /// The call that they wrap up.
+    pub wrap_up: Option<WrapUpView>,
+}
+
+/// An offer: the pop.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct OfferView {
+    /// The offer.
+    pub offer: OfferId,
+    /// The interaction.
+    pub interaction: InteractionId,
+    /// When it was decided.
+    pub at: UnixMs,
+    /// How long the caller has waited by then, milliseconds.
+    pub waited_ms: u32,
+    /// Queue name.
+    pub queue: String,
+    /// Whether the phone has been rung.
+    pub ringing: bool,
+    /// The brief.
+    pub brief: Brief,
+}
+
+/// A call in progress.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CallView {
+    /// The interaction.
+    pub interaction: InteractionId,
+    /// When the INVITE arrived.
+    pub started_at: UnixMs,
+    /// When it was answered.
+    pub answered_at: UnixMs,
+    /// Since when the customer is on hold.
+    pub held_since: Option<UnixMs>,
+    /// Whether it is being recorded now.
+    pub recording: bool,
+    /// Trouble in one sentence, such as one-way audio.
+    pub trouble: Option<String>,
+    /// Queue name.
+    pub queue: String,
+    /// The brief.
+    pub brief: Brief,
+}
+
+/// After the call.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct WrapUpView {
+    /// The interaction.
+    pub interaction: InteractionId,
+    /// When the call ended.
+    pub ended_at: UnixMs,
+    /// Length of the talk, milliseconds.
+    pub talked_ms: u32,
+    /// When it is saved as not wrapped up.
+    pub until: UnixMs,
+    /// Whether the one extension is still to be had.
+    pub may_extend: bool,
+    /// The brief.
+    pub brief: Brief,
+}
+
+/// Why an offer is gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OfferGone {
+    /// The caller hung up.
+    CallerHungUp,
+    /// A colleague answered.
+    AnsweredElsewhere,
+    /// Not answered in time: it goes to the next.
+    NoAnswer,
+    /// Declined: it goes to the next.
+    Declined,
+    /// The phone was busy.
+    PhoneBusy,
+    /// The phone could not be reached.
+    PhoneFailed,
+}
+
+/// The house at a glance.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Default)]
+pub struct Board {
+    /// Calls that wait, and since when the longest does.
+    pub waiting: u32,
+    /// Arrival of the call that waits longest.
+    pub longest_since: Option<UnixMs>,
+    /// Calls in progress.
+    pub calls: u32,
+    /// Agents, one line each.
+    pub agents: Vec<BoardAgent>,
+    /// Alarms, one sentence with the remedy each.
+    pub alarms: Vec<String>,
+}
+
+/// One agent on the board.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BoardAgent {
+    /// The agent.
+    pub agent: AgentId,
+    /// Their name.
+    pub name: String,
+    /// What they are doing.
+    pub state: AgentState,
+    /// The reason they gave.
+    pub reason: Option<String>,
+    /// Since when.
+    pub since: UnixMs,
+    /// Whether their phone is registered.
+    pub phone_registered: bool,
+}
+
+/// Desk → switch. The desk's rights have been checked.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum DeskCommand {
+    /// A desk of this agent connected or went; `desks` counts those that are open.
+    Desks {
+        /// The agent.
+        agent: AgentId,
+        /// How many.
+        desks: u16,
+    },
+    /// The agent wants to be ready, or not.
+    SetState {
+        /// The agent.
+        agent: AgentId,
+        /// `Ready`, `NotReady` or `Offline`.
+        state: AgentState,
+        /// Why not ready.
+        reason: Option<String>,
+    },
+    /// A desk shows the offer.
+    Ack {
+        /// The agent.
+        agent: AgentId,
+        /// The offer; a stale one is ignored.
+        offer: OfferId,
+        /// How far it got.
+        level: AckLevel,
+    },
+    /// The agent declines the offer at the desk.
+    Decline {
+        /// The agent.
+        agent: AgentId,
+        /// The offer.
+        offer: OfferId,
+    },
+    /// The agent hangs up from the desk.
+    HangUp {
+        /// The agent.
+        agent: AgentId,
+        /// The call.
+        interaction: InteractionId,
+    },
+    /// The agent chose who is calling; the brief is theirs.
+    ChooseCustomer {
+        /// The agent.
+        agent: AgentId,
+        /// The call.
+        interaction: InteractionId,
+        /// The brief after the choice.
+        brief: Box<Brief>,
+    },
+    /// Wrap-up is done; the words are in the record.
+    FinishWrapUp {
+        /// The agent.
+        agent: AgentId,
+        /// The call.
+        interaction: InteractionId,
+    },
+    /// The one extension of wrap-up.
+    ExtendWrapUp {
+        /// The agent.
+        agent: AgentId,
+        /// The call.
+        interaction: InteractionId,
+    },
+}
+
+/// How far a pop got.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AckLevel {
+    /// A hidden tab has it.
+    Delivered,
+    /// It is on the screen, two frames after it was drawn.
+    Rendered,
+}

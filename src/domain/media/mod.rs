@@ -1,0 +1,4 @@
+//! Media: what is wanted ([`plan`]), what is handed out ([`tap`]), and the engine between them.
+
+pub mod plan;
+pub mod tap;

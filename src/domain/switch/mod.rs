@@ -1,0 +1,1 @@
+//! SIP endpoint, registrar, queue and calls as one machine.

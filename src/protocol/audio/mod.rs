@@ -1,0 +1,1 @@
+//! Frames of audio: G.711, tones.

@@ -1,0 +1,1 @@
+//! HTTP and WebSocket: every route on one page.

@@ -1,0 +1,1 @@
+//! Slow work: claim, run, retry with backoff, idempotent.

@@ -1,0 +1,1 @@
+//! Tracks on disk: blocks, recovery, renderings.

@@ -1,0 +1,1 @@
+//! Utterances from audio, words from a supervised worker.

@@ -1,0 +1,1 @@
+//! The local journal that call-side facts go through.

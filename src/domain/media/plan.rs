@@ -152,6 +152,11 @@ pub enum MediaEventKind {
         /// Totals per leg.
         legs: Vec<LegTotals>,
     },
+    /// A mistake of ours ended this leg's media; its packets are dropped until the call is closed.
+    Failed {
+        /// The leg.
+        leg: LegId,
+    },
     /// A pair of ports has rested and may be used again.
     PortsRested {
         /// The pair.

@@ -1,0 +1,265 @@
+//! `sip-config/*.toml` → validated values; all mistakes are reported together, each with file, key and remedy.
+//!
+//! TOML holds what belongs to the machine (listeners, trunks, ports, folders); people, phones and dispositions live in
+//! the database.
+
+pub mod reader;
+mod sections;
+
+use std::{
+    fs, io,
+    net::{IpAddr, SocketAddr},
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use ipnet::IpNet;
+use reader::{Mistake, Mistakes, Section};
+use toml::Table;
+
+use crate::ids::PhoneNumber;
+
+/// Everything that a server needs to know before it starts.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Config {
+    /// The process.
+    pub node: Node,
+    /// The desk's server.
+    pub http: Http,
+    /// Signalling.
+    pub sip: Sip,
+    /// Carriers.
+    pub trunks: Vec<Trunk>,
+    /// Queues.
+    pub queues: Vec<Queue>,
+    /// Audio.
+    pub media: Media,
+    /// Recording.
+    pub recording: Recording,
+    /// Speech to text.
+    pub speech: Speech,
+}
+
+/// `[node]` of `throughline.toml`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Node {
+    /// Name of this process in every Call-ID, branch and tag.
+    pub name: String,
+    /// Folder of the database, spool and recordings.
+    pub data: PathBuf,
+}
+
+/// `[http]` of `throughline.toml`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Http {
+    /// Address of the desk.
+    pub listen: SocketAddr,
+    /// Origins besides the server's own that may use the API.
+    pub origins: Vec<String>,
+    /// Whether cookies are marked Secure; on behind a TLS proxy.
+    pub secure_cookies: bool,
+}
+
+/// `sip.toml`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Sip {
+    /// Realm of the digest challenges.
+    pub realm: String,
+    /// Home country of numbers without a country code, ISO 3166 alpha-2.
+    pub country: String,
+    /// Whether old phones may use MD5.
+    pub md5: bool,
+    /// Sockets.
+    pub listeners: Vec<Listener>,
+    /// Limits and waiting times.
+    pub limits: Limits,
+}
+
+/// `[[listener]]` of `sip.toml`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Listener {
+    /// Its name in logs and bindings.
+    pub name: String,
+    /// UDP address.
+    pub bind: SocketAddr,
+    /// The address that peers outside `local_networks` see.
+    pub external_address: Option<IpAddr>,
+    /// Networks that are reached without address translation.
+    pub local_networks: Vec<IpNet>,
+}
+
+/// `[limits]` of `sip.toml`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// Calls at once; more are answered 503.
+    pub max_calls: usize,
+    /// How long one agent's phone rings.
+    pub ring: Duration,
+    /// Longest call.
+    pub max_call: Duration,
+    /// Longest hold.
+    pub max_hold: Duration,
+    /// Longest registration granted.
+    pub registration: Duration,
+    /// How long a call waits for the look-up.
+    pub look_up: Duration,
+    /// How long the phone waits for the desk.
+    pub pop: Duration,
+}
+
+/// `[[trunk]]` of `trunks.toml`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Trunk {
+    /// Its name.
+    pub name: String,
+    /// Where its requests come from.
+    pub addresses: Vec<IpNet>,
+    /// Country of numbers that come without a country code.
+    pub country: String,
+    /// Where called numbers go.
+    pub numbers: Vec<TrunkNumber>,
+}
+
+/// `[[trunk.number]]` of `trunks.toml`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TrunkNumber {
+    /// The called number.
+    pub called: PhoneNumber,
+    /// The queue that it goes to.
+    pub queue: String,
+}
+
+/// `[[queue]]` of `queues.toml`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Queue {
+    /// Its name.
+    pub name: String,
+    /// 0 (lowest) to 9.
+    pub priority: u8,
+    /// How long an agent may wrap up.
+    pub wrap_up: Duration,
+    /// When a missed call is due.
+    pub missed_due: Duration,
+}
+
+/// `[media]` of `media.toml`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Media {
+    /// Address of the RTP sockets.
+    pub bind: IpAddr,
+    /// First and last UDP port.
+    pub ports: (u16, u16),
+    /// Threads.
+    pub threads: u16,
+    /// Silence after which the peer is asked whether it is alive.
+    pub silent: Duration,
+}
+
+/// Which calls are recorded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RecordPolicy {
+    /// Calls with customers.
+    External,
+    /// All calls.
+    All,
+    /// None.
+    None,
+}
+
+/// `[recording]` of `media.toml`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Recording {
+    /// Which calls.
+    pub policy: RecordPolicy,
+    /// Whether hold is recorded.
+    pub on_hold: bool,
+    /// Folder of the tracks.
+    pub folder: PathBuf,
+    /// Room kept free on the disk, megabytes.
+    pub reserve_mb: u64,
+}
+
+/// `speech.toml`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Speech {
+    /// Whether calls are transcribed.
+    pub enabled: bool,
+    /// The ggml file; `None` looks for the demo model.
+    pub model: Option<PathBuf>,
+    /// Worker processes; 0 chooses cores − 1, at least 1.
+    pub workers: u16,
+}
+
+/// Why there is no configuration.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The folder or a file cannot be read.
+    #[error("{path}: {source}. Give the folder of the *.toml files with --config")]
+    Unreadable {
+        /// What.
+        path: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// There are mistakes, all of them listed.
+    #[error("{} in the configuration:\n{}", count(.0.len()), lines(.0))]
+    Mistakes(Vec<Mistake>),
+}
+
+fn count(n: usize) -> String {
+    if n == 1 { "1 mistake".to_owned() } else { format!("{n} mistakes") }
+}
+
+fn lines(mistakes: &[Mistake]) -> String {
+    mistakes.iter().map(|m| format!("  {m}")).collect::<Vec<_>>().join("\n")
+}
+
+/// The files of a configuration folder.
+const FILES: [&str; 6] = ["throughline.toml", "sip.toml", "trunks.toml", "queues.toml", "media.toml", "speech.toml"];
+
+impl Config {
+    /// Reads and checks a folder.
+    pub fn read(folder: &Path) -> Result<Self, ConfigError> {
+        let unreadable = |path: &Path, source| ConfigError::Unreadable { path: path.display().to_string(), source };
+        let mut texts = Vec::new();
+        for entry in fs::read_dir(folder).map_err(|e| unreadable(folder, e))? {
+            let path = entry.map_err(|e| unreadable(folder, e))?.path();
+            if path.extension().is_some_and(|e| e == "toml") {
+                let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+                texts.push((name, fs::read_to_string(&path).map_err(|e| unreadable(&path, e))?));
+            }
+        }
+        Self::parse(&texts).map_err(ConfigError::Mistakes)
+    }
+
+    /// Checks the texts of a folder's files, given as (file name, text).
+    pub fn parse(texts: &[(String, String)]) -> Result<Self, Vec<Mistake>> {
+        let mistakes = Mistakes::default();
+        let mut tables: Vec<(&str, Table)> = Vec::new();
+        for (name, text) in texts {
+            if !FILES.contains(&name.as_str()) {
+                mistakes.add(name, "file", "no such file is known", format!("Rename or remove it; known are {}", FILES.join(", ")));
+                continue;
+            }
+            match text.parse::<Table>() {
+                Ok(table) => tables.push((name, table)),
+                Err(error) => {
+                    let line = error.span().map_or(1, |s| text[..s.start.min(text.len())].lines().count().max(1));
+                    mistakes.add(name, &format!("line {line}"), error.message().to_owned(), "Mend the TOML there");
+                }
+            }
+        }
+        let empty = Table::new();
+        let file = |name: &'static str| {
+            let table = tables.iter().find(|(n, _)| *n == name).map_or(&empty, |(_, t)| t);
+            Section::root(name, table, &mistakes)
+        };
+        let config = sections::read(file);
+        sections::cross_check(&config, &mistakes);
+        let found = mistakes.into_sorted();
+        if found.is_empty() { Ok(config) } else { Err(found) }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,217 @@
+//! The sections of each file: keys, units, defaults, ranges; then what must hold between files.
+
+use std::{path::PathBuf, time::Duration};
+
+use super::{
+    Config, Http, Limits, Listener, Media, Node, Queue, RecordPolicy, Recording, Sip, Speech, Trunk, TrunkNumber,
+    reader::{Mistakes, Section},
+};
+use crate::ids::PhoneNumber;
+
+/// Descriptors kept for everything but media: database, logs, desks.
+const OTHER_DESCRIPTORS: u64 = 512;
+
+pub(super) fn read<'a>(file: impl Fn(&'static str) -> Section<'a>) -> Config {
+    let mut main = file("throughline.toml");
+    let node = main.table("node", node);
+    let http = main.table("http", http);
+    main.finish();
+    let mut sip_file = file("sip.toml");
+    let sip = sip(&mut sip_file);
+    sip_file.finish();
+    let mut trunks_file = file("trunks.toml");
+    let trunks = trunks_file.tables("trunk", |s| trunk(s, &sip.country));
+    trunks_file.finish();
+    let mut queues_file = file("queues.toml");
+    let queues = queues_file.tables("queue", queue);
+    queues_file.finish();
+    let mut media_file = file("media.toml");
+    let media = media_file.table("media", media);
+    let recording = media_file.table("recording", |s| recording(s, &node));
+    media_file.finish();
+    let mut speech_file = file("speech.toml");
+    let speech = speech_file.table("speech", speech);
+    speech_file.finish();
+    Config { node, http, sip, trunks, queues, media, recording, speech }
+}
+
+fn node(s: &mut Section<'_>) -> Node {
+    let name = s.text("name", "tl1");
+    if name.is_empty() || name.len() > 16 || !name.bytes().all(|b| b.is_ascii_alphanumeric()) {
+        s.mistake("name", format!("\"{name}\" cannot be part of a Call-ID"), "Use 1 to 16 letters and digits");
+    }
+    Node { name, data: PathBuf::from(s.text("data", "data")) }
+}
+
+fn http(s: &mut Section<'_>) -> Http {
+    let listen = s.parsed("listen", "127.0.0.1:8080", false).unwrap_or_else(|| ([127, 0, 0, 1], 8080).into());
+    let origins = s.list("origins", "https://desk.example.com");
+    Http { listen, origins, secure_cookies: s.flag("secure_cookies", false) }
+}
+
+fn sip(s: &mut Section<'_>) -> Sip {
+    let mut listeners = s.tables("listener", listener);
+    if listeners.is_empty() {
+        listeners.push(Listener {
+            name: "local".to_owned(),
+            bind: ([127, 0, 0, 1], 5060).into(),
+            external_address: None,
+            local_networks: Vec::new(),
+        });
+    }
+    let limits = s.table("limits", limits);
+    s.table("sip", |s| {
+        let country = s.text("country", "GB");
+        if country.parse::<phonenumber::country::Id>().is_err() {
+            s.mistake("country", format!("\"{country}\" is no country"), "Use two capital letters, such as \"GB\"");
+        }
+        Sip {
+            realm: s.text("realm", "throughline"),
+            country,
+            md5: s.flag("md5", true),
+            listeners: listeners.clone(),
+            limits: limits.clone(),
+        }
+    })
+}
+
+fn listener(s: &mut Section<'_>) -> Listener {
+    let name = s.required_text("name", "lan");
+    let bind = s.parsed("bind", "127.0.0.1:5060", true).unwrap_or_else(|| ([127, 0, 0, 1], 5060).into());
+    let external = s.text("external_address", "");
+    let external_address = if external.is_empty() { None } else { external.parse().ok() };
+    if !external.is_empty() && external_address.is_none() {
+        s.mistake(
+            "external_address",
+            format!("\"{external}\" is no IP address"),
+            "Write an address without a port, such as \"203.0.113.5\"",
+        );
+    }
+    Listener { name, bind, external_address, local_networks: s.list("local_networks", "192.168.0.0/16") }
+}
+
+fn limits(s: &mut Section<'_>) -> Limits {
+    let seconds = |n: i64| Duration::from_secs(n.unsigned_abs());
+    Limits {
+        max_calls: usize::try_from(s.number("max_calls", 100, 1..=20_000)).unwrap_or(1),
+        ring: seconds(s.number("ring_seconds", 20, 5..=170)),
+        max_call: seconds(s.number("max_call_minutes", 240, 1..=1_440) * 60),
+        max_hold: seconds(s.number("max_hold_minutes", 30, 1..=240) * 60),
+        registration: seconds(s.number("registration_seconds", 300, 60..=3_600)),
+        look_up: Duration::from_millis(s.number("look_up_ms", 300, 10..=2_000).unsigned_abs()),
+        pop: Duration::from_millis(s.number("pop_wait_ms", 150, 0..=2_000).unsigned_abs()),
+    }
+}
+
+fn trunk(s: &mut Section<'_>, country: &str) -> Trunk {
+    let name = s.required_text("name", "carrier");
+    let addresses = s.list::<AddressOrNetwork>("addresses", "203.0.113.10").into_iter().map(|a| a.0).collect::<Vec<_>>();
+    if addresses.is_empty() {
+        s.mistake("addresses", "nobody may call by this trunk", "List the carrier's addresses, such as [\"203.0.113.10\"]");
+    }
+    let country = s.text("country", country);
+    let numbers = s.tables("number", |s| {
+        let called = s.required_text("called", "+442079460000");
+        let parsed = PhoneNumber::parse_in(&called, &country);
+        if let Err(error) = &parsed {
+            s.mistake("called", format!("\"{called}\": {error}"), "Write the number with its country code, such as \"+442079460000\"");
+        }
+        let queue = s.required_text("queue", "support");
+        parsed.ok().map(|called| TrunkNumber { called, queue })
+    });
+    Trunk { name, addresses, country, numbers: numbers.into_iter().flatten().collect() }
+}
+
+/// An IP address, taken as a network of one, or a network.
+struct AddressOrNetwork(ipnet::IpNet);
+
+impl std::str::FromStr for AddressOrNetwork {
+    type Err = ();
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let network = text.parse::<ipnet::IpNet>().ok();
+        network.or_else(|| text.parse::<std::net::IpAddr>().ok().map(Into::into)).map(Self).ok_or(())
+    }
+}
+
+fn queue(s: &mut Section<'_>) -> Queue {
+    Queue {
+        name: s.required_text("name", "support"),
+        priority: u8::try_from(s.number("priority", 5, 0..=9)).unwrap_or(5),
+        wrap_up: Duration::from_secs(s.number("wrap_up_seconds", 120, 5..=3_600).unsigned_abs()),
+        missed_due: Duration::from_secs(60 * s.number("missed_due_minutes", 60, 1..=10_080).unsigned_abs()),
+    }
+}
+
+fn media(s: &mut Section<'_>) -> Media {
+    let bind = s.parsed("bind", "127.0.0.1", false).unwrap_or_else(|| [127, 0, 0, 1].into());
+    let text = s.text("ports", "20000-20399");
+    let ports = text.split_once('-').and_then(|(a, b)| Some((a.trim().parse().ok()?, b.trim().parse().ok()?)));
+    let usable = ports.filter(|(first, last): &(u16, u16)| first % 2 == 0 && last > first && *first >= 1024);
+    if usable.is_none() {
+        s.mistake("ports", format!("\"{text}\" is no range of UDP ports"), "Begin even and end higher, such as \"20000-20399\"");
+    }
+    Media {
+        bind,
+        ports: usable.unwrap_or((20_000, 20_399)),
+        threads: u16::try_from(s.number("threads", 1, 1..=64)).unwrap_or(1),
+        silent: Duration::from_secs(s.number("silent_seconds", 30, 5..=600).unsigned_abs()),
+    }
+}
+
+fn recording(s: &mut Section<'_>, node: &Node) -> Recording {
+    use RecordPolicy::{All, External, None};
+    let policy = s.choice("record", &[("external", External), ("all", All), ("none", None)]);
+    let folder = s.optional_text("folder").map_or_else(|| node.data.join("recordings"), PathBuf::from);
+    let reserve_mb = s.number("reserve_mb", 256, 0..=1_000_000).unsigned_abs();
+    Recording { policy, on_hold: s.flag("record_on_hold", false), folder, reserve_mb }
+}
+
+fn speech(s: &mut Section<'_>) -> Speech {
+    let model = s.text("model", "");
+    Speech {
+        enabled: s.flag("enabled", true),
+        model: (!model.is_empty()).then(|| PathBuf::from(model)),
+        workers: u16::try_from(s.number("workers", 0, 0..=64)).unwrap_or(0),
+    }
+}
+
+/// What must hold between keys and files.
+pub(super) fn cross_check(config: &Config, mistakes: &Mistakes) {
+    for (at, trunk) in config.trunks.iter().enumerate() {
+        for (n, number) in trunk.numbers.iter().enumerate() {
+            if !config.queues.iter().any(|q| q.name == number.queue) {
+                let key = format!("trunk[{at}].number[{n}].queue");
+                let problem = format!("there is no queue \"{}\"", number.queue);
+                mistakes.add("trunks.toml", &key, problem, "Add it to queues.toml, or name one that is there");
+            }
+        }
+    }
+    for (at, listener) in config.sip.listeners.iter().enumerate() {
+        if config.sip.listeners[..at].iter().any(|l| l.name == listener.name || l.bind == listener.bind) {
+            let remedy = "Give each listener its own name and address";
+            mistakes.add("sip.toml", &format!("listener[{at}]"), format!("\"{}\" is there twice", listener.name), remedy);
+        }
+        if listener.bind.ip().is_unspecified() && listener.external_address.is_none() {
+            let remedy = "Bind to the address that phones use, or set external_address";
+            mistakes.add("sip.toml", &format!("listener[{at}].bind"), "phones cannot be told to send to 0.0.0.0", remedy);
+        }
+    }
+    let pairs = usize::from((config.media.ports.1 - config.media.ports.0).div_ceil(2));
+    let needed = config.sip.limits.max_calls * 2;
+    if needed > pairs {
+        let problem = format!("{} calls need {needed} pairs of ports, ports holds {pairs}", config.sip.limits.max_calls);
+        mistakes.add("sip.toml", "limits.max_calls", problem, "Lower it, or widen [media] ports in media.toml");
+    }
+    let descriptors = pairs as u64 * 2 + OTHER_DESCRIPTORS;
+    if let Some(limit) = descriptor_limit().filter(|limit| *limit < descriptors) {
+        let problem = format!("{pairs} pairs of ports need {descriptors} descriptors, this user may open {limit}");
+        mistakes.add("media.toml", "media.ports", problem, "Raise the limit (ulimit -Hn), or choose a smaller range");
+    }
+}
+
+/// The hard limit of open files, which a starting server raises itself to.
+fn descriptor_limit() -> Option<u64> {
+    let limits = std::fs::read_to_string("/proc/self/limits").ok()?;
+    let line = limits.lines().find(|l| l.starts_with("Max open files"))?;
+    line.split_whitespace().nth(4)?.parse().ok()
+}

@@ -1,0 +1,75 @@
+//! Configuration: what is accepted, and how mistakes are told.
+
+use super::*;
+
+fn example() -> Vec<(String, String)> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("sip-config");
+    FILES.iter().map(|name| ((*name).to_owned(), fs::read_to_string(folder.join(name)).expect(name))).collect()
+}
+
+fn replaced(file: &str, from: &str, to: &str, texts: &mut [(String, String)]) {
+    let text = &mut texts.iter_mut().find(|(name, _)| name == file).expect(file).1;
+    assert!(text.contains(from), "{file} has no {from}");
+    *text = text.replacen(from, to, 1);
+}
+
+#[test]
+fn the_example_configuration_is_valid() {
+    let config = Config::parse(&example()).unwrap_or_else(|m| panic!("{}", lines(&m)));
+    assert_eq!(config.trunks[0].numbers[0].queue, "support");
+    assert_eq!(config.sip.limits.ring, Duration::from_secs(20));
+}
+
+#[test]
+fn an_empty_folder_means_the_defaults_and_no_trunk() {
+    let config = Config::parse(&[]).unwrap_or_else(|m| panic!("{}", lines(&m)));
+    assert!(config.trunks.is_empty());
+    assert_eq!(config.media.ports, (20_000, 20_399));
+}
+
+#[test]
+fn five_mistakes_are_reported_as_five_with_file_key_and_remedy() {
+    let mut texts = example();
+    replaced("sip.toml", "ring_seconds = 20", "ring_seconds = 2", &mut texts);
+    replaced("sip.toml", "md5 = true", "md5 = \"yes\"", &mut texts);
+    replaced("trunks.toml", "queue = \"support\"", "queue = \"suport\"", &mut texts);
+    replaced("media.toml", "ports = \"20000-20399\"", "ports = \"20001\"", &mut texts);
+    replaced("queues.toml", "wrap_up_seconds", "wrapup_seconds", &mut texts);
+    let mistakes = Config::parse(&texts).expect_err("five mistakes");
+    let found: Vec<_> = mistakes.iter().map(|m| (m.file.as_str(), m.key.as_str())).collect();
+    let expected = [
+        ("media.toml", "media.ports"),
+        ("queues.toml", "queue[0].wrapup_seconds"),
+        ("sip.toml", "limits.ring_seconds"),
+        ("sip.toml", "sip.md5"),
+        ("trunks.toml", "trunk[0].number[0].queue"),
+    ];
+    assert_eq!(found, expected, "{}", lines(&mistakes));
+    assert!(mistakes[1].remedy.contains("wrap_up_seconds"), "{}", mistakes[1]);
+    assert!(mistakes.iter().all(|m| !m.remedy.is_empty() && !m.problem.is_empty()));
+}
+
+#[test]
+fn broken_toml_names_its_line_and_the_other_files_are_still_read() {
+    let mut texts = example();
+    replaced("sip.toml", "md5 = true", "md5 = ", &mut texts);
+    replaced("queues.toml", "priority = 5", "priority = 50", &mut texts);
+    let mistakes = Config::parse(&texts).expect_err("two mistakes");
+    assert_eq!(mistakes.len(), 2, "{}", lines(&mistakes));
+    assert!(mistakes.iter().any(|m| m.file == "sip.toml" && m.key.starts_with("line ")), "{}", lines(&mistakes));
+}
+
+#[test]
+fn more_calls_than_ports_can_hold_are_refused() {
+    let mut texts = example();
+    replaced("sip.toml", "max_calls = 100", "max_calls = 101", &mut texts);
+    let mistakes = Config::parse(&texts).expect_err("too many");
+    assert_eq!(mistakes.len(), 1, "{}", lines(&mistakes));
+    assert!(mistakes[0].problem.contains("202 pairs"), "{}", mistakes[0]);
+}
+
+#[test]
+fn an_unknown_file_is_a_mistake() {
+    let mistakes = Config::parse(&[("trunk.toml".to_owned(), String::new())]).expect_err("unknown");
+    assert!(mistakes[0].remedy.contains("trunks.toml"));
+}

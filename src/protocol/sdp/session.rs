@@ -1,0 +1,213 @@
+//! Our side of one dialog's offer/answer (RFC 3264): what we said last, its version, and the order of the m-lines.
+//!
+//! The `o=` line stays the same for the dialog's life but for its version, which grows by one when anything changed
+//! (RFC 3264 §8). An m-line that was ever there stays at its place; those that we do not take have port 0.
+
+use std::{fmt::Write, net::IpAddr};
+
+use super::{
+    Audio, AudioCodec, AudioFormat, CLOCK_HZ, Direction, MAX_PTIME_MS, Media, Negotiated, PTIME_MS, Refusal, Sdp,
+    TELEPHONE_EVENT_PAYLOAD_TYPE,
+};
+
+/// What we bring to a negotiation.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct LocalMedia {
+    /// Our address in the `c=` line, as the peer reaches it.
+    pub address: IpAddr,
+    /// Our RTP port; RTCP is the next.
+    pub rtp_port: u16,
+    /// The codecs that we allow, most wanted first: an answer takes the first that was offered.
+    pub codecs: Vec<AudioCodec>,
+    /// What we want; an answer may have to want less.
+    pub direction: Direction,
+}
+
+/// An answer of ours.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Answer {
+    /// The body, `application/sdp`.
+    pub sdp: Vec<u8>,
+    /// What it agrees to.
+    pub negotiated: Negotiated,
+}
+
+/// Our side of one dialog.
+#[derive(Clone, Debug)]
+pub struct Session {
+    id: u64,
+    version: u64,
+    origin: Option<IpAddr>,
+    body: String,
+    lines: Vec<Line>,
+    telephone_event: u8,
+}
+
+/// One m-line as it stands between us and the peer.
+#[derive(Clone, PartialEq, Eq, Debug)]
+enum Line {
+    /// The audio stream that is spoken over, with its transport.
+    Audio { transport: String },
+    /// One that we do not take.
+    Rejected { kind: String, transport: String, format: String },
+}
+
+impl Session {
+    /// A session that has said nothing yet. `id` is random and stands in the `o=` line (RFC 8866 §5.2).
+    pub fn new(id: u64) -> Self {
+        Self { id, version: 0, origin: None, body: String::new(), lines: Vec::new(), telephone_event: TELEPHONE_EVENT_PAYLOAD_TYPE }
+    }
+
+    /// What we said last; empty before the first time. A refresh without an offer gets this again.
+    pub fn last(&self) -> Vec<u8> {
+        let Some(origin) = self.origin else { return Vec::new() };
+        format!("v=0\r\no=- {} {} IN {}\r\n{}", self.id, self.version, address(origin), self.body).into_bytes()
+    }
+
+    /// Answers an offer with one codec and, if offered, telephone-event. A refused offer leaves the session as it was.
+    ///
+    /// # Errors
+    /// Why there would be no audio: the offer is answered 488.
+    pub fn answer(&mut self, offer: &Sdp<'_>, local: &LocalMedia) -> Result<Answer, Refusal> {
+        let audio = choose(offer)?;
+        let remote = audio.remote()?;
+        if remote.is_some_and(|remote| remote.rtp.is_ipv4() != local.address.is_ipv4()) {
+            return Err(Refusal::Address);
+        }
+        let find = |codec: &AudioCodec| audio.codecs.iter().find(|offered| offered.codec == *codec).copied();
+        let chosen = local.codecs.iter().find_map(find).ok_or(Refusal::NoCommonCodec)?;
+        let telephone_event = audio.telephone_event();
+        let direction = audio.direction().reversed().and(local.direction);
+        self.lines = offer.media().iter().enumerate().map(|(index, media)| Line::read(media, index == audio.index)).collect();
+        self.telephone_event = telephone_event.unwrap_or(self.telephone_event);
+        self.say(local, &[chosen], telephone_event, direction);
+        let negotiated = Negotiated {
+            codec: chosen.codec,
+            payload_type: chosen.payload_type,
+            receive: vec![chosen],
+            telephone_event,
+            receive_telephone_event: telephone_event,
+            remote,
+            ptime_ms: audio.preferred_ptime_ms(),
+            max_ptime_ms: audio.max_ptime_ms(),
+            direction,
+            peer_holds: !audio.direction().receives(),
+        };
+        Ok(Answer { sdp: self.last(), negotiated })
+    }
+
+    /// Makes an offer: every codec of `local` in order, and telephone-event.
+    pub fn offer(&mut self, local: &LocalMedia) -> Vec<u8> {
+        if self.lines.is_empty() {
+            self.lines.push(Line::Audio { transport: "RTP/AVP".to_owned() });
+        }
+        let formats: Vec<_> = local.codecs.iter().map(|codec| AudioFormat { codec: *codec, payload_type: codec.payload_type() }).collect();
+        self.say(local, &formats, Some(self.telephone_event), local.direction);
+        self.last()
+    }
+
+    /// Reads the answer to our last offer.
+    ///
+    /// # Errors
+    /// Why there is no audio: the dialog is ended, or stays as it was before the offer.
+    pub fn read_answer(&self, answer: &Sdp<'_>) -> Result<Negotiated, Refusal> {
+        let ours = self.last();
+        let offer = Sdp::parse(&ours).map_err(|_| Refusal::Mismatch)?;
+        read_answer(&offer, answer)
+    }
+
+    /// Sets what we say; the version grows only when it differs from what we said last.
+    fn say(&mut self, local: &LocalMedia, formats: &[AudioFormat], telephone_event: Option<u8>, direction: Direction) {
+        self.origin = self.origin.or(Some(local.address));
+        let mut body = format!("s=-\r\nc=IN {}\r\nt=0 0\r\n", address(local.address));
+        for line in &self.lines {
+            match line {
+                Line::Rejected { kind, transport, format } => push(&mut body, format_args!("m={kind} 0 {transport} {format}")),
+                Line::Audio { transport } => {
+                    let numbers = formats.iter().map(|f| f.payload_type).chain(telephone_event);
+                    let numbers: String = numbers.map(|number| format!(" {number}")).collect();
+                    push(&mut body, format_args!("m=audio {} {transport}{numbers}", local.rtp_port));
+                    push_audio_attributes(&mut body, formats, telephone_event, direction);
+                }
+            }
+        }
+        if body != self.body {
+            self.version += 1;
+            self.body = body;
+        }
+    }
+}
+
+impl Line {
+    fn read(media: &Media<'_>, is_ours: bool) -> Self {
+        let transport = media.transport.to_owned();
+        if is_ours {
+            return Self::Audio { transport };
+        }
+        Self::Rejected { kind: media.kind.to_owned(), transport, format: media.formats().next().unwrap_or("0").to_owned() }
+    }
+}
+
+/// Reads the peer's answer to `offer`, which is ours. Of several codecs in it the first is used; the peer may switch to the others.
+///
+/// # Errors
+/// Why there is no audio.
+pub fn read_answer(offer: &Sdp<'_>, answer: &Sdp<'_>) -> Result<Negotiated, Refusal> {
+    let ours = choose(offer)?;
+    let media = answer.media().get(ours.index).filter(|media| media.kind.eq_ignore_ascii_case("audio")).ok_or(Refusal::Mismatch)?;
+    let theirs = Audio::read(answer, ours.index, media);
+    theirs.check()?;
+    let remote = theirs.remote()?;
+    let our_address = ours.connection.and_then(super::Connection::unicast);
+    if let (Some(remote), Some(address)) = (remote, our_address)
+        && remote.rtp.is_ipv4() != address.is_ipv4()
+    {
+        return Err(Refusal::Address);
+    }
+    let offered = |format: &&AudioFormat| ours.codecs.iter().any(|offered| offered.codec == format.codec);
+    let first = *theirs.codecs.iter().find(offered).ok_or(Refusal::NoCommonCodec)?;
+    // The peer sends under the numbers of our offer (RFC 3264 §6.1), whatever numbers its own side of the mapping uses.
+    let answered = |format: &&AudioFormat| theirs.codecs.iter().any(|theirs| theirs.codec == format.codec);
+    let direction = theirs.direction().reversed().and(ours.direction());
+    let telephone_event = theirs.telephone_event().filter(|_| ours.telephone_event().is_some());
+    Ok(Negotiated {
+        codec: first.codec,
+        payload_type: first.payload_type,
+        receive: ours.codecs.iter().filter(answered).copied().collect(),
+        telephone_event,
+        receive_telephone_event: telephone_event.and(ours.telephone_event()),
+        remote,
+        ptime_ms: theirs.preferred_ptime_ms(),
+        max_ptime_ms: theirs.max_ptime_ms(),
+        direction,
+        peer_holds: !theirs.direction().receives(),
+    })
+}
+
+/// The first audio stream that can be spoken over; else why the first cannot.
+fn choose<'a>(sdp: &Sdp<'a>) -> Result<Audio<'a>, Refusal> {
+    let audio = sdp.audio().ok_or(Refusal::NoAudio)?;
+    audio.check().map(|()| audio)
+}
+
+fn push_audio_attributes(body: &mut String, formats: &[AudioFormat], telephone_event: Option<u8>, direction: Direction) {
+    for format in formats {
+        push(body, format_args!("a=rtpmap:{} {}/{CLOCK_HZ}", format.payload_type, format.codec.name()));
+    }
+    if let Some(number) = telephone_event {
+        push(body, format_args!("a=rtpmap:{number} telephone-event/{CLOCK_HZ}\r\na=fmtp:{number} 0-15"));
+    }
+    push(body, format_args!("a=ptime:{PTIME_MS}\r\na=maxptime:{MAX_PTIME_MS}\r\na={}", direction.name()));
+}
+
+fn push(body: &mut String, line: std::fmt::Arguments<'_>) {
+    // Writing to a String cannot fail.
+    let _ = write!(body, "{line}\r\n");
+}
+
+fn address(address: IpAddr) -> String {
+    match address {
+        IpAddr::V4(v4) => format!("IP4 {v4}"),
+        IpAddr::V6(v6) => format!("IP6 {v6}"),
+    }
+}

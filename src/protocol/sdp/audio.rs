@@ -183,7 +183,7 @@ impl Encoding {
 fn rtpmap(media: &Media<'_>, payload_type: u8) -> Option<Encoding> {
     media.attributes().filter(|(name, _)| *name == "rtpmap").find_map(|(_, value)| {
         let (number, encoding) = word(value);
-        (number.parse() == Ok(payload_type)).then(|| Encoding::named(word(encoding).0))
+        (number.parse() == Ok(payload_type) && !encoding.trim_ascii().is_empty()).then(|| Encoding::named(word(encoding).0))
     })
 }
 

@@ -1,6 +1,6 @@
 //! The lines of a session description (RFC 8866 §5), borrowed.
 //!
-//! Lenient where phones are sloppy (no `s=` or `t=`, bare LF, blank and unknown lines, bad attributes are passed over),
+//! Lenient where phones are sloppy (no `s=` or `t=`, bare LF; blank lines, unknown lines, bad attributes are passed over),
 //! strict where a guess would change the meaning: the version and the m-lines, whose number and order an answer repeats.
 
 use std::net::IpAddr;
@@ -118,7 +118,7 @@ impl<'a> Sdp<'a> {
             let Some(line) = lines.next() else { break };
             number += 1;
             check_line(number, line)?;
-            if !started && !line.is_empty() {
+            if !started && line.get(1) == Some(&b'=') {
                 started = true;
                 if line != b"v=0" {
                     return Err(SdpError::NotSdp);

@@ -35,107 +35,101 @@ fn summary(answer: &Answer) -> String {
     format!("{}; {}; {remote}; {ptime}-{max}", media.join(" | "), answer.negotiated.direction.name())
 }
 
+const PLAIN: &str = "m=audio 40000 RTP/AVP 0; sendrecv; 192.0.2.9:5000/192.0.2.9:5001; 20-60";
+
+const OFFERS: &[(&str, &str, &str)] = &[
+    ("static payload type without rtpmap", "m=audio 5000 RTP/AVP 0", PLAIN),
+    ("our order decides", "m=audio 5000 RTP/AVP 18 8 0", PLAIN),
+    ("A-law alone", "m=audio 5000 RTP/AVP 18 8", "m=audio 40000 RTP/AVP 8; sendrecv; 192.0.2.9:5000/192.0.2.9:5001; 20-60"),
+    ("written channels and lower case", "m=audio 5000 RTP/AVP 0 | a=rtpmap:0 pcmu/8000/1", PLAIN),
+    (
+        "a codec under a dynamic number",
+        "m=audio 5000 RTP/AVP 96 | a=rtpmap:96 PCMU/8000",
+        "m=audio 40000 RTP/AVP 96; sendrecv; 192.0.2.9:5000/192.0.2.9:5001; 20-60",
+    ),
+    (
+        "telephone-event",
+        "m=audio 5000 RTP/AVP 0 97 | a=rtpmap:97 telephone-event/8000",
+        "m=audio 40000 RTP/AVP 0 97; sendrecv; 192.0.2.9:5000/192.0.2.9:5001; 20-60",
+    ),
+    ("telephone-event of another clock is left out", "m=audio 5000 RTP/AVP 0 97 | a=rtpmap:97 telephone-event/48000", PLAIN),
+    (
+        "telephone-event: the one that fits",
+        "m=audio 5000 RTP/AVP 0 97 98 | a=rtpmap:97 telephone-event/48000 | a=rtpmap:98 telephone-event/8000",
+        "m=audio 40000 RTP/AVP 0 98; sendrecv; 192.0.2.9:5000/192.0.2.9:5001; 20-60",
+    ),
+    (
+        "video gets port 0 at its place",
+        "m=video 6000 RTP/AVP 31 | m=audio 5000 RTP/AVP 0",
+        "m=video 0 RTP/AVP 31 | m=audio 40000 RTP/AVP 0; sendrecv; 192.0.2.9:5000/192.0.2.9:5001; 20-60",
+    ),
+    (
+        "second audio gets port 0",
+        "m=audio 5000 RTP/AVP 0 | m=audio 5002 RTP/AVP 8",
+        "m=audio 40000 RTP/AVP 0 | m=audio 0 RTP/AVP 8; sendrecv; 192.0.2.9:5000/192.0.2.9:5001; 20-60",
+    ),
+    (
+        "SAVP beside AVP: the plain one",
+        "m=audio 5000 RTP/SAVP 0 | m=audio 5002 RTP/AVP 0",
+        "m=audio 0 RTP/SAVP 0 | m=audio 40000 RTP/AVP 0; sendrecv; 192.0.2.9:5002/192.0.2.9:5003; 20-60",
+    ),
+    (
+        "audio beside T.38",
+        "m=audio 5000 RTP/AVP 0 | m=image 5010 udptl t38",
+        "m=audio 40000 RTP/AVP 0 | m=image 0 udptl t38; sendrecv; 192.0.2.9:5000/192.0.2.9:5001; 20-60",
+    ),
+    (
+        "c= of the stream goes first",
+        "m=audio 5000 RTP/AVP 0 | c=IN IP4 192.0.2.77",
+        "m=audio 40000 RTP/AVP 0; sendrecv; 192.0.2.77:5000/192.0.2.77:5001; 20-60",
+    ),
+    (
+        "c= of another stream does not matter",
+        "m=audio 5000 RTP/AVP 0 | m=video 5002 RTP/AVP 31 | c=IN IP4 192.0.2.77",
+        "m=audio 40000 RTP/AVP 0 | m=video 0 RTP/AVP 31; sendrecv; 192.0.2.9:5000/192.0.2.9:5001; 20-60",
+    ),
+    (
+        "a=rtcp with a port",
+        "m=audio 5000 RTP/AVP 0 | a=rtcp:5555",
+        "m=audio 40000 RTP/AVP 0; sendrecv; 192.0.2.9:5000/192.0.2.9:5555; 20-60",
+    ),
+    (
+        "a=rtcp with an address",
+        "m=audio 5000 RTP/AVP 0 | a=rtcp:5555 IN IP4 192.0.2.10",
+        "m=audio 40000 RTP/AVP 0; sendrecv; 192.0.2.9:5000/192.0.2.10:5555; 20-60",
+    ),
+    ("a=rtcp with nonsense", "m=audio 5000 RTP/AVP 0 | a=rtcp:70000 IN IP7 X", PLAIN),
+    ("ptime 30", "m=audio 5000 RTP/AVP 0 | a=ptime:30", "m=audio 40000 RTP/AVP 0; sendrecv; 192.0.2.9:5000/192.0.2.9:5001; 30-60"),
+    (
+        "several maxptime: the smallest",
+        "m=audio 5000 RTP/AVP 0 | a=maxptime:30 | a=maxptime:20 | a=ptime:40",
+        "m=audio 40000 RTP/AVP 0; sendrecv; 192.0.2.9:5000/192.0.2.9:5001; 20-20",
+    ),
+    ("odd packet times", "m=audio 5000 RTP/AVP 0 | a=ptime:0 | a=maxptime:99999", PLAIN),
+    (
+        "tiny packet times",
+        "m=audio 5000 RTP/AVP 0 | a=ptime:0.125 | a=maxptime:5",
+        "m=audio 40000 RTP/AVP 0; sendrecv; 192.0.2.9:5000/192.0.2.9:5001; 10-10",
+    ),
+    ("hold: sendonly", "m=audio 5000 RTP/AVP 0 | a=sendonly", "m=audio 40000 RTP/AVP 0; recvonly; 192.0.2.9:5000/192.0.2.9:5001; 20-60"),
+    ("recvonly", "m=audio 5000 RTP/AVP 0 | a=recvonly", "m=audio 40000 RTP/AVP 0; sendonly; 192.0.2.9:5000/192.0.2.9:5001; 20-60"),
+    ("hold: inactive", "m=audio 5000 RTP/AVP 0 | a=inactive", "m=audio 40000 RTP/AVP 0; inactive; 192.0.2.9:5000/192.0.2.9:5001; 20-60"),
+    ("hold: 0.0.0.0", "m=audio 5000 RTP/AVP 0 | c=IN IP4 0.0.0.0", "m=audio 40000 RTP/AVP 0; recvonly; hold; 20-60"),
+    (
+        "hold: 0.0.0.0 and inactive",
+        "m=audio 5000 RTP/AVP 0 | c=IN IP4 0.0.0.0 | a=inactive",
+        "m=audio 40000 RTP/AVP 0; inactive; hold; 20-60",
+    ),
+    ("hold: a name under .invalid", "m=audio 5000 RTP/AVP 0 | c=IN IP4 hold.invalid", "m=audio 40000 RTP/AVP 0; recvonly; hold; 20-60"),
+    ("AVPF without encryption", "m=audio 5000 RTP/AVPF 0", "m=audio 40000 RTP/AVPF 0; sendrecv; 192.0.2.9:5000/192.0.2.9:5001; 20-60"),
+    ("two ports", "m=audio 5000/2 RTP/AVP 0", PLAIN),
+    ("last port", "m=audio 65535 RTP/AVP 0", "m=audio 40000 RTP/AVP 0; sendrecv; 192.0.2.9:65535/192.0.2.9:65535; 20-60"),
+    ("noise between", "m=audio 5000 RTP/AVP 0 |  | x | b=AS:64 | zz=1 | a=:: | a=rtpmap:0", PLAIN),
+];
+
 #[test]
 fn every_offer_of_the_table_is_answered_as_the_table_says() {
-    const PLAIN: &str = "m=audio 40000 RTP/AVP 0; sendrecv; 192.0.2.9:5000/192.0.2.9:5001; 20-60";
-    let rows: &[(&str, &str, &str)] = &[
-        ("static payload type without rtpmap", "m=audio 5000 RTP/AVP 0", PLAIN),
-        ("our order decides", "m=audio 5000 RTP/AVP 18 8 0", PLAIN),
-        ("A-law alone", "m=audio 5000 RTP/AVP 18 8", "m=audio 40000 RTP/AVP 8; sendrecv; 192.0.2.9:5000/192.0.2.9:5001; 20-60"),
-        ("written channels and lower case", "m=audio 5000 RTP/AVP 0 | a=rtpmap:0 pcmu/8000/1", PLAIN),
-        (
-            "a codec under a dynamic number",
-            "m=audio 5000 RTP/AVP 96 | a=rtpmap:96 PCMU/8000",
-            "m=audio 40000 RTP/AVP 96; sendrecv; 192.0.2.9:5000/192.0.2.9:5001; 20-60",
-        ),
-        (
-            "telephone-event",
-            "m=audio 5000 RTP/AVP 0 97 | a=rtpmap:97 telephone-event/8000",
-            "m=audio 40000 RTP/AVP 0 97; sendrecv; 192.0.2.9:5000/192.0.2.9:5001; 20-60",
-        ),
-        ("telephone-event of another clock is left out", "m=audio 5000 RTP/AVP 0 97 | a=rtpmap:97 telephone-event/48000", PLAIN),
-        (
-            "telephone-event: the one that fits",
-            "m=audio 5000 RTP/AVP 0 97 98 | a=rtpmap:97 telephone-event/48000 | a=rtpmap:98 telephone-event/8000",
-            "m=audio 40000 RTP/AVP 0 98; sendrecv; 192.0.2.9:5000/192.0.2.9:5001; 20-60",
-        ),
-        (
-            "video gets port 0 at its place",
-            "m=video 6000 RTP/AVP 31 | m=audio 5000 RTP/AVP 0",
-            "m=video 0 RTP/AVP 31 | m=audio 40000 RTP/AVP 0; sendrecv; 192.0.2.9:5000/192.0.2.9:5001; 20-60",
-        ),
-        (
-            "second audio gets port 0",
-            "m=audio 5000 RTP/AVP 0 | m=audio 5002 RTP/AVP 8",
-            "m=audio 40000 RTP/AVP 0 | m=audio 0 RTP/AVP 8; sendrecv; 192.0.2.9:5000/192.0.2.9:5001; 20-60",
-        ),
-        (
-            "SAVP beside AVP: the plain one",
-            "m=audio 5000 RTP/SAVP 0 | m=audio 5002 RTP/AVP 0",
-            "m=audio 0 RTP/SAVP 0 | m=audio 40000 RTP/AVP 0; sendrecv; 192.0.2.9:5002/192.0.2.9:5003; 20-60",
-        ),
-        (
-            "audio beside T.38",
-            "m=audio 5000 RTP/AVP 0 | m=image 5010 udptl t38",
-            "m=audio 40000 RTP/AVP 0 | m=image 0 udptl t38; sendrecv; 192.0.2.9:5000/192.0.2.9:5001; 20-60",
-        ),
-        (
-            "c= of the stream goes first",
-            "m=audio 5000 RTP/AVP 0 | c=IN IP4 192.0.2.77",
-            "m=audio 40000 RTP/AVP 0; sendrecv; 192.0.2.77:5000/192.0.2.77:5001; 20-60",
-        ),
-        (
-            "c= of another stream does not matter",
-            "m=audio 5000 RTP/AVP 0 | m=video 5002 RTP/AVP 31 | c=IN IP4 192.0.2.77",
-            "m=audio 40000 RTP/AVP 0 | m=video 0 RTP/AVP 31; sendrecv; 192.0.2.9:5000/192.0.2.9:5001; 20-60",
-        ),
-        (
-            "a=rtcp with a port",
-            "m=audio 5000 RTP/AVP 0 | a=rtcp:5555",
-            "m=audio 40000 RTP/AVP 0; sendrecv; 192.0.2.9:5000/192.0.2.9:5555; 20-60",
-        ),
-        (
-            "a=rtcp with an address",
-            "m=audio 5000 RTP/AVP 0 | a=rtcp:5555 IN IP4 192.0.2.10",
-            "m=audio 40000 RTP/AVP 0; sendrecv; 192.0.2.9:5000/192.0.2.10:5555; 20-60",
-        ),
-        ("a=rtcp with nonsense", "m=audio 5000 RTP/AVP 0 | a=rtcp:70000 IN IP7 X", PLAIN),
-        ("ptime 30", "m=audio 5000 RTP/AVP 0 | a=ptime:30", "m=audio 40000 RTP/AVP 0; sendrecv; 192.0.2.9:5000/192.0.2.9:5001; 30-60"),
-        (
-            "several maxptime: the smallest",
-            "m=audio 5000 RTP/AVP 0 | a=maxptime:30 | a=maxptime:20 | a=ptime:40",
-            "m=audio 40000 RTP/AVP 0; sendrecv; 192.0.2.9:5000/192.0.2.9:5001; 20-20",
-        ),
-        ("odd packet times", "m=audio 5000 RTP/AVP 0 | a=ptime:0 | a=maxptime:99999", PLAIN),
-        (
-            "tiny packet times",
-            "m=audio 5000 RTP/AVP 0 | a=ptime:0.125 | a=maxptime:5",
-            "m=audio 40000 RTP/AVP 0; sendrecv; 192.0.2.9:5000/192.0.2.9:5001; 10-10",
-        ),
-        (
-            "hold: sendonly",
-            "m=audio 5000 RTP/AVP 0 | a=sendonly",
-            "m=audio 40000 RTP/AVP 0; recvonly; 192.0.2.9:5000/192.0.2.9:5001; 20-60",
-        ),
-        ("recvonly", "m=audio 5000 RTP/AVP 0 | a=recvonly", "m=audio 40000 RTP/AVP 0; sendonly; 192.0.2.9:5000/192.0.2.9:5001; 20-60"),
-        (
-            "hold: inactive",
-            "m=audio 5000 RTP/AVP 0 | a=inactive",
-            "m=audio 40000 RTP/AVP 0; inactive; 192.0.2.9:5000/192.0.2.9:5001; 20-60",
-        ),
-        ("hold: 0.0.0.0", "m=audio 5000 RTP/AVP 0 | c=IN IP4 0.0.0.0", "m=audio 40000 RTP/AVP 0; recvonly; hold; 20-60"),
-        (
-            "hold: 0.0.0.0 and inactive",
-            "m=audio 5000 RTP/AVP 0 | c=IN IP4 0.0.0.0 | a=inactive",
-            "m=audio 40000 RTP/AVP 0; inactive; hold; 20-60",
-        ),
-        ("hold: a name under .invalid", "m=audio 5000 RTP/AVP 0 | c=IN IP4 hold.invalid", "m=audio 40000 RTP/AVP 0; recvonly; hold; 20-60"),
-        ("AVPF without encryption", "m=audio 5000 RTP/AVPF 0", "m=audio 40000 RTP/AVPF 0; sendrecv; 192.0.2.9:5000/192.0.2.9:5001; 20-60"),
-        ("two ports", "m=audio 5000/2 RTP/AVP 0", PLAIN),
-        ("last port", "m=audio 65535 RTP/AVP 0", "m=audio 40000 RTP/AVP 0; sendrecv; 192.0.2.9:65535/192.0.2.9:65535; 20-60"),
-        ("noise between", "m=audio 5000 RTP/AVP 0 |  | x | b=AS:64 | zz=1 | a=:: | a=rtpmap:0", PLAIN),
-    ];
-    for (case, offer, expected) in rows {
+    for (case, offer, expected) in OFFERS {
         let answered = answer(&sdp(offer)).unwrap_or_else(|refusal| panic!("{case}: {refusal}"));
         assert_eq!(summary(&answered), *expected, "{case}");
     }
@@ -232,29 +226,30 @@ fn an_offer_lists_the_callers_codec_first() {
     assert!(text.contains("m=audio 40000 RTP/AVP 0 8 101\r\n"), "{text}");
 }
 
+const ANSWERS: &[(&str, &str, Result<&str, Refusal>)] = &[
+    ("one codec", "m=audio 5000 RTP/AVP 8 101 | a=rtpmap:101 telephone-event/8000", Ok("Pcma 8 [8] Some(101)/Some(101) SendRecv")),
+    ("several codecs: the first, the peer may switch", "m=audio 5000 RTP/AVP 8 0", Ok("Pcma 8 [0, 8] None/None SendRecv")),
+    (
+        "telephone-event under another number",
+        "m=audio 5000 RTP/AVP 0 96 | a=rtpmap:96 telephone-event/8000",
+        Ok("Pcmu 0 [0] Some(96)/Some(101) SendRecv"),
+    ),
+    ("a codec that we did not offer goes by", "m=audio 5000 RTP/AVP 18 0", Ok("Pcmu 0 [0] None/None SendRecv")),
+    ("one that we did not offer alone", "m=audio 5000 RTP/AVP 18", Err(Refusal::NoCommonCodec)),
+    ("recvonly", "m=audio 5000 RTP/AVP 0 | a=recvonly", Ok("Pcmu 0 [0] None/None SendOnly")),
+    ("hold", "m=audio 5000 RTP/AVP 0 | a=inactive", Ok("Pcmu 0 [0] None/None Inactive")),
+    ("refused", "m=audio 0 RTP/AVP 0", Err(Refusal::Disabled)),
+    ("something else at our place", "m=video 5000 RTP/AVP 0", Err(Refusal::Mismatch)),
+    ("nothing", "a=sendrecv", Err(Refusal::Mismatch)),
+    ("a stream more than we offered", "m=audio 5000 RTP/AVP 0 | m=video 0 RTP/AVP 31", Ok("Pcmu 0 [0] None/None SendRecv")),
+    ("encrypted", "m=audio 5000 RTP/SAVP 0", Err(Refusal::Transport)),
+];
+
 #[test]
 fn every_answer_of_the_table_is_read_as_the_table_says() {
-    let rows: &[(&str, &str, Result<&str, Refusal>)] = &[
-        ("one codec", "m=audio 5000 RTP/AVP 8 101 | a=rtpmap:101 telephone-event/8000", Ok("Pcma 8 [8] Some(101)/Some(101) SendRecv")),
-        ("several codecs: the first, the peer may switch", "m=audio 5000 RTP/AVP 8 0", Ok("Pcma 8 [0, 8] None/None SendRecv")),
-        (
-            "telephone-event under another number",
-            "m=audio 5000 RTP/AVP 0 96 | a=rtpmap:96 telephone-event/8000",
-            Ok("Pcmu 0 [0] Some(96)/Some(101) SendRecv"),
-        ),
-        ("a codec that we did not offer goes by", "m=audio 5000 RTP/AVP 18 0", Ok("Pcmu 0 [0] None/None SendRecv")),
-        ("one that we did not offer alone", "m=audio 5000 RTP/AVP 18", Err(Refusal::NoCommonCodec)),
-        ("recvonly", "m=audio 5000 RTP/AVP 0 | a=recvonly", Ok("Pcmu 0 [0] None/None SendOnly")),
-        ("hold", "m=audio 5000 RTP/AVP 0 | a=inactive", Ok("Pcmu 0 [0] None/None Inactive")),
-        ("refused", "m=audio 0 RTP/AVP 0", Err(Refusal::Disabled)),
-        ("something else at our place", "m=video 5000 RTP/AVP 0", Err(Refusal::Mismatch)),
-        ("nothing", "a=sendrecv", Err(Refusal::Mismatch)),
-        ("a stream more than we offered", "m=audio 5000 RTP/AVP 0 | m=video 0 RTP/AVP 31", Ok("Pcmu 0 [0] None/None SendRecv")),
-        ("encrypted", "m=audio 5000 RTP/SAVP 0", Err(Refusal::Transport)),
-    ];
     let mut session = Session::new(1);
     session.offer(&local());
-    for (case, text, expected) in rows {
+    for (case, text, expected) in ANSWERS {
         let text = sdp(text);
         let read = session.read_answer(&Sdp::parse(text.as_bytes()).unwrap()).map(|n| {
             let receive: Vec<_> = n.receive.iter().map(|format| format.payload_type).collect();

@@ -1,10 +1,20 @@
 //! SIP (RFC 3261): messages, digest, transactions, dialogs, registrar.
+//!
+//! A datagram is read by [`parse::parse`] into a borrowed [`message::Message`] whose routing headers are proven well formed;
+//! what we send is made from typed fields ([`build::Request`], [`build::Response`]), never from raw headers.
 
+pub mod build;
 pub mod client_transaction;
+pub mod field;
 pub mod flow;
+pub mod header;
 mod hop_request;
+pub mod message;
+pub mod parse;
+mod scan;
 pub mod server_transaction;
 pub mod timer_queue;
 pub mod timers;
 pub mod transaction_key;
 pub mod transaction_layer;
+pub mod uri;

@@ -1,0 +1,537 @@
+//! Messages of ours: typed fields → bytes.
+//!
+//! Nothing here takes a raw header. Every field type (see `field`) excludes control characters, so no line can be injected.
+
+use std::{fmt::Write as _, net::SocketAddr};
+
+use super::{
+    field::{Address, CallId, HostBuf, Method, Param, Text, Token, UriBuf},
+    header::{CSeq, HeaderId, Rport, Via},
+    message::{Message, StartLine},
+    scan,
+};
+
+/// One Via of ours, or one that we answer through.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct ViaBuf {
+    /// The transport, such as `UDP`.
+    pub transport: Token,
+    /// The sent-by host.
+    pub host: HostBuf,
+    /// The sent-by port.
+    pub port: Option<u16>,
+    /// The parameters, `branch` among them.
+    pub params: Vec<Param>,
+}
+
+impl ViaBuf {
+    /// A UDP Via with a branch, asking for the source port (RFC 3581).
+    pub fn udp(sent_by: SocketAddr, branch: &str) -> Self {
+        let params = vec![param("rport", None), param("branch", Some(branch))];
+        Self { transport: named("UDP"), host: HostBuf::Ip(sent_by.ip()), port: Some(sent_by.port()), params }
+    }
+
+    /// The branch.
+    pub fn branch(&self) -> Option<&str> {
+        self.params.iter().find(|p| p.name.as_str().eq_ignore_ascii_case("branch"))?.value.as_ref().map(Text::as_str)
+    }
+
+    /// Fills in where the request came from (RFC 3261 §18.2.1, RFC 3581 §4), overwriting what the sender claimed.
+    fn stamp(&mut self, source: SocketAddr, asked: bool) {
+        self.params.retain(|p| !p.name.as_str().eq_ignore_ascii_case("received"));
+        if asked {
+            for p in self.params.iter_mut().filter(|p| p.name.as_str().eq_ignore_ascii_case("rport")) {
+                p.value = Some(Text::new(&source.port().to_string()));
+            }
+        }
+        if asked || self.host != HostBuf::Ip(source.ip()) {
+            self.params.push(param("received", Some(&source.ip().to_string())));
+        }
+    }
+}
+
+impl From<&Via<'_>> for ViaBuf {
+    fn from(via: &Via<'_>) -> Self {
+        Self { transport: named(via.transport_name), host: via.host.into(), port: via.port, params: via.params.to_owned() }
+    }
+}
+
+fn named(token: &str) -> Token {
+    Token::new(token).unwrap_or_else(|| unreachable!("a parsed or literal token"))
+}
+
+fn param(name: &str, value: Option<&str>) -> Param {
+    Param { name: named(name), value: value.map(Text::new) }
+}
+
+/// A header whose value is one line of text.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[expect(missing_docs, reason = "the headers are named as in their RFCs")]
+pub enum TextHeader {
+    UserAgent,
+    Server,
+    Subject,
+    Accept,
+    Event,
+    Privacy,
+    SubscriptionState,
+    AlertInfo,
+    Date,
+    Warning,
+    AllowEvents,
+    RAck,
+    Reason,
+    Replaces,
+}
+
+/// A header whose value is an address.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[expect(missing_docs, reason = "the headers are named as in their RFCs")]
+pub enum AddressHeader {
+    Contact,
+    Route,
+    RecordRoute,
+    Path,
+    ReferTo,
+    ReferredBy,
+    PAssertedIdentity,
+    PPreferredIdentity,
+    Diversion,
+}
+
+/// A header whose value is a list of tokens.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[expect(missing_docs, reason = "the headers are named as in their RFCs")]
+pub enum TokensHeader {
+    Allow,
+    Supported,
+    Require,
+    ProxyRequire,
+    Unsupported,
+}
+
+/// A header whose value is a number.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[expect(missing_docs, reason = "the headers are named as in their RFCs")]
+pub enum NumberHeader {
+    Expires,
+    MinExpires,
+    RetryAfter,
+    MinSe,
+    RSeq,
+}
+
+/// A header beyond those that every message has.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub enum Header {
+    /// Text.
+    Text(TextHeader, Text),
+    /// One address; several are several of these, in order.
+    Address(AddressHeader, Address),
+    /// A list of tokens.
+    Tokens(TokensHeader, Vec<Token>),
+    /// A number, seconds but for RSeq.
+    Number(NumberHeader, u32),
+    /// `Contact: *`.
+    ContactStar,
+    /// Session-Expires (RFC 4028): seconds, and who refreshes.
+    SessionExpires(u32, Option<Refresher>),
+}
+
+/// Who refreshes a session (RFC 4028 §9).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Refresher {
+    /// The side that sent the request.
+    Uac,
+    /// The side that answered it.
+    Uas,
+}
+
+macro_rules! ids {
+    ($($kind:ident { $($name:ident),+ })+) => {$(
+        impl $kind {
+            /// The header's id.
+            pub const fn id(self) -> HeaderId {
+                match self { $(Self::$name => HeaderId::$name,)+ }
+            }
+
+            fn of(id: HeaderId) -> Option<Self> {
+                match id { $(HeaderId::$name => Some(Self::$name),)+ _ => None }
+            }
+        }
+    )+};
+}
+
+ids! {
+    TextHeader {
+        UserAgent, Server, Subject, Accept, Event, Privacy, SubscriptionState, AlertInfo, Date, Warning, AllowEvents, RAck, Reason, Replaces
+    }
+    AddressHeader { Contact, Route, RecordRoute, Path, ReferTo, ReferredBy, PAssertedIdentity, PPreferredIdentity, Diversion }
+    TokensHeader { Allow, Supported, Require, ProxyRequire, Unsupported }
+    NumberHeader { Expires, MinExpires, RetryAfter, MinSe, RSeq }
+}
+
+/// A body with its media type.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct Body {
+    /// The media type, such as `application/sdp`.
+    pub content_type: Text,
+    /// The octets.
+    pub bytes: Vec<u8>,
+}
+
+impl Body {
+    /// A session description.
+    pub fn sdp(bytes: impl Into<Vec<u8>>) -> Self {
+        Self { content_type: Text::new("application/sdp"), bytes: bytes.into() }
+    }
+}
+
+/// A request of ours.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Request {
+    /// The method, also written into CSeq.
+    pub method: Method,
+    /// The Request-URI.
+    pub uri: UriBuf,
+    /// Via, topmost first.
+    pub via: Vec<ViaBuf>,
+    /// Max-Forwards.
+    pub max_forwards: u8,
+    /// From, with tag.
+    pub from: Address,
+    /// To.
+    pub to: Address,
+    /// Call-ID.
+    pub call_id: CallId,
+    /// The number in CSeq.
+    pub cseq: u32,
+    /// Everything else, in this order.
+    pub headers: Vec<Header>,
+    /// The body.
+    pub body: Option<Body>,
+}
+
+/// A response of ours.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Response {
+    /// The status code, 100 to 699.
+    pub status: u16,
+    /// The reason phrase.
+    pub reason: Text,
+    /// Via as in the request, topmost first.
+    pub via: Vec<ViaBuf>,
+    /// From as in the request.
+    pub from: Address,
+    /// To as in the request, with our tag.
+    pub to: Address,
+    /// Call-ID as in the request.
+    pub call_id: CallId,
+    /// CSeq as in the request.
+    pub cseq: CSeq,
+    /// Everything else, in this order.
+    pub headers: Vec<Header>,
+    /// The body.
+    pub body: Option<Body>,
+}
+
+impl Request {
+    /// A request with Max-Forwards 70 and nothing optional; Via is pushed by whoever sends it.
+    pub const fn new(method: Method, uri: UriBuf, from: Address, to: Address, call_id: CallId, cseq: u32) -> Self {
+        Self { method, uri, via: Vec::new(), max_forwards: 70, from, to, call_id, cseq, headers: Vec::new(), body: None }
+    }
+
+    /// Takes a parsed request into typed fields; headers without a type here are left behind. `None` for a response.
+    pub fn from_message(message: &Message<'_>) -> Option<Self> {
+        let StartLine::Request { method, uri } = message.start() else { return None };
+        Some(Self {
+            method: method.clone(),
+            uri: (*uri).into(),
+            via: message.vias().map(|v| ViaBuf::from(&v)).collect(),
+            max_forwards: message.max_forwards().unwrap_or(70),
+            from: message.from().to_owned(),
+            to: message.to().to_owned(),
+            call_id: call_id(message),
+            cseq: message.cseq().seq,
+            headers: typed_headers(message),
+            body: body(message),
+        })
+    }
+
+    /// The datagram.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(768 + self.body.as_ref().map_or(0, |b| b.bytes.len()));
+        out.extend_from_slice(format!("{} {} SIP/2.0\r\n", self.method, self.uri).as_bytes());
+        vias(&mut out, &self.via);
+        header_line(&mut out, "Max-Forwards", &self.max_forwards.to_string());
+        rest(&mut out, (&self.from, &self.to, &self.call_id), (self.cseq, &self.method), &self.headers, self.body.as_ref());
+        out
+    }
+}
+
+impl Response {
+    /// The response to a request (RFC 3261 §8.2.6): Via stack with `received` and `rport` filled in, From, To, Call-ID, CSeq; a tag is
+    /// added to To when it has none and the status is not 100. Record-Route is copied into 18x and 2xx (§12.1.1).
+    pub fn to(request: &Message<'_>, status: u16, to_tag: &str, source: SocketAddr) -> Self {
+        let mut via: Vec<ViaBuf> = request.vias().map(|v| ViaBuf::from(&v)).collect();
+        if let Some(top) = via.first_mut() {
+            top.stamp(source, request.via().rport != Rport::Absent);
+        }
+        let mut to = request.to().to_owned();
+        if to.tag().is_none() && status != 100 {
+            to = to.with_tag(to_tag);
+        }
+        let mut headers = Vec::new();
+        if (101..300).contains(&status) {
+            headers.extend(request.record_routes().map(|r| Header::Address(AddressHeader::RecordRoute, r.to_owned())));
+        }
+        Self {
+            status,
+            reason: Text::new(reason_phrase(status)),
+            via,
+            from: request.from().to_owned(),
+            to,
+            call_id: call_id(request),
+            cseq: request.cseq().clone(),
+            headers,
+            body: None,
+        }
+    }
+
+    /// The same response with one more header.
+    #[must_use]
+    pub fn with(mut self, header: Header) -> Self {
+        self.headers.push(header);
+        self
+    }
+
+    /// The same response with a body.
+    #[must_use]
+    pub fn with_body(mut self, body: Body) -> Self {
+        self.body = Some(body);
+        self
+    }
+
+    /// Takes a parsed response into typed fields; headers without a type here are left behind. `None` for a request.
+    pub fn from_message(message: &Message<'_>) -> Option<Self> {
+        let StartLine::Response { status, reason } = message.start() else { return None };
+        Some(Self {
+            status: *status,
+            reason: Text::lossy(reason),
+            via: message.vias().map(|v| ViaBuf::from(&v)).collect(),
+            from: message.from().to_owned(),
+            to: message.to().to_owned(),
+            call_id: call_id(message),
+            cseq: message.cseq().clone(),
+            headers: typed_headers(message),
+            body: body(message),
+        })
+    }
+
+    /// The datagram.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut out = status_line(self.status, self.reason.as_str());
+        vias(&mut out, &self.via);
+        let cseq = (self.cseq.seq, &self.cseq.method);
+        rest(&mut out, (&self.from, &self.to, &self.call_id), cseq, &self.headers, self.body.as_ref());
+        out
+    }
+}
+
+fn call_id(message: &Message<'_>) -> CallId {
+    CallId::new(message.call_id()).unwrap_or_else(|| unreachable!("the parser proved the Call-ID"))
+}
+
+fn body(message: &Message<'_>) -> Option<Body> {
+    let content_type = message.text(HeaderId::ContentType).unwrap_or_default();
+    (!message.body().is_empty()).then(|| Body { content_type: Text::new(&content_type), bytes: message.body().to_vec() })
+}
+
+fn typed_headers(message: &Message<'_>) -> Vec<Header> {
+    let mut headers = Vec::new();
+    for (_, id, value) in message.all_headers() {
+        if id == HeaderId::Contact && value == b"*" {
+            headers.push(Header::ContactStar);
+        } else if let Some(kind) = AddressHeader::of(id) {
+            let addresses = scan::Elements::of(value).filter_map(super::header::NameAddr::parse);
+            headers.extend(addresses.map(|a| Header::Address(kind, a.to_owned())));
+        } else if let Some(kind) = TextHeader::of(id) {
+            headers.push(Header::Text(kind, Text::lossy(value)));
+        } else if let Some(kind) = TokensHeader::of(id) {
+            let tokens = scan::Elements::of(value).filter_map(|t| Token::new(std::str::from_utf8(t).ok()?));
+            headers.push(Header::Tokens(kind, tokens.collect()));
+        } else if let Some(kind) = NumberHeader::of(id) {
+            headers.extend(scan::seconds(value).map(|n| Header::Number(kind, n)));
+        } else if id == HeaderId::SessionExpires {
+            headers.extend(message.session_expires().map(|(seconds, who)| Header::SessionExpires(seconds, who)));
+        }
+    }
+    headers
+}
+
+pub(super) fn status_line(status: u16, reason: &str) -> Vec<u8> {
+    let mut out = Vec::with_capacity(768);
+    out.extend_from_slice(format!("SIP/2.0 {status} {reason}\r\n").as_bytes());
+    out
+}
+
+/// Appends one header line; `value` comes from a field type or is made of digits and literals.
+pub(super) fn header_line(out: &mut Vec<u8>, name: &str, value: &str) {
+    debug_assert!(!value.contains(['\r', '\n', '\0']));
+    for part in [name, ": ", value, "\r\n"] {
+        out.extend_from_slice(part.as_bytes());
+    }
+}
+
+/// The topmost Via of a stateless answer, as one line of text.
+pub(super) fn via_for_answer(via: &Via<'_>, source: SocketAddr) -> String {
+    let mut owned = ViaBuf::from(via);
+    owned.stamp(source, via.rport != Rport::Absent);
+    via_text(&owned)
+}
+
+fn via_text(via: &ViaBuf) -> String {
+    let mut text = format!("SIP/2.0/{} {}", via.transport, via.host);
+    if let Some(port) = via.port {
+        let _ = write!(text, ":{port}");
+    }
+    params(&mut text, &via.params);
+    text
+}
+
+fn vias(out: &mut Vec<u8>, vias: &[ViaBuf]) {
+    for via in vias {
+        header_line(out, "Via", &via_text(via));
+    }
+}
+
+fn params(text: &mut String, params: &[Param]) {
+    for p in params {
+        let _ = write!(text, ";{}", p.name);
+        let Some(value) = &p.value else { continue };
+        text.push('=');
+        let plain = |b: u8| b > b' ' && b < 0x7f && !matches!(b, b'"' | b',' | b';' | b'<' | b'>' | b'\\');
+        if !value.is_empty() && value.as_str().bytes().all(plain) {
+            text.push_str(value.as_str());
+        } else {
+            quoted(text, value.as_str());
+        }
+    }
+}
+
+fn quoted(text: &mut String, value: &str) {
+    text.push('"');
+    for c in value.chars() {
+        if matches!(c, '"' | '\\') {
+            text.push('\\');
+        }
+        text.push(c);
+    }
+    text.push('"');
+}
+
+fn address(address: &Address) -> String {
+    let mut text = String::with_capacity(96);
+    if let Some(display) = address.display.as_ref().filter(|d| !d.is_empty()) {
+        quoted(&mut text, display.as_str());
+        text.push(' ');
+    }
+    let _ = write!(text, "<{}>", address.uri);
+    params(&mut text, &address.params);
+    text
+}
+
+fn rest(out: &mut Vec<u8>, ids: (&Address, &Address, &CallId), cseq: (u32, &Method), headers: &[Header], body: Option<&Body>) {
+    header_line(out, "From", &address(ids.0));
+    header_line(out, "To", &address(ids.1));
+    header_line(out, "Call-ID", ids.2.as_str());
+    header_line(out, "CSeq", &format!("{} {}", cseq.0, cseq.1));
+    for header in headers {
+        match header {
+            Header::Text(kind, text) => header_line(out, kind.id().name(), text.as_str()),
+            Header::Address(kind, value) => header_line(out, kind.id().name(), &address(value)),
+            Header::Tokens(kind, tokens) => {
+                let list: Vec<&str> = tokens.iter().map(Token::as_str).collect();
+                header_line(out, kind.id().name(), &list.join(", "));
+            }
+            Header::Number(kind, number) => header_line(out, kind.id().name(), &number.to_string()),
+            Header::ContactStar => header_line(out, "Contact", "*"),
+            Header::SessionExpires(seconds, who) => {
+                let who = match who {
+                    None => "",
+                    Some(Refresher::Uac) => ";refresher=uac",
+                    Some(Refresher::Uas) => ";refresher=uas",
+                };
+                header_line(out, "Session-Expires", &format!("{seconds}{who}"));
+            }
+        }
+    }
+    let bytes = body.map_or(&[][..], |b| &b.bytes);
+    if let Some(body) = body {
+        header_line(out, "Content-Type", body.content_type.as_str());
+    }
+    header_line(out, "Content-Length", &bytes.len().to_string());
+    out.extend_from_slice(b"\r\n");
+    out.extend_from_slice(bytes);
+}
+
+/// The reason phrase that goes with a status code.
+pub const fn reason_phrase(status: u16) -> &'static str {
+    match status {
+        100 => "Trying",
+        180 => "Ringing",
+        181 => "Call Is Being Forwarded",
+        182 => "Queued",
+        183 => "Session Progress",
+        200 => "OK",
+        202 => "Accepted",
+        301 => "Moved Permanently",
+        302 => "Moved Temporarily",
+        400 => "Bad Request",
+        401 => "Unauthorized",
+        403 => "Forbidden",
+        404 => "Not Found",
+        405 => "Method Not Allowed",
+        406 => "Not Acceptable",
+        407 => "Proxy Authentication Required",
+        408 => "Request Timeout",
+        410 => "Gone",
+        413 => "Request Entity Too Large",
+        414 => "Request-URI Too Long",
+        415 => "Unsupported Media Type",
+        416 => "Unsupported URI Scheme",
+        420 => "Bad Extension",
+        421 => "Extension Required",
+        422 => "Session Interval Too Small",
+        423 => "Interval Too Brief",
+        480 => "Temporarily Unavailable",
+        481 => "Call/Transaction Does Not Exist",
+        482 => "Loop Detected",
+        483 => "Too Many Hops",
+        484 => "Address Incomplete",
+        486 => "Busy Here",
+        487 => "Request Terminated",
+        488 => "Not Acceptable Here",
+        489 => "Bad Event",
+        491 => "Request Pending",
+        500 => "Server Internal Error",
+        501 => "Not Implemented",
+        502 => "Bad Gateway",
+        503 => "Service Unavailable",
+        504 => "Server Time-out",
+        505 => "Version Not Supported",
+        513 => "Message Too Large",
+        600 => "Busy Everywhere",
+        603 => "Decline",
+        604 => "Does Not Exist Anywhere",
+        606 => "Not Acceptable",
+        other => match other / 100 {
+            1 => "Progress",
+            2 => "OK",
+            3 => "Redirect",
+            4 => "Request Failure",
+            5 => "Server Failure",
+            _ => "Global Failure",
+        },
+    }
+}

@@ -1,1 +1,16 @@
-//! Who gets what, and why.
+//! Who gets what, and why: queues, agents, and the choice between them.
+//!
+//! Pure: the switch tells [`Agents`] what agents do, asks [`Agents::choose`] for the next one, and can say why.
+
+mod agent;
+mod agents;
+mod choose;
+mod queue;
+
+pub use agent::{Agent, AgentProfile, Doing, Wanted};
+pub use agents::Agents;
+pub use choose::{Candidate, Skip};
+pub use queue::Queue;
+
+#[cfg(test)]
+mod tests;

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use crate::{
     domain::fact::AgentState,
-    ids::{AgentId, InteractionId, OfferId, PhoneId, QueueId},
+    ids::{AgentId, InteractionId, OfferId, PhoneId},
     time::UnixMs,
 };
 
@@ -15,8 +15,8 @@ pub struct AgentProfile {
     pub id: AgentId,
     /// Their name.
     pub name: String,
-    /// The queues they serve.
-    pub queues: Vec<QueueId>,
+    /// Names of the queues that they serve.
+    pub queues: Vec<String>,
     /// Their phone.
     pub phone: Option<PhoneId>,
 }

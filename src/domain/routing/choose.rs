@@ -4,7 +4,7 @@ use super::{
     agent::{Agent, Doing, Wanted},
     agents::Agents,
 };
-use crate::ids::{AgentId, QueueId};
+use crate::ids::AgentId;
 
 /// Why an agent is not offered a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -34,21 +34,21 @@ pub struct Candidate {
 
 impl Agents {
     /// The agent who should be offered a call of `queue` next: longest idle first, ties by id.
-    pub fn choose(&self, queue: QueueId, tried: &[AgentId]) -> Option<AgentId> {
+    pub fn choose(&self, queue: &str, tried: &[AgentId]) -> Option<AgentId> {
         let fit = self.iter().filter(|agent| skip(agent, queue, tried).is_none());
         fit.min_by_key(|agent| (agent.idle_since, agent.profile.id)).map(|agent| agent.profile.id)
     }
 
     /// Every agent with the reason why they would not be chosen, in the order in which they would be.
-    pub fn explain(&self, queue: QueueId, tried: &[AgentId]) -> Vec<Candidate> {
+    pub fn explain(&self, queue: &str, tried: &[AgentId]) -> Vec<Candidate> {
         let mut agents: Vec<&Agent> = self.iter().collect();
         agents.sort_by_key(|agent| (skip(agent, queue, tried).is_some(), agent.idle_since, agent.profile.id));
         agents.iter().map(|agent| Candidate { agent: agent.profile.id, skipped: skip(agent, queue, tried) }).collect()
     }
 }
 
-fn skip(agent: &Agent, queue: QueueId, tried: &[AgentId]) -> Option<Skip> {
-    if !agent.profile.queues.contains(&queue) {
+fn skip(agent: &Agent, queue: &str, tried: &[AgentId]) -> Option<Skip> {
+    if !agent.profile.queues.iter().any(|served| served == queue) {
         return Some(Skip::OtherQueue);
     }
     match (&agent.wanted, agent.doing) {

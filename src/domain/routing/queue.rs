@@ -1,22 +1,16 @@
-//! A queue of work: who it rings, and for how long.
+//! A queue of work: how its work is treated.
 
 use std::time::Duration;
-
-use crate::ids::QueueId;
 
 /// One queue.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Queue {
-    /// The queue.
-    pub id: QueueId,
-    /// Its name, as agents and reports read it.
+    /// Its name: unique, and what trunks' numbers, agents and reports refer to.
     pub name: String,
-    /// Numbers that lead to it, as the trunk dials them.
-    pub numbers: Vec<String>,
-    /// How long one agent's phone rings before the next agent is tried.
-    pub ring_limit: Duration,
     /// How long wrap-up may take before the interaction is saved as not wrapped up; the one extension gives as much again.
     pub wrap_up_limit: Duration,
+    /// When a missed call must have been called back, counted from the miss.
+    pub missed_due: Duration,
     /// 0 (lowest) to 9; work items that come out of its calls carry it.
     pub priority: u8,
 }

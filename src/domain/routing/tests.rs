@@ -3,7 +3,7 @@ use std::time::{Duration, Instant};
 use super::*;
 use crate::{
     domain::fact::AgentState,
-    ids::{AgentId, InteractionId, OfferId, PhoneId, QueueId},
+    ids::{AgentId, InteractionId, OfferId, PhoneId},
     time::{Now, UnixMs},
 };
 
@@ -16,8 +16,8 @@ fn origin() -> Now {
     Now { mono: Instant::now(), wall: UnixMs(1_790_000_000_000) }
 }
 
-fn house(now: Now, agents: u8) -> (Agents, QueueId, Vec<AgentId>) {
-    let queue = QueueId::new(now.wall, id(1));
+fn house(now: Now, agents: u8) -> (Agents, &'static str, Vec<AgentId>) {
+    let queue = "support";
     let ids: Vec<AgentId> = (0..agents).map(|n| AgentId::new(now.wall, id(n))).collect();
     let mut house = Agents::default();
     house.replace(
@@ -25,7 +25,7 @@ fn house(now: Now, agents: u8) -> (Agents, QueueId, Vec<AgentId>) {
         ids.iter().enumerate().map(|(n, agent)| AgentProfile {
             id: *agent,
             name: format!("Agent {n}"),
-            queues: vec![queue],
+            queues: vec![queue.to_owned()],
             phone: Some(PhoneId::new(now.wall, id(u8::try_from(n).expect("few")))),
         }),
     );
@@ -65,8 +65,7 @@ fn the_reason_for_passing_an_agent_over_is_told() {
     for (agent, skip) in [(0, Skip::Offline), (1, Skip::NotReady), (2, Skip::Occupied), (3, Skip::NoPhone), (4, Skip::Tried)] {
         assert!(told.contains(&Candidate { agent: ids[agent], skipped: Some(skip) }), "{skip:?}");
     }
-    let other = QueueId::new(now.wall, id(77));
-    assert!(house.explain(other, &[]).iter().all(|candidate| candidate.skipped == Some(Skip::OtherQueue)));
+    assert!(house.explain("sales", &[]).iter().all(|candidate| candidate.skipped == Some(Skip::OtherQueue)));
 }
 
 #[test]

@@ -1,0 +1,112 @@
+//! Everything that is dropped, refused or missed is counted, by reason.
+
+use std::collections::BTreeMap;
+
+macro_rules! counters {
+    ($($(#[$doc:meta])* $name:ident = $label:literal),+ $(,)?) => {
+        /// What is counted.
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+        pub enum Counter { $($(#[$doc])* $name),+ }
+
+        impl Counter {
+            /// Its name in the metrics: lower case, underscores.
+            pub fn label(self) -> &'static str {
+                match self { $(Self::$name => $label),+ }
+            }
+        }
+    };
+}
+
+counters! {
+    /// A datagram that is no SIP message.
+    Malformed = "sip_malformed_dropped",
+    /// A malformed request that could be answered.
+    MalformedAnswered = "sip_malformed_answered",
+    /// An empty keep-alive.
+    KeepAlive = "sip_keep_alive",
+    /// A response that belongs to nothing of ours.
+    StrayResponse = "sip_stray_response",
+    /// An ACK that belongs to nothing of ours.
+    StrayAck = "sip_stray_ack",
+    /// A refusal that would have been more than twice as large as the request.
+    Amplification = "sip_answer_too_large",
+    /// A challenge was sent.
+    Challenged = "digest_challenged",
+    /// A phone was offered MD5 alone.
+    ChallengedMd5 = "digest_challenged_md5",
+    /// Credentials were wrong, or their user unknown.
+    WrongCredentials = "digest_refused",
+    /// A request in a dialog came from elsewhere than the dialog's peer.
+    WrongFlow = "sip_wrong_flow",
+    /// A method that we do not serve.
+    MethodRefused = "sip_405",
+    /// An extension that we do not know.
+    ExtensionRefused = "sip_420",
+    /// No more hops.
+    TooManyHops = "sip_483",
+    /// The same request by two ways.
+    Merged = "sip_482",
+    /// A dialog that we do not know.
+    UnknownDialog = "sip_481",
+    /// A body that we do not understand.
+    BodyRefused = "sip_415",
+    /// A number that leads nowhere.
+    UnknownNumber = "sip_404",
+    /// No ports or no room for another call.
+    NoRoom = "sip_503",
+    /// A CANCEL for nothing.
+    StrayCancel = "sip_stray_cancel",
+    /// Offer and answer had nothing in common.
+    NotAcceptable = "sip_488",
+    /// Two offers crossed.
+    Glare = "sip_491",
+    /// The look-up was slower than its limit.
+    LateBrief = "brief_late",
+    /// The desk did not acknowledge in time: the phone rang without.
+    PopMissed = "pop_missed",
+    /// The pop was on the screen before the phone rang.
+    PopShown = "pop_shown",
+    /// A stale acknowledgement or command of a desk.
+    StaleDesk = "desk_stale",
+    /// A media event of an older plan, or of a call that is gone.
+    StaleMedia = "media_stale",
+    /// A second 2xx of a forked INVITE.
+    SecondAnswer = "sip_fork_ended",
+    /// A call ended by a mistake of ours.
+    CallPanicked = "call_panicked",
+    /// A parse or a message outside of calls panicked.
+    InputPanicked = "input_panicked",
+    /// The reaper found something without an owner.
+    Orphan = "orphan_found",
+    /// A call whose media thread never reported its totals.
+    MediaNotClosed = "media_not_closed",
+    /// A live fact was dropped because nobody drained outputs.
+    LiveDropped = "live_dropped",
+    /// The trunk has as many calls as it may.
+    TrunkFull = "trunk_full",
+    /// A request that was refused because we are stopping.
+    Stopping = "sip_503_stopping",
+}
+
+/// The totals since start.
+#[derive(Clone, Debug, Default)]
+pub struct Counters {
+    totals: BTreeMap<Counter, u64>,
+}
+
+impl Counters {
+    /// Counts one.
+    pub fn count(&mut self, counter: Counter) {
+        *self.totals.entry(counter).or_default() += 1;
+    }
+
+    /// How often it was counted.
+    pub fn get(&self, counter: Counter) -> u64 {
+        self.totals.get(&counter).copied().unwrap_or(0)
+    }
+
+    /// All that are not zero.
+    pub fn iter(&self) -> impl Iterator<Item = (Counter, u64)> + '_ {
+        self.totals.iter().map(|(counter, total)| (*counter, *total))
+    }
+}

@@ -1,0 +1,64 @@
+//! What the switch is told once, at start: listeners, trunks, ports, policies and every limit with its default.
+
+use std::net::SocketAddr;
+
+use ipnet::IpNet;
+
+pub use crate::domain::call::policy::{ListenerConfig, Policy, RecordPolicy, Timing};
+use crate::{domain::media::plan::PortPair, ids::PhoneNumber};
+
+/// The switch's configuration.
+#[derive(Clone, Debug)]
+pub struct SwitchConfig {
+    /// This node's short name; letters and digits, it is part of every Call-ID, tag and branch.
+    pub node: String,
+    /// What calls go by: addresses, recording, waits.
+    pub policy: Policy,
+    /// The trunks, known by their addresses.
+    pub trunks: Vec<TrunkConfig>,
+    /// Every pair of ports that the media threads have bound.
+    pub ports: Vec<PortPair>,
+    /// Whether phones that cannot do SHA-256 are offered MD5 digests.
+    pub md5: bool,
+    /// Bounds.
+    pub limits: Limits,
+}
+
+/// One trunk.
+#[derive(Clone, Debug)]
+pub struct TrunkConfig {
+    /// Its name.
+    pub name: String,
+    /// Networks from which its requests come, by any port.
+    pub networks: Vec<IpNet>,
+    /// ISO 3166 alpha-2: the home of numbers that come without a country.
+    pub country: String,
+    /// The numbers that are dialled, each with the name of the queue that it leads to.
+    pub numbers: Vec<(PhoneNumber, String)>,
+}
+
+impl TrunkConfig {
+    /// Whether a datagram from `source` is this trunk's.
+    pub fn owns(&self, source: SocketAddr) -> bool {
+        self.networks.iter().any(|network| network.contains(&source.ip()))
+    }
+}
+
+/// Bounds on every table of the switch.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Calls at once; a call holds two pairs of ports.
+    pub max_calls: usize,
+    /// Outputs that may wait to be drained; more is a fault of the caller's loop, the oldest live facts go first.
+    pub max_live_outputs: usize,
+    /// Bindings of one phone account.
+    pub max_bindings_per_phone: usize,
+    /// Panics within 60 s after which the node says that it is not ready.
+    pub panics_before_not_ready: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { max_calls: 1_000, max_live_outputs: 10_000, max_bindings_per_phone: 4, panics_before_not_ready: 5 }
+    }
+}

@@ -1,0 +1,129 @@
+//! What goes into the switch and what comes out: values, no sockets, no clocks.
+
+use std::net::SocketAddr;
+
+use crate::{
+    domain::{
+        customer::brief::Brief,
+        fact::{Binding, CustomerChoice, Fact},
+        live::{DeskCommand, LiveFact},
+        media::plan::{MediaCommand, MediaEvent},
+        routing::{AgentProfile, Queue},
+    },
+    ids::{InteractionId, PhoneId, PhoneNumber},
+    protocol::sip::flow::ListenerId,
+};
+
+/// One thing that happened outside.
+#[derive(Debug)]
+pub enum Input<'a> {
+    /// A datagram arrived on one of our SIP sockets.
+    Datagram {
+        /// The socket.
+        listener: ListenerId,
+        /// Who sent it.
+        source: SocketAddr,
+        /// What they sent.
+        bytes: &'a [u8],
+    },
+    /// The record answered a [`Output::LookUp`], in time or late.
+    Brief {
+        /// The call.
+        interaction: InteractionId,
+        /// What the agent is to see.
+        brief: Box<Brief>,
+        /// How the customer was found: `Sole` or `Unknown`.
+        choice: CustomerChoice,
+    },
+    /// A desk did something; its rights have been checked.
+    Desk(DeskCommand),
+    /// A media thread tells something.
+    Media(MediaEvent),
+    /// Who works here; at start and on each change, always whole.
+    People(PeopleSnapshot),
+    /// Bindings as they were written down; before the first datagram.
+    Bindings(Vec<Binding>),
+    /// An alarm of another part (recorder, disk, database), one sentence with the remedy; `None` takes it back.
+    Alarm {
+        /// Which part.
+        part: &'static str,
+        /// The sentence.
+        sentence: Option<String>,
+    },
+    /// Stop: new calls are refused, running ones end.
+    Shutdown,
+    /// Makes the next action of this call panic: shows that a mistake ends one call only.
+    #[cfg(any(test, feature = "fault-injection"))]
+    PanicIn {
+        /// The call.
+        interaction: InteractionId,
+    },
+}
+
+/// Who works here.
+#[derive(Clone, Debug, Default)]
+pub struct PeopleSnapshot {
+    /// Agents.
+    pub agents: Vec<AgentProfile>,
+    /// Accounts of phones.
+    pub phones: Vec<PhoneAccount>,
+    /// Queues.
+    pub queues: Vec<Queue>,
+}
+
+/// The account of one phone.
+#[derive(Clone, Debug)]
+pub struct PhoneAccount {
+    /// The account.
+    pub id: PhoneId,
+    /// The user part of its address of record, and the user name of its digest.
+    pub user: String,
+    /// The number that colleagues dial.
+    pub extension: String,
+    /// The name that colleagues see.
+    pub display_name: String,
+    /// Lower-case hex of MD5(user:domain:password) (RFC 2617 §3.2.2.2); `None` refuses MD5 for this account.
+    pub ha1_md5: Option<String>,
+    /// Lower-case hex of SHA-256(user:domain:password) (RFC 7616 §3.4.2).
+    pub ha1_sha256: String,
+}
+
+/// What is to be done.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Output {
+    /// Send these bytes.
+    SendDatagram {
+        /// From this socket.
+        listener: ListenerId,
+        /// To this address.
+        destination: SocketAddr,
+        /// The message.
+        bytes: Vec<u8>,
+    },
+    /// Tell a media thread.
+    Media {
+        /// Which thread.
+        thread: u16,
+        /// What.
+        command: MediaCommand,
+    },
+    /// Ask the record who is calling; the answer comes as [`Input::Brief`], and may come late.
+    LookUp(LookUp),
+    /// Write this down.
+    Fact(Fact),
+    /// Show this.
+    Live(LiveFact),
+}
+
+/// The question to the record at an INVITE.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LookUp {
+    /// The call.
+    pub interaction: InteractionId,
+    /// The caller's number; `None` when withheld.
+    pub number: Option<PhoneNumber>,
+    /// The name that the network sent.
+    pub display_name: Option<String>,
+    /// The queue's name: its choice makes some reasons more probable.
+    pub queue: String,
+}

@@ -3,8 +3,10 @@
 //! A datagram is read by [`parse::parse`] into a borrowed [`message::Message`] whose routing headers are proven well formed;
 //! what we send is made from typed fields ([`build::Request`], [`build::Response`]), never from raw headers.
 
+pub mod answer_retransmission;
 pub mod build;
 pub mod client_transaction;
+pub mod dialog;
 pub mod field;
 pub mod flow;
 pub mod header;

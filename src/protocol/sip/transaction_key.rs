@@ -2,46 +2,79 @@
 //!
 //! A key is one string of octets, made of length-prefixed parts: no field of the peer's can imitate the end of another.
 
+use std::borrow::Cow;
+
+use super::{field::Method, header::HeaderId, message::Message, uri::Host};
+
 /// The start of every branch that is unique by itself (RFC 3261 §8.1.1.7).
-const MAGIC_COOKIE: &[u8] = b"z9hG4bK";
+const MAGIC_COOKIE: &str = "z9hG4bK";
 
 /// The port that `sent-by` means when it names none.
-const DEFAULT_PORT: &[u8] = b"5060";
+const DEFAULT_PORT: u16 = 5060;
 
-/// The parts of a request that decide to which transaction it belongs; raw octets, unquoted, without white space around.
+/// The parts of a request that decide to which transaction it belongs.
 #[derive(Clone, Copy, Debug)]
 pub struct RequestHead<'a> {
-    /// The method; case matters.
-    pub method: &'a [u8],
+    /// The method.
+    pub method: &'a Method,
     /// The Request-URI as written.
-    pub request_uri: &'a [u8],
+    pub request_uri: &'a str,
     /// The whole value of the topmost Via.
     pub via: &'a [u8],
     /// The branch of the topmost Via.
-    pub branch: Option<&'a [u8]>,
-    /// Host, and port if any, of the topmost Via.
-    pub sent_by: &'a [u8],
+    pub branch: Option<&'a str>,
+    /// The host in the topmost Via.
+    pub host: Host<'a>,
+    /// The port in the topmost Via.
+    pub port: Option<u16>,
     /// The tag of From.
-    pub from_tag: Option<&'a [u8]>,
+    pub from_tag: Option<&'a str>,
     /// The tag of To.
-    pub to_tag: Option<&'a [u8]>,
+    pub to_tag: Option<&'a str>,
     /// The Call-ID.
-    pub call_id: &'a [u8],
+    pub call_id: &'a str,
     /// The number in CSeq.
     pub cseq: u32,
 }
 
+impl<'a> RequestHead<'a> {
+    /// The head of a parsed request; `None` for a response.
+    pub fn of(message: &'a Message<'a>) -> Option<Self> {
+        let via = message.via();
+        Some(Self {
+            method: message.method(),
+            request_uri: message.request_uri()?.as_str(),
+            via: message.elements(HeaderId::Via).next().unwrap_or_default(),
+            branch: via.branch,
+            host: via.host,
+            port: via.port,
+            from_tag: message.from_tag(),
+            to_tag: message.to_tag(),
+            call_id: message.call_id(),
+            cseq: message.cseq().seq,
+        })
+    }
+}
+
 /// The parts of a response that decide to which transaction it belongs.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct ResponseHead<'a> {
     /// The branch of the topmost Via.
-    pub branch: Option<&'a [u8]>,
+    pub branch: Option<&'a str>,
     /// The method in CSeq.
-    pub method: &'a [u8],
+    pub method: &'a Method,
     /// The status code.
     pub status: u16,
-    /// The whole value of To, tag included.
-    pub to: &'a [u8],
+    /// The whole value of To, tag included, on one line.
+    pub to: Cow<'a, str>,
+}
+
+impl<'a> ResponseHead<'a> {
+    /// The head of a parsed response; `None` for a request.
+    pub fn of(message: &'a Message<'a>) -> Option<Self> {
+        let to = message.text(HeaderId::To).unwrap_or_default();
+        Some(Self { branch: message.via().branch, method: message.method(), status: message.status()?, to })
+    }
 }
 
 /// Names a server transaction.
@@ -68,7 +101,7 @@ impl ServerKey {
     /// The keys that the INVITE of this ACK or CANCEL may have, likeliest first.
     pub(super) fn of_invite(head: &RequestHead<'_>) -> [Self; 2] {
         // Before RFC 3261 an ACK is matched by the tag that our response added to To, which the INVITE did not have.
-        [Self::with(head, b"INVITE", None), Self::with(head, b"INVITE", head.to_tag)]
+        [Self::with(head, &Method::Invite, None), Self::with(head, &Method::Invite, head.to_tag)]
     }
 
     /// Whether the peer writes unique branches; else the weaker rules of RFC 2543 were applied.
@@ -76,22 +109,24 @@ impl ServerKey {
         self.by_branch
     }
 
-    fn with(head: &RequestHead<'_>, method: &[u8], to_tag: Option<&[u8]>) -> Self {
+    fn with(head: &RequestHead<'_>, method: &Method, to_tag: Option<&str>) -> Self {
+        let method = method.as_str().as_bytes();
         match head.branch {
             // Branches are compared octet by octet: many peers write base64, where folding case would make two calls one.
             Some(branch) if has_magic_cookie(branch) => {
-                let (host, port) = split_sent_by(head.sent_by);
-                Self { octets: join(&[branch, &host.to_ascii_lowercase(), port, method]), by_branch: true }
+                let host = head.host.to_string().to_ascii_lowercase();
+                let port = head.port.unwrap_or(DEFAULT_PORT).to_be_bytes();
+                Self { octets: join(&[branch.as_bytes(), host.as_bytes(), &port, method]), by_branch: true }
             }
             Some(_) | None => Self {
                 octets: join(&[
                     head.via,
-                    head.request_uri,
+                    head.request_uri.as_bytes(),
                     method,
-                    head.call_id,
+                    head.call_id.as_bytes(),
                     &head.cseq.to_be_bytes(),
-                    head.from_tag.unwrap_or_default(),
-                    to_tag.unwrap_or_default(),
+                    head.from_tag.unwrap_or_default().as_bytes(),
+                    to_tag.unwrap_or_default().as_bytes(),
                 ]),
                 by_branch: false,
             },
@@ -100,30 +135,22 @@ impl ServerKey {
 }
 
 impl ClientKey {
-    pub(super) fn new(branch: &[u8], method: &[u8]) -> Self {
-        Self(join(&[branch, method]))
+    pub(super) fn new(branch: &str, method: &Method) -> Self {
+        Self(join(&[branch.as_bytes(), method.as_str().as_bytes()]))
     }
 }
 
 impl MergeKey {
     /// `None` inside a dialog, where nothing can be merged.
     pub(super) fn of(head: &RequestHead<'_>) -> Option<Self> {
-        let parts = [head.from_tag.unwrap_or_default(), head.call_id, &head.cseq.to_be_bytes(), head.method];
+        let from_tag = head.from_tag.unwrap_or_default().as_bytes();
+        let parts = [from_tag, head.call_id.as_bytes(), &head.cseq.to_be_bytes(), head.method.as_str().as_bytes()];
         head.to_tag.is_none().then(|| Self(join(&parts)))
     }
 }
 
-fn has_magic_cookie(branch: &[u8]) -> bool {
+fn has_magic_cookie(branch: &str) -> bool {
     branch.len() > MAGIC_COOKIE.len() && branch.get(..MAGIC_COOKIE.len()).is_some_and(|start| start.eq_ignore_ascii_case(MAGIC_COOKIE))
-}
-
-/// Host and port of `sent-by`; an IPv6 host is in brackets.
-fn split_sent_by(sent_by: &[u8]) -> (&[u8], &[u8]) {
-    let after_bracket = sent_by.iter().rposition(|octet| *octet == b']').unwrap_or(0);
-    match sent_by.iter().rposition(|octet| *octet == b':').filter(|colon| *colon >= after_bracket) {
-        Some(colon) => (sent_by.get(..colon).unwrap_or_default().trim_ascii(), sent_by.get(colon + 1..).unwrap_or_default().trim_ascii()),
-        None => (sent_by.trim_ascii(), DEFAULT_PORT),
-    }
 }
 
 fn join(parts: &[&[u8]]) -> Box<[u8]> {
@@ -140,62 +167,60 @@ fn join(parts: &[&[u8]]) -> Box<[u8]> {
 mod tests {
     use super::*;
 
-    fn head(branch: Option<&'static [u8]>, method: &'static [u8]) -> RequestHead<'static> {
-        RequestHead {
-            method,
-            request_uri: b"sip:b@y",
-            via: b"SIP/2.0/UDP a.example;branch=1",
-            branch,
-            sent_by: b"a.example",
-            from_tag: Some(b"f"),
-            to_tag: None,
-            call_id: b"c",
-            cseq: 1,
-        }
-    }
+    const INVITE: RequestHead<'static> = RequestHead {
+        method: &Method::Invite,
+        request_uri: "sip:b@y",
+        via: b"SIP/2.0/UDP a.example;branch=1",
+        branch: Some("z9hG4bKabc"),
+        host: Host::Name("a.example"),
+        port: None,
+        from_tag: Some("f"),
+        to_tag: None,
+        call_id: "c",
+        cseq: 1,
+    };
 
     #[test]
     fn a_unique_branch_alone_decides_with_sender_and_method() {
-        let invite = head(Some(b"z9hG4bKabc"), b"INVITE");
-        let other_call = RequestHead { call_id: b"another", from_tag: None, via: b"", ..invite };
-        assert_eq!(ServerKey::of(&invite), ServerKey::of(&other_call));
-        assert_ne!(ServerKey::of(&invite), ServerKey::of(&RequestHead { sent_by: b"b.example", ..invite }));
-        assert_ne!(ServerKey::of(&invite), ServerKey::of(&RequestHead { branch: Some(b"z9hG4bKABC"), ..invite }));
-        assert_ne!(ServerKey::of(&invite), ServerKey::of(&head(Some(b"z9hG4bKabc"), b"CANCEL")));
+        let other_call = RequestHead { call_id: "another", from_tag: None, via: b"", ..INVITE };
+        assert_eq!(ServerKey::of(&INVITE), ServerKey::of(&other_call));
+        for other in [
+            RequestHead { host: Host::Name("b.example"), ..INVITE },
+            RequestHead { port: Some(5061), ..INVITE },
+            RequestHead { branch: Some("z9hG4bKABC"), ..INVITE },
+            RequestHead { method: &Method::Cancel, ..INVITE },
+        ] {
+            assert_ne!(ServerKey::of(&INVITE), ServerKey::of(&other));
+        }
     }
 
     #[test]
     fn the_sender_is_the_same_in_any_case_and_with_the_default_port_written_out() {
-        let plain = head(Some(b"z9hG4bKabc"), b"INVITE");
-        for sent_by in [&b"A.Example"[..], b"a.example:5060", b"a.example : 5060"] {
-            assert_eq!(ServerKey::of(&plain), ServerKey::of(&RequestHead { sent_by, ..plain }));
-        }
-        let v6 = RequestHead { sent_by: b"[2001:db8::1]", ..plain };
-        assert_eq!(ServerKey::of(&v6), ServerKey::of(&RequestHead { sent_by: b"[2001:DB8::1]:5060", ..plain }));
-        assert_ne!(ServerKey::of(&v6), ServerKey::of(&RequestHead { sent_by: b"[2001:db8::1]:5061", ..plain }));
+        assert_eq!(ServerKey::of(&INVITE), ServerKey::of(&RequestHead { host: Host::Name("A.Example"), port: Some(5060), ..INVITE }));
     }
 
     #[test]
     fn ack_and_cancel_find_their_invite() {
-        for branch in [Some(&b"z9hG4bKabc"[..]), Some(b"1"), None] {
-            let invite = ServerKey::of(&head(branch, b"INVITE"));
-            assert!(ServerKey::of_invite(&head(branch, b"CANCEL")).contains(&invite));
-            assert!(ServerKey::of_invite(&RequestHead { to_tag: Some(b"ours"), ..head(branch, b"ACK") }).contains(&invite));
-            assert_eq!(invite.is_by_branch(), branch.is_some_and(|b| b.len() > 1));
+        for branch in [Some("z9hG4bKabc"), Some("1"), None] {
+            let invite = RequestHead { branch, ..INVITE };
+            let key = ServerKey::of(&invite);
+            let ack = RequestHead { method: &Method::Ack, to_tag: Some("ours"), ..invite };
+            assert!(ServerKey::of_invite(&RequestHead { method: &Method::Cancel, ..invite }).contains(&key));
+            assert!(ServerKey::of_invite(&ack).contains(&key));
+            assert_eq!(key.is_by_branch(), branch.is_some_and(|branch| branch.len() > 1));
         }
     }
 
     #[test]
     fn without_a_unique_branch_the_whole_head_decides() {
-        let old = head(Some(b"1"), b"INVITE");
-        assert_eq!(ServerKey::of(&old), ServerKey::of(&old.clone()));
+        let old = RequestHead { branch: Some("1"), ..INVITE };
         for other in [
             RequestHead { via: b"SIP/2.0/UDP b.example", ..old },
             RequestHead { cseq: 2, ..old },
-            RequestHead { call_id: b"d", ..old },
+            RequestHead { call_id: "d", ..old },
             RequestHead { from_tag: None, ..old },
-            RequestHead { to_tag: Some(b"t"), ..old },
-            RequestHead { request_uri: b"sip:c@y", ..old },
+            RequestHead { to_tag: Some("t"), ..old },
+            RequestHead { request_uri: "sip:c@y", ..old },
         ] {
             assert_ne!(ServerKey::of(&old), ServerKey::of(&other));
         }
@@ -203,6 +228,6 @@ mod tests {
 
     #[test]
     fn the_bare_cookie_is_no_unique_branch() {
-        assert!(!ServerKey::of(&head(Some(b"z9hG4bK"), b"INVITE")).is_by_branch());
+        assert!(!ServerKey::of(&RequestHead { branch: Some("z9hG4bK"), ..INVITE }).is_by_branch());
     }
 }

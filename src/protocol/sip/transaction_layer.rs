@@ -12,7 +12,9 @@ use std::{
 
 pub use super::transaction_key::{RequestHead, ResponseHead};
 use super::{
+    build::Request,
     client_transaction::{CancelOutcome, ClientReport, ClientStep, InviteClient, InviteResponse, NonInviteClient},
+    field::Method,
     flow::Flow,
     hop_request,
     server_transaction::{InviteServer, NonInviteServer, RespondError, ServerReport, ServerStep},
@@ -31,13 +33,21 @@ pub use output::{ClientId, Counters, Limits, OpenError, Output, RequestFate, Res
 #[derive(Clone, Debug)]
 pub struct OutgoingRequest<'a> {
     /// The method; not ACK, which has no transaction of its own ([`TransactionLayer::send_stateless`]).
-    pub method: &'a [u8],
+    pub method: &'a Method,
     /// The branch in the topmost Via; ours and unique.
-    pub branch: &'a [u8],
+    pub branch: &'a str,
     /// Where it goes.
     pub flow: Flow,
     /// The message.
     pub bytes: Arc<[u8]>,
+}
+
+impl<'a> OutgoingRequest<'a> {
+    /// Writes a request out; `None` where it has no Via with a branch.
+    pub fn of(request: &'a Request, flow: Flow) -> Option<Self> {
+        let branch = request.via.first()?.branch()?;
+        Some(Self { method: &request.method, branch, flow, bytes: request.to_bytes().into() })
+    }
 }
 
 #[derive(Debug)]
@@ -65,7 +75,7 @@ struct Client {
 enum ClientMachine {
     Invite {
         machine: InviteClient,
-        branch: Box<[u8]>,
+        branch: Box<str>,
         cancel_reason: Option<Box<str>>,
     },
     Other(NonInviteClient),
@@ -109,7 +119,7 @@ impl TransactionLayer {
 
     /// Finds what a request that came in belongs to, and answers it if it is a repetition.
     pub fn receive_request(&mut self, now: Instant, head: &RequestHead<'_>) -> RequestFate {
-        if head.method == b"ACK" {
+        if *head.method == Method::Ack {
             return self.receive_ack(now, head);
         }
         if let Some(id) = self.server_by_key.get(&ServerKey::of(head)).copied() {
@@ -120,7 +130,7 @@ impl TransactionLayer {
             });
             return RequestFate::Repeated;
         }
-        if head.method == b"CANCEL" {
+        if *head.method == Method::Cancel {
             let invite = self.find_invite(head);
             let unanswered = invite.is_some_and(|id| self.is_cancellable(id));
             return RequestFate::Cancel { invite, unanswered };
@@ -138,11 +148,11 @@ impl TransactionLayer {
             return Err(OpenError::Full);
         }
         let key = ServerKey::of(head);
-        if head.method == b"ACK" || self.server_by_key.contains_key(&key) {
+        if *head.method == Method::Ack || self.server_by_key.contains_key(&key) {
             return Err(OpenError::NotNew);
         }
         let reliable = flow.transport.is_reliable();
-        let machine = if head.method == b"INVITE" {
+        let machine = if *head.method == Method::Invite {
             ServerMachine::Invite { machine: InviteServer::start(now, reliable, self.timers), rejection: None }
         } else {
             ServerMachine::Other(NonInviteServer::start(now, reliable, self.timers))
@@ -155,7 +165,7 @@ impl TransactionLayer {
         self.server_by_key.insert(key.clone(), id);
         self.servers.insert(id, Server { key, merge, flow, machine });
         self.settle_server(id);
-        if let Some(trying) = trying.filter(|_| head.method == b"INVITE") {
+        if let Some(trying) = trying.filter(|_| *head.method == Method::Invite) {
             // A transaction that has just begun takes a provisional response.
             let _ = self.respond(now, id, 100, trying);
         }
@@ -200,7 +210,7 @@ impl TransactionLayer {
             return Err(SendError::Full);
         }
         let (reliable, timers) = (request.flow.transport.is_reliable(), self.timers);
-        let machine = if request.method == b"INVITE" {
+        let machine = if *request.method == Method::Invite {
             let machine = InviteClient::start(now, request.bytes.clone(), reliable, timers);
             ClientMachine::Invite { machine, branch: request.branch.into(), cancel_reason: None }
         } else {
@@ -245,7 +255,7 @@ impl TransactionLayer {
                 let response = match class {
                     StatusClass::Provisional => InviteResponse::Provisional,
                     StatusClass::Success => InviteResponse::Success,
-                    StatusClass::Rejection => InviteResponse::Rejection { to: head.to },
+                    StatusClass::Rejection => InviteResponse::Rejection { to: head.to.as_bytes() },
                 };
                 (machine.handle_response(now, response), false)
             }
@@ -335,7 +345,7 @@ impl TransactionLayer {
             return for_dialog;
         };
         // Without a unique branch only our tag tells the ACK of a rejection from that of a later 2xx (RFC 3261 §17.2.3).
-        if rejection.as_ref().is_some_and(|rejection| hop_request::to_tag(rejection) != head.to_tag) {
+        if rejection.as_ref().is_some_and(|rejection| hop_request::to_tag(rejection) != head.to_tag.map(str::as_bytes)) {
             return for_dialog;
         }
         let step = machine.handle_ack(now);
@@ -356,7 +366,7 @@ impl TransactionLayer {
         };
         let flow = *flow;
         let Some(bytes) = hop_request::cancel(machine.request(), cancel_reason.as_deref()) else { return };
-        let key = ClientKey::new(branch, b"CANCEL");
+        let key = ClientKey::new(branch, &Method::Cancel);
         // No limit here: there is at most one for each INVITE, and the call must stop ringing under overload too.
         let machine = NonInviteClient::start(now, bytes.clone(), flow.transport.is_reliable(), self.timers);
         let _ = self.start_client(key, flow, bytes, ClientMachine::Cancel(machine));

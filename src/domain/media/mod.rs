@@ -3,3 +3,4 @@
 pub mod plan;
 pub mod ports;
 pub mod tap;
+pub mod time_axis;

@@ -1,0 +1,386 @@
+//! The time axis of a call: turns the packets of one leg into a continuous track.
+//!
+//! ```text
+//! packets, late · twice · lost · drifting ──▶ TimeAxis ──▶ chunks that touch: audio | lost | silence | paused
+//! ```
+//! Positions are samples at 8 kHz since the INVITE. A packet's audio was spoken before it arrived, so it *ends* at its
+//! arrival less the jitter, which the smallest delay of the last seconds tells. Drift is put right where nothing is said.
+
+use std::collections::VecDeque;
+
+use super::{plan::Codec, tap::TapFrame};
+
+/// How long a missing packet is waited for, and how far a source may step before it is anchored anew, microseconds.
+pub const REORDER_US: u64 = 200_000;
+/// One sample of the axis, microseconds.
+pub const SAMPLE_US: u64 = 125;
+/// [`REORDER_US`] in samples.
+const STEP: i64 = 1_600;
+/// Frames that wait for a missing one: one second of 20 ms packets, so that a stalled network's burst fits whole.
+const PENDING_MAX: usize = 64;
+/// Error above which quiet audio is cut or stretched: 20 ms.
+const DRIFT: i64 = 160;
+/// Error above which a gap is made shorter or longer, which harms nothing: 5 ms.
+const NUDGE: i64 = 40;
+/// Late frames in a row after which the source must have started anew.
+const RESTART_AFTER_LATE: u32 = 16;
+
+/// A piece of the track. Chunks touch: each begins where the one before it ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Chunk {
+    /// Where it begins on the call's axis, microseconds.
+    pub axis_start_us: u64,
+    /// How long it is, microseconds.
+    pub duration_us: u64,
+    /// What is in it.
+    pub kind: ChunkKind,
+}
+
+/// What a piece of the track is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ChunkKind {
+    /// Sound as received.
+    Audio {
+        /// Its codec.
+        codec: Codec,
+        /// The payload; for G.711 one octet per sample.
+        payload: Vec<u8>,
+    },
+    /// Packets that never came.
+    Lost,
+    /// The peer sent nothing: silence suppression, hold, not yet begun.
+    Silence,
+    /// Not kept on purpose.
+    Paused,
+}
+
+/// Where the samples of a track went, samples at 8 kHz, and what did not get into it, frames.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct AxisTotals {
+    /// Sound.
+    pub audio: u64,
+    /// Marked as lost.
+    pub lost: u64,
+    /// Marked as silence.
+    pub silence: u64,
+    /// Not kept.
+    pub paused: u64,
+    /// Sound cut away to put drift right.
+    pub cut: u64,
+    /// Frames that came twice.
+    pub duplicates: u64,
+    /// Frames that came after their place was filled, or from an older source.
+    pub late: u64,
+}
+
+/// The axis of one leg's track.
+#[derive(Debug)]
+pub struct TimeAxis {
+    /// Everything before it is out.
+    cursor: u64,
+    paused: bool,
+    stream: Option<Stream>,
+    /// Ordered by sequence number.
+    pending: VecDeque<TapFrame>,
+    chunks: VecDeque<Chunk>,
+    totals: AxisTotals,
+}
+
+/// The source that is heard.
+#[derive(Debug)]
+struct Stream {
+    source: u32,
+    /// Position of the source's timestamp 0.
+    anchor: i64,
+    /// `None` where a gap in the sequence means nothing: at the start, after a pause.
+    next_seq: Option<u64>,
+    late_in_a_row: u32,
+    frame_samples: u64,
+    delay: SmallestDelay,
+}
+
+impl TimeAxis {
+    /// A track that begins at `axis_us`.
+    pub fn new(axis_us: u64) -> Self {
+        Self {
+            cursor: axis_us / SAMPLE_US,
+            paused: false,
+            stream: None,
+            pending: VecDeque::new(),
+            chunks: VecDeque::new(),
+            totals: AxisTotals::default(),
+        }
+    }
+
+    /// Takes a received frame. Empty frames, and all while paused, are passed over.
+    pub fn push(&mut self, frame: &TapFrame) {
+        if self.paused || frame.payload().is_empty() {
+            return;
+        }
+        match &self.stream {
+            Some(stream) if frame.source < stream.source => {
+                self.totals.late += 1;
+                return;
+            }
+            Some(stream) if frame.source == stream.source => {}
+            Some(_) | None => self.start(frame),
+        }
+        if self.admit(frame) {
+            self.release(frame.arrival_us, false);
+        }
+    }
+
+    /// Lets time pass: what waited long enough for a missing packet goes out.
+    pub fn poll(&mut self, now_us: u64) {
+        self.release(now_us, false);
+    }
+
+    /// Audio from `axis_us` on is not kept.
+    pub fn pause(&mut self, axis_us: u64) {
+        self.release(axis_us, true);
+        self.fill_to(axis_us / SAMPLE_US);
+        self.paused = true;
+    }
+
+    /// Audio is kept again from `axis_us` on.
+    pub fn resume(&mut self, axis_us: u64) {
+        self.fill_to(axis_us / SAMPLE_US);
+        self.paused = false;
+        if let Some(stream) = &mut self.stream {
+            stream.next_seq = None;
+        }
+    }
+
+    /// The track ends at `axis_us`, or at its last audio when that lies later.
+    pub fn close(&mut self, axis_us: u64) {
+        self.release(axis_us, true);
+        self.fill_to(axis_us / SAMPLE_US);
+    }
+
+    /// The next piece that is finished.
+    pub fn next_chunk(&mut self) -> Option<Chunk> {
+        self.chunks.pop_front()
+    }
+
+    /// Where the track has got to, microseconds.
+    pub fn end_us(&self) -> u64 {
+        self.cursor * SAMPLE_US
+    }
+
+    /// Sums so far.
+    pub fn totals(&self) -> AxisTotals {
+        self.totals
+    }
+
+    /// Begins to hear the frame's source, anchored at the frame's arrival.
+    fn start(&mut self, frame: &TapFrame) {
+        self.release(frame.arrival_us, true);
+        let begin = arrived(frame).max(position(self.cursor));
+        self.stream = Some(Stream {
+            source: frame.source,
+            anchor: begin - position(frame.ext_ts),
+            next_seq: None,
+            late_in_a_row: 0,
+            frame_samples: 0,
+            delay: SmallestDelay::default(),
+        });
+    }
+
+    /// Puts a frame of the present source among those that wait; false when it is not wanted.
+    fn admit(&mut self, frame: &TapFrame) -> bool {
+        let Some(stream) = &mut self.stream else { return false };
+        if stream.next_seq.is_some_and(|next| frame.ext_seq < next) {
+            self.totals.late += 1;
+            stream.late_in_a_row += 1;
+            if stream.late_in_a_row < RESTART_AFTER_LATE {
+                return false;
+            }
+            self.start(frame);
+        } else {
+            stream.late_in_a_row = 0;
+        }
+        match self.pending.binary_search_by_key(&frame.ext_seq, |waiting| waiting.ext_seq) {
+            Ok(_) => {
+                self.totals.duplicates += 1;
+                false
+            }
+            Err(place) => {
+                self.pending.insert(place, *frame);
+                true
+            }
+        }
+    }
+
+    /// Places frames that are next in sequence or have waited long enough; all of them when `everything` is asked for.
+    ///
+    /// Frames that all lie more than a step behind their arrival are held back too: either the network stalled and a frame in
+    /// time follows at once, or the source's clock stood still and its anchor has to move.
+    fn release(&mut self, now_us: u64, everything: bool) {
+        loop {
+            let (Some(stream), Some(first)) = (&mut self.stream, self.pending.front()) else { return };
+            let in_sequence = stream.next_seq.is_none_or(|next| next == first.ext_seq);
+            let behind = self.pending.iter().map(|frame| stream.delay_of(frame)).min().unwrap_or(0);
+            let oldest_us = self.pending.iter().map(|frame| frame.arrival_us).min().unwrap_or(now_us);
+            let waited = everything || self.pending.len() > PENDING_MAX || now_us >= oldest_us.saturating_add(REORDER_US);
+            if !waited && !(in_sequence && behind <= STEP) {
+                return;
+            }
+            if behind > STEP {
+                stream.move_by(behind);
+            }
+            if let Some(frame) = self.pending.pop_front() {
+                self.place(&frame);
+            }
+        }
+    }
+
+    fn place(&mut self, frame: &TapFrame) {
+        let cursor = position(self.cursor);
+        let Some(stream) = &mut self.stream else { return };
+        let ahead = stream.delay_of(frame);
+        if ahead < -STEP {
+            // No network delivers early: the source's timestamps jumped.
+            stream.move_by(arrived(frame).max(cursor) - stream.begin_of(frame));
+        }
+        stream.note_delay(frame);
+        stream.correct(frame, cursor);
+        let begin = stream.begin_of(frame);
+        let missing = stream.next_seq.map_or(0, |next| frame.ext_seq.saturating_sub(next)).saturating_mul(stream.frame_samples);
+        stream.next_seq = Some(frame.ext_seq.saturating_add(1));
+        stream.frame_samples = samples(frame);
+        let begin = u64::try_from(begin).unwrap_or(0);
+        if let Some(gap) = begin.checked_sub(self.cursor).filter(|gap| *gap > 0) {
+            let lost = missing.min(gap);
+            self.emit(lost, ChunkKind::Lost);
+            self.emit(gap - lost, ChunkKind::Silence);
+        }
+        let cut = (self.cursor - begin).min(samples(frame));
+        self.totals.cut += cut;
+        let payload = frame.payload().get(usize::try_from(cut).unwrap_or(usize::MAX)..).unwrap_or(&[]);
+        self.emit(samples(frame) - cut, ChunkKind::Audio { codec: frame.codec, payload: payload.to_vec() });
+    }
+
+    fn fill_to(&mut self, end: u64) {
+        let kind = if self.paused { ChunkKind::Paused } else { ChunkKind::Silence };
+        self.emit(end.saturating_sub(self.cursor), kind);
+    }
+
+    fn emit(&mut self, samples: u64, kind: ChunkKind) {
+        if samples == 0 {
+            return;
+        }
+        match &kind {
+            ChunkKind::Audio { .. } => self.totals.audio += samples,
+            ChunkKind::Lost => self.totals.lost += samples,
+            ChunkKind::Silence => self.totals.silence += samples,
+            ChunkKind::Paused => self.totals.paused += samples,
+        }
+        self.chunks.push_back(Chunk { axis_start_us: self.cursor * SAMPLE_US, duration_us: samples * SAMPLE_US, kind });
+        self.cursor += samples;
+    }
+}
+
+impl Stream {
+    /// Where the frame begins by its timestamp.
+    fn begin_of(&self, frame: &TapFrame) -> i64 {
+        self.anchor.saturating_add(position(frame.ext_ts))
+    }
+
+    /// How much later than its timestamp says the frame came; negative is earlier.
+    fn delay_of(&self, frame: &TapFrame) -> i64 {
+        arrived(frame).saturating_sub(self.begin_of(frame))
+    }
+
+    fn note_delay(&mut self, frame: &TapFrame) {
+        let delay = self.delay_of(frame);
+        self.delay.note(frame.arrival_us, delay);
+    }
+
+    fn move_by(&mut self, by: i64) {
+        self.anchor = self.anchor.saturating_add(by);
+        self.delay.move_by(by);
+    }
+
+    /// Puts drift right before `frame` goes to its place: in a gap before it, else inside it when it is quiet.
+    fn correct(&mut self, frame: &TapFrame, cursor: i64) {
+        let Some(error) = self.delay.smallest() else { return };
+        let gap = self.begin_of(frame).saturating_sub(cursor);
+        if gap > 0 && error.abs() > NUDGE {
+            self.move_by(error.max(-gap));
+        } else if error.abs() > DRIFT && is_quiet(frame) {
+            self.move_by(error.clamp(-position(samples(frame)), STEP));
+        }
+    }
+}
+
+/// The smallest delay of the last 4 to 8 seconds of sound: the network's own, without its jitter.
+#[derive(Debug, Default)]
+struct SmallestDelay {
+    before: Option<i64>,
+    now: Option<i64>,
+    now_since_us: u64,
+    now_count: u32,
+    last_us: u64,
+}
+
+impl SmallestDelay {
+    /// Length of one half of the window.
+    const HALF_US: u64 = 4_000_000;
+    /// Frames that make an estimate.
+    const ENOUGH: u32 = 10;
+    /// After so long a silence the old estimate has drifted away itself: 6 ms at 100 ppm.
+    const STALE_US: u64 = 60_000_000;
+
+    fn note(&mut self, at_us: u64, delay: i64) {
+        if at_us.saturating_sub(self.last_us) > Self::STALE_US {
+            *self = Self { now_since_us: at_us, ..Self::default() };
+        }
+        if at_us.saturating_sub(self.now_since_us) > Self::HALF_US && self.now_count >= 2 * Self::ENOUGH {
+            *self = Self { before: self.now, now_since_us: at_us, ..Self::default() };
+        }
+        self.last_us = at_us;
+        self.now_count += 1;
+        self.now = Some(self.now.map_or(delay, |now| now.min(delay)));
+    }
+
+    fn smallest(&self) -> Option<i64> {
+        match (self.before, self.now) {
+            (Some(before), Some(now)) => Some(before.min(now)),
+            (None, Some(now)) if self.now_count >= Self::ENOUGH => Some(now),
+            (None | Some(_), None | Some(_)) => None,
+        }
+    }
+
+    fn move_by(&mut self, by: i64) {
+        self.before = self.before.map(|delay| delay.saturating_sub(by));
+        self.now = self.now.map(|delay| delay.saturating_sub(by));
+    }
+}
+
+fn samples(frame: &TapFrame) -> u64 {
+    match frame.codec {
+        Codec::Pcmu | Codec::Pcma => u64::try_from(frame.payload().len()).unwrap_or(0),
+    }
+}
+
+/// Where the frame begins by its arrival.
+fn arrived(frame: &TapFrame) -> i64 {
+    position(frame.arrival_us / SAMPLE_US).saturating_sub(position(samples(frame)))
+}
+
+fn position(samples: u64) -> i64 {
+    i64::try_from(samples).unwrap_or(i64::MAX)
+}
+
+/// Whether every sample lies in the two lowest segments of G.711: peaks below about −36 dBFS.
+fn is_quiet(frame: &TapFrame) -> bool {
+    let mask = match frame.codec {
+        Codec::Pcmu => 0xFF,
+        Codec::Pcma => 0x55,
+    };
+    frame.payload().iter().all(|octet| (octet ^ mask) & 0x70 <= 0x10)
+}
+
+#[cfg(test)]
+#[path = "time_axis_tests.rs"]
+mod tests;

@@ -3,5 +3,8 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    ExitCode::SUCCESS
+    match std::env::args().nth(1).as_deref() {
+        Some("speech-worker") => ExitCode::from(throughline::service::speech::worker::main()),
+        _ => ExitCode::SUCCESS,
+    }
 }

@@ -1,0 +1,215 @@
+//! One worker child: started when first needed, watched, killed when it hangs or speaks nonsense, started again.
+//!
+//! The child is started from the executable that this process runs, opened once: replacing the file on disk while we run
+//! changes nothing.
+
+use std::{
+    fs::File,
+    io,
+    os::{
+        fd::{AsRawFd, OwnedFd},
+        unix::net::UnixStream,
+    },
+    path::PathBuf,
+    process::{Child, Command, Stdio},
+    sync::Arc,
+    time::Duration,
+};
+
+use crossbeam_channel::{Receiver, RecvTimeoutError};
+
+use super::{
+    RATE,
+    model::Model,
+    ms,
+    pool::WorkerProgram,
+    protocol::{self, Message, VERSION},
+    transcribe::{Heard, Request, TranscribeError, Transcriber},
+};
+
+/// Longest time to load a model; large ones come from a cold disk.
+const LOAD_LIMIT: Duration = Duration::from_secs(120);
+/// Grace on top of twice the audio before a worker counts as hung.
+const HANG_GRACE_MS: u32 = 30_000;
+/// The worker gives up by itself this much before we kill it.
+const ABORT_BEFORE_MS: u32 = 5_000;
+/// First wait after a death; doubles with each one in a row.
+const BACKOFF_MS: u64 = 100;
+/// Most doublings: 12.8 s.
+const BACKOFF_DOUBLINGS: u32 = 7;
+/// Tokens allowed on top of [`TOKENS_PER_SECOND`].
+const TOKENS_BASE: u32 = 8;
+/// Nobody says more than eight tokens a second.
+const TOKENS_PER_SECOND: u32 = 8;
+
+/// The executable that workers are started from.
+#[derive(Clone, Debug)]
+pub enum Executable {
+    /// Ours, held open.
+    Opened(Arc<File>),
+    /// Another one, by path.
+    Path(PathBuf),
+}
+
+impl Executable {
+    /// Opens what `program` names.
+    pub fn open(program: &WorkerProgram) -> io::Result<Self> {
+        match program {
+            WorkerProgram::ThisBinary => File::open("/proc/self/exe").map(|f| Self::Opened(Arc::new(f))),
+            WorkerProgram::Path(path) => Ok(Self::Path(path.clone())),
+        }
+    }
+
+    fn command(&self) -> Command {
+        match self {
+            // Opened close-on-exec: the kernel resolves the path before it closes the descriptor.
+            Self::Opened(file) => Command::new(format!("/proc/self/fd/{}", file.as_raw_fd())),
+            Self::Path(path) => Command::new(path),
+        }
+    }
+}
+
+/// A supervised worker; [`Transcriber`] for the pool's thread that owns it.
+pub struct Worker {
+    executable: Executable,
+    model: Option<PathBuf>,
+    running: Option<Running>,
+    deaths_in_a_row: u32,
+    stop: Receiver<()>,
+}
+
+struct Running {
+    child: Child,
+    socket: UnixStream,
+    model: Model,
+    audio_ctx: u32,
+}
+
+impl Worker {
+    /// A worker that starts with its first utterance; `stop` disconnects when the pool ends.
+    pub fn new(executable: Executable, model: Option<PathBuf>, stop: Receiver<()>) -> Self {
+        Self { executable, model, running: None, deaths_in_a_row: 0, stop }
+    }
+
+    fn running(&mut self) -> Result<&mut Running, TranscribeError> {
+        if self.running.is_none() {
+            self.wait_before_restart()?;
+            let model = Model::find(self.model.as_deref()).map_err(|e| TranscribeError::Model(e.to_string()))?;
+            self.running = Some(Running::start(&self.executable, model)?);
+        }
+        self.running.as_mut().ok_or_else(|| TranscribeError::Lost("not running".into()))
+    }
+
+    fn wait_before_restart(&self) -> Result<(), TranscribeError> {
+        if self.deaths_in_a_row == 0 {
+            return Ok(());
+        }
+        let wait = Duration::from_millis(BACKOFF_MS << (self.deaths_in_a_row - 1).min(BACKOFF_DOUBLINGS));
+        match self.stop.recv_timeout(wait) {
+            Err(RecvTimeoutError::Timeout) => Ok(()),
+            Ok(()) | Err(RecvTimeoutError::Disconnected) => Err(TranscribeError::Lost("shutting down".into())),
+        }
+    }
+}
+
+impl Transcriber for Worker {
+    fn transcribe(&mut self, request: &Request) -> Result<Heard, TranscribeError> {
+        let answer = self.running().and_then(|running| running.ask(request));
+        match &answer {
+            Ok(_) => self.deaths_in_a_row = 0,
+            Err(TranscribeError::Model(_)) => self.running = None,
+            Err(TranscribeError::Lost(why)) => {
+                tracing::warn!(why, "a speech worker was lost; it is started again");
+                self.running = None;
+                self.deaths_in_a_row = self.deaths_in_a_row.saturating_add(1);
+            }
+        }
+        answer
+    }
+}
+
+impl Running {
+    fn start(executable: &Executable, model: Model) -> Result<Self, TranscribeError> {
+        let lost = |e: io::Error| TranscribeError::Lost(e.to_string());
+        let (ours, theirs) = UnixStream::pair().map_err(lost)?;
+        let child = executable
+            .command()
+            .arg("speech-worker")
+            .stdin(Stdio::from(OwnedFd::from(theirs)))
+            .stdout(Stdio::null())
+            .spawn()
+            .map_err(|e| TranscribeError::Lost(format!("cannot start: {e}")))?;
+        let mut running = Self { child, socket: ours, model, audio_ctx: 0 };
+        let model = running.model.path.to_string_lossy().into_owned();
+        match running.exchange(&Message::Start { version: VERSION, model }, &[], LOAD_LIMIT)? {
+            Message::Ready { version: VERSION, audio_ctx } => running.audio_ctx = audio_ctx,
+            Message::Refused { why } => return Err(TranscribeError::Model(why)),
+            _ => return Err(TranscribeError::Lost("it did not say ready".into())),
+        }
+        Ok(running)
+    }
+
+    fn ask(&mut self, request: &Request) -> Result<Heard, TranscribeError> {
+        let audio_ms = ms(request.samples.len());
+        let limit_ms = audio_ms.saturating_mul(2).saturating_add(HANG_GRACE_MS);
+        let seconds = u32::try_from(request.samples.len().div_ceil(RATE)).unwrap_or(u32::MAX);
+        let thresholds = &self.model.thresholds;
+        let audio_ctx = if request.full_context { self.audio_ctx } else { thresholds.audio_ctx(request.samples.len(), self.audio_ctx) };
+        let decode = Message::Decode {
+            key: request.key,
+            language: thresholds.language.clone(),
+            audio_ctx,
+            max_tokens: TOKENS_BASE + TOKENS_PER_SECOND.saturating_mul(seconds),
+            deadline_ms: limit_ms - ABORT_BEFORE_MS,
+        };
+        let limit = Duration::from_millis(u64::from(limit_ms));
+        match self.exchange(&decode, &protocol::to_blob(&request.samples), limit)? {
+            Message::Heard { key, heard } if key == request.key => Ok(heard),
+            Message::Failed { key, why } if key == request.key => Err(TranscribeError::Lost(why)),
+            _ => Err(TranscribeError::Lost("it answered something else".into())),
+        }
+    }
+
+    /// One question, one answer; any error means that the child cannot be trusted any more.
+    fn exchange(&mut self, question: &Message, blob: &[u8], limit: Duration) -> Result<Message, TranscribeError> {
+        let lost = |e: io::Error| match e.kind() {
+            io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => TranscribeError::Lost("it hangs".into()),
+            io::ErrorKind::UnexpectedEof => TranscribeError::Lost("it died".into()),
+            _ => TranscribeError::Lost(e.to_string()),
+        };
+        self.socket.set_write_timeout(Some(limit)).map_err(lost)?;
+        protocol::write(&mut self.socket, question, blob).map_err(lost)?;
+        let mut bounded = Bounded { socket: &self.socket, until: clock() + limit };
+        protocol::read(&mut bounded).map(|(answer, _)| answer).map_err(lost)
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It holds nothing that is worth a goodbye; waiting keeps it from becoming a zombie.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A socket that is read until a moment, however slowly the octets drip.
+struct Bounded<'a> {
+    socket: &'a UnixStream,
+    until: std::time::Instant,
+}
+
+impl io::Read for Bounded<'_> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let left = self.until.saturating_duration_since(clock());
+        if left.is_zero() {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        self.socket.set_read_timeout(Some(left))?;
+        (&mut &*self.socket).read(into)
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the supervisor owns this clock: it bounds the wait for a child")]
+fn clock() -> std::time::Instant {
+    std::time::Instant::now()
+}

@@ -1,0 +1,66 @@
+//! The seam between utterances and whatever turns them into words: our worker, a test double, later a service.
+
+use crate::ids::LegId;
+
+/// Names one utterance: a result belongs to this and to nothing else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+pub struct Key {
+    /// The leg.
+    pub leg: LegId,
+    /// Start of the utterance on the call's axis, milliseconds.
+    pub start_ms: u32,
+}
+
+/// One utterance to be turned into words.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Request {
+    /// Which utterance.
+    pub key: Key,
+    /// 8 kHz mono, at most 30 s.
+    pub samples: Vec<i16>,
+    /// Look at the full 30 s context instead of a fitted one: the second try of a looping decode.
+    pub full_context: bool,
+}
+
+/// One word as the model heard it; milliseconds from the first sample of the request.
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct HeardWord {
+    /// As shown, punctuation included.
+    pub text: String,
+    /// Begin.
+    pub from_ms: u32,
+    /// End.
+    pub to_ms: u32,
+    /// Mean probability of its tokens, 0…1.
+    pub probability: f32,
+}
+
+/// What the model made of one utterance, before any gate.
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct Heard {
+    /// BCP 47.
+    pub language: String,
+    /// Probability that nobody spoke, 0…1.
+    pub no_speech: f32,
+    /// Mean log probability of the text tokens; 0 when there is no text.
+    pub logprob: f32,
+    /// In order.
+    pub words: Vec<HeardWord>,
+}
+
+/// Why an utterance has no words.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TranscribeError {
+    /// The worker is gone, hung, or spoke nonsense: another try may do.
+    #[error("the speech worker was lost: {0}")]
+    Lost(String),
+    /// The model cannot be had: trying again at once does not help.
+    #[error("{0}")]
+    Model(String),
+}
+
+/// Turns utterances into words, one at a time; each pool thread owns one.
+pub trait Transcriber: Send {
+    /// Blocks until there is an answer, bounded by the implementation's own deadline.
+    fn transcribe(&mut self, request: &Request) -> Result<Heard, TranscribeError>;
+}

@@ -1,0 +1,164 @@
+//! Word error rate of the carried samples through front end, worker and gates, beside the model alone on the same audio.
+//!
+//! Synthetic voices of the demo model: a regression figure for the path, not a promise about people.
+
+use std::path::{Path, PathBuf};
+
+use throughline::{
+    domain::insight::utterance::Transcript,
+    ids::{LegId, Party},
+    service::speech::{
+        Pool, PoolConfig, TrackAudio, WorkerProgram,
+        decode::{Engine, Limits},
+        file,
+        model::Model,
+        transcribe_file,
+    },
+    time::UnixMs,
+};
+
+fn samples() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("models/samples")
+}
+
+fn pool() -> Pool {
+    let program = WorkerProgram::Path(env!("CARGO_BIN_EXE_throughline").into());
+    Pool::start(PoolConfig { workers: 1, program, ..PoolConfig::default() }).expect("threads start")
+}
+
+/// A-law there and back (ITU-T G.711): what a line does to the samples.
+fn through_g711(samples: &[i16]) -> Vec<i16> {
+    let code = |s: i16| -> i16 {
+        let magnitude = (i32::from(s).abs() >> 4).min(2_047);
+        let exponent = (32 - magnitude.leading_zeros()).saturating_sub(5);
+        let step = 1 << exponent.saturating_sub(if exponent > 0 { 1 } else { 0 }) << 1;
+        let coded = (magnitude / step * step + step / 2) << 4;
+        (if s < 0 { -coded } else { coded }).clamp(-32_768, 32_767) as i16
+    };
+    samples.iter().map(|s| code(*s)).collect()
+}
+
+fn words(text: &str) -> Vec<String> {
+    let plain: String = text.to_lowercase().chars().map(|c| if c.is_alphanumeric() || c == '\'' || c == '$' { c } else { ' ' }).collect();
+    plain.split_whitespace().map(str::to_owned).collect()
+}
+
+fn errors(wanted: &[String], got: &[String]) -> usize {
+    let mut row: Vec<usize> = (0..=got.len()).collect();
+    for (i, w) in wanted.iter().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, g) in got.iter().enumerate() {
+            let substituted = diagonal + usize::from(w != g);
+            diagonal = row[j + 1];
+            row[j + 1] = substituted.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row[got.len()]
+}
+
+fn text_of(transcript: &Transcript, party: Party) -> Vec<String> {
+    let all: Vec<String> = transcript.utterances.iter().filter(|u| u.party == party).map(|u| u.text()).collect();
+    words(&all.join(" "))
+}
+
+/// What is said: (audio of one leg, words).
+fn material() -> Vec<(TrackAudio, Vec<String>)> {
+    let table = std::fs::read_to_string(samples().join("transcripts.tsv")).expect("carried");
+    let mut all: Vec<_> = table
+        .lines()
+        .skip(1)
+        .map(|line| {
+            let mut cells = line.split('\t');
+            let (name, text) = (cells.next().unwrap_or_default(), cells.next().unwrap_or_default());
+            (file::read_wav(&samples().join(name)).expect("a WAV file").remove(0), words(text))
+        })
+        .collect();
+    let script: serde_json::Value =
+        serde_json::from_str(&std::fs::read_to_string(samples().join("call.json")).expect("carried")).expect("JSON");
+    let tracks = file::read_wav(&samples().join("call.wav")).expect("a WAV file");
+    for (channel, track) in tracks.into_iter().enumerate() {
+        let said = script["segments"].as_array().expect("a list").iter().filter(|s| s["channel"] == channel);
+        let text: Vec<&str> = said.filter_map(|s| s["text"].as_str()).collect();
+        all.push((track, words(&text.join(" "))));
+    }
+    for (n, (track, _)) in all.iter_mut().enumerate() {
+        track.leg = LegId::new(UnixMs(n as i64), [1; 10]);
+        track.samples = through_g711(&track.samples);
+    }
+    all
+}
+
+/// The model alone: the same audio, cut by the script's times where it is a call.
+fn alone(engine: &mut Engine, model: &Model, track: &TrackAudio, channel: Option<u64>) -> Vec<String> {
+    let mut text = Vec::new();
+    let script: serde_json::Value =
+        serde_json::from_str(&std::fs::read_to_string(samples().join("call.json")).expect("carried")).expect("JSON");
+    let pieces: Vec<Vec<i16>> = match channel {
+        None => vec![track.samples.clone()],
+        Some(channel) => script["segments"]
+            .as_array()
+            .expect("a list")
+            .iter()
+            .filter(|s| s["channel"] == channel)
+            .map(|s| {
+                let at = |key: &str, more: f64| ((s[key].as_f64().expect("seconds") + more) * 8_000.0) as usize;
+                track.samples[at("start", -0.15)..at("end", 0.15).min(track.samples.len())].to_vec()
+            })
+            .collect(),
+    };
+    for piece in pieces {
+        let audio_ctx = model.thresholds.audio_ctx(piece.len(), engine.audio_ctx());
+        let limits = Limits { language: "en", audio_ctx, max_tokens: 100, deadline: std::time::Duration::from_secs(30) };
+        let heard = engine.decode(&piece, limits).expect("decodes");
+        text.extend(heard.words.iter().map(|w| w.text.clone()));
+    }
+    words(&text.join(" "))
+}
+
+#[test]
+fn the_whole_path_costs_at_most_three_points_of_word_error() {
+    let model = Model::find(None).expect("carried");
+    let mut engine = Engine::load(&model.path).expect("loads");
+    let pool = pool();
+    let (mut total, mut path_errors, mut alone_errors) = (0, 0, 0);
+    for (n, (track, wanted)) in material().iter().enumerate() {
+        let channel = n.checked_sub(8).map(|c| c as u64);
+        let transcript = pool.transcribe_call(std::slice::from_ref(track)).expect("transcribes");
+        let got = text_of(&transcript, track.party);
+        let alone = alone(&mut engine, &model, track, channel);
+        println!("{:>2} path  {}\n   alone {}", n + 1, got.join(" "), alone.join(" "));
+        (total, path_errors, alone_errors) =
+            (total + wanted.len(), path_errors + errors(wanted, &got), alone_errors + errors(wanted, &alone));
+        let sum = transcript.coverage[0];
+        assert_eq!(sum.received, sum.voiced + sum.unvoiced + sum.lost + sum.paused);
+        assert_eq!(sum.voiced, sum.transcribed + sum.rejected + sum.pending + sum.failed);
+        assert!(
+            transcript
+                .utterances
+                .iter()
+                .all(|u| u.words.iter().all(|w| u.from_ms <= w.from_ms && w.from_ms <= w.to_ms && w.to_ms <= u.to_ms))
+        );
+    }
+    let percent = |errors: usize| 100.0 * errors as f64 / total as f64;
+    println!(
+        "synthetic voices, {total} words, G.711: whole path {:.1} %, model alone {:.1} %",
+        percent(path_errors),
+        percent(alone_errors)
+    );
+    assert!(percent(path_errors) <= percent(alone_errors) + 3.0);
+}
+
+#[test]
+fn a_file_is_transcribed_with_times_and_coverage() {
+    let pool = pool();
+    let mut out = Vec::new();
+    transcribe_file(&pool, &samples().join("call.wav"), false, &mut out).expect("transcribes");
+    let text = String::from_utf8(out).expect("text");
+    println!("{text}");
+    assert!(text.contains("charged twice") && text.contains("channel 2:"));
+    let mut out = Vec::new();
+    transcribe_file(&pool, &samples().join("sample-2.wav"), true, &mut out).expect("transcribes");
+    let transcript: Transcript = serde_json::from_slice(&out).expect("JSON");
+    assert_eq!(transcript.model, "demo-phone.en");
+}

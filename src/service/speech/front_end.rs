@@ -21,6 +21,8 @@ use crate::{
 
 /// Audio given to the model after the last voiced frame: final consonants are quiet.
 const TAIL: usize = RATE * 160 / 1_000;
+/// Fewer voiced frames than this, alone, are no utterance at all, not even one that was not understood: 120 ms.
+const SOUND_MIN: usize = 12;
 /// Models misread less than this.
 const SHORTEST: usize = RATE * 12 / 10;
 
@@ -105,7 +107,8 @@ pub fn cut(track: &TrackAudio, activity: &Activity) -> Cut {
     let clip = |gap: &Gap| gap.samples.start.min(total)..gap.samples.end.min(total);
     let gaps = union(track.gaps.iter().map(clip).collect());
     let paused = union(track.gaps.iter().filter(|g| g.kind == GapKind::Paused).map(clip).collect());
-    let spans = utterances::cut(&activity.active, &activity.level_db);
+    let mut spans = utterances::cut(&activity.active, &activity.level_db);
+    spans.retain(|s| s.voiced >= SOUND_MIN);
     let starts: Vec<usize> = spans.iter().map(|s| s.frames.start * FRAME).skip(1).chain([total]).collect();
     let pieces: Vec<Piece> = spans.iter().zip(starts).map(|(s, next)| piece(track, activity, s, next, &gaps)).collect();
     let voiced: u64 = pieces.iter().map(|p| p.received).sum();

@@ -13,6 +13,7 @@ pub mod header;
 mod hop_request;
 pub mod message;
 pub mod parse;
+pub mod registrar;
 mod scan;
 pub mod server_transaction;
 pub mod timer_queue;

@@ -1,6 +1,20 @@
 //! Media: what is wanted ([`plan`]), what is handed out ([`tap`]), and the engine between them.
 
+mod apply;
+pub mod bridge;
+pub mod counters;
+pub mod engine;
+mod leg;
 pub mod plan;
+mod port_table;
 pub mod ports;
+mod relay;
+mod report;
+pub mod sender;
+pub mod source_lock;
 pub mod tap;
 pub mod time_axis;
+mod track;
+
+/// RTP clock of every codec that a leg may use so far, Hz.
+pub const CLOCK_HZ: u32 = 8000;

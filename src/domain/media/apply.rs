@@ -1,0 +1,201 @@
+//! Makes a call's legs what the newest plan says: the difference is found here, control only says how it shall be.
+
+use std::{collections::HashSet, time::Instant};
+
+use rand_chacha::rand_core::RngCore;
+
+use super::{
+    engine::{CallState, Engine, Outlet},
+    leg::{Hearing, Leg, LegSeed},
+    plan::{LegPlan, LegTotals, MediaCommand, MediaEventKind, MediaPlan},
+    port_table::PortUse,
+    relay,
+};
+use crate::ids::{InteractionId, LegId};
+
+/// Legs of one call; more than any conference of this house has.
+const CALL_LEGS_MAX: usize = 32;
+/// Totals kept of legs that left a call: rings that nobody answered, over a long wait.
+const DEPARTED_MAX: usize = 256;
+
+impl Engine {
+    /// Takes a command of control's.
+    pub fn handle_command(&mut self, now: Instant, command: MediaCommand, out: &mut dyn Outlet) {
+        match command {
+            MediaCommand::Plan(plan) => self.apply(now, plan, out),
+            MediaCommand::Close { call } => self.close(now, call, out),
+        }
+        self.flush_taps(now, out);
+    }
+
+    fn apply(&mut self, now: Instant, mut plan: MediaPlan, out: &mut dyn Outlet) {
+        let known = self.calls.get(&plan.call);
+        if known.is_some_and(|call| plan.generation <= call.generation) {
+            self.counters.stale_plans += 1;
+            return;
+        }
+        let CallState { slots, mut departed, .. } =
+            self.calls.remove(&plan.call).unwrap_or(CallState { generation: 0, slots: Vec::new(), departed: Vec::new() });
+        let wanted: HashSet<LegId> = plan.legs.iter().map(|leg| leg.leg).collect();
+        let (mut slots, gone): (Vec<u32>, Vec<u32>) =
+            slots.into_iter().partition(|slot| self.leg(*slot).is_some_and(|leg| wanted.contains(&leg.plan.leg)));
+        for slot in gone {
+            let totals = self.remove(now, slot, out);
+            departed.extend(totals.filter(|_| departed.len() < DEPARTED_MAX));
+        }
+        for leg in std::mem::take(&mut plan.legs) {
+            let slot = slots.iter().copied().find(|slot| self.leg(*slot).is_some_and(|known| known.plan.leg == leg.leg));
+            match slot {
+                Some(slot) => self.update_leg(now, slot, &plan, leg),
+                None => slots.extend(self.add_leg(now, &plan, leg, slots.len())),
+            }
+        }
+        self.connect(now, &plan, &slots);
+        self.calls.insert(plan.call, CallState { generation: plan.generation, slots, departed });
+    }
+
+    /// Whether this engine can give the pair to the leg in `slot`, or to a new leg.
+    fn may_use(&self, leg: &LegPlan, slot: Option<u32>) -> bool {
+        let ours = leg.ports.thread == self.config.thread && leg.ports.rtp_port.is_multiple_of(2);
+        ours && match self.ports.get(leg.ports.rtp_port) {
+            PortUse::Unused | PortUse::Resting => true,
+            PortUse::Leg(user) => Some(user) == slot,
+        }
+    }
+
+    fn refuse_leg(&mut self, plan: &MediaPlan, leg: LegId) {
+        self.counters.refused_legs += 1;
+        self.tell(plan.call, plan.generation, MediaEventKind::Failed { leg });
+    }
+
+    fn add_leg(&mut self, now: Instant, plan: &MediaPlan, leg: LegPlan, legs: usize) -> Option<u32> {
+        if legs >= CALL_LEGS_MAX || !self.may_use(&leg, None) {
+            self.refuse_leg(plan, leg.leg);
+            return None;
+        }
+        self.serial += 1;
+        let seed = LegSeed {
+            ssrc: self.random.next_u32(),
+            sequence: (self.random.next_u32() >> 16) as u16,
+            timestamp: self.random.next_u32(),
+            cname: self.random.next_u64(),
+        };
+        let rtp_port = leg.ports.rtp_port;
+        let mut leg = Leg::new(now, self.serial, plan, leg, seed);
+        leg.apply_recording(now, &mut self.taps);
+        let slot = match self.free.pop() {
+            Some(slot) => slot,
+            None => {
+                self.legs.push(None);
+                (self.legs.len() - 1) as u32
+            }
+        };
+        self.legs[slot as usize] = Some(leg);
+        self.ports.take(rtp_port, slot);
+        self.arm(slot);
+        Some(slot)
+    }
+
+    fn update_leg(&mut self, now: Instant, slot: u32, plan: &MediaPlan, new: LegPlan) {
+        if !self.may_use(&new, Some(slot)) {
+            self.refuse_leg(plan, new.leg);
+            return;
+        }
+        let Some(leg) = self.legs.get_mut(slot as usize).and_then(Option::as_mut) else { return };
+        let (before, after) = (leg.plan.ports, new.ports);
+        leg.update(now, plan.generation, new);
+        if !leg.failed {
+            leg.apply_recording(now, &mut self.taps);
+        }
+        if before != after {
+            self.rest(now, before, plan.call, plan.generation);
+            self.ports.take(after.rtp_port, slot);
+        }
+        self.arm(slot);
+    }
+
+    /// Sets who hears whom, and leaves alone what already is as it should be.
+    fn connect(&mut self, now: Instant, plan: &MediaPlan, slots: &[u32]) {
+        for &slot in slots {
+            if let Some(leg) = self.leg_mut(slot) {
+                leg.listeners.clear();
+            }
+        }
+        for &slot in slots {
+            let Some(listener) = self.leg(slot) else { continue };
+            let may_hear = listener.plan.send && !listener.failed;
+            let id = listener.plan.leg;
+            let codec = listener.plan.codec;
+            let sources: Vec<u32> = slots
+                .iter()
+                .copied()
+                .filter(|source| *source != slot && may_hear)
+                .filter(|source| {
+                    self.leg(*source).is_some_and(|leg| {
+                        let heard = plan.hears.iter().any(|hears| hears.listener == id && hears.source == leg.plan.leg);
+                        heard && leg.plan.receive && !leg.failed
+                    })
+                })
+                .collect();
+            let serials: Vec<u64> = sources.iter().filter_map(|source| self.leg(*source)).map(|leg| leg.serial).collect();
+            let same_codec = sources.iter().filter_map(|source| self.leg(*source)).all(|leg| leg.plan.codec == codec);
+            for source in sources {
+                if let Some(leg) = self.leg_mut(source) {
+                    leg.listeners.push(slot);
+                }
+            }
+            self.hear(now, slot, &serials, same_codec);
+        }
+    }
+
+    fn hear(&mut self, now: Instant, slot: u32, sources: &[u64], same_codec: bool) {
+        let Some(leg) = self.leg_mut(slot) else { return };
+        let codec = leg.plan.codec;
+        match (&leg.hearing, sources) {
+            (Hearing::Nothing, []) => {}
+            (Hearing::Relay(now_heard), [source]) if same_codec && now_heard == source => {}
+            (Hearing::Bridge(bridge), [_, ..]) if bridge.is_for(sources, codec) => {}
+            (_, []) => {
+                leg.hearing = Hearing::Nothing;
+                leg.sender.detach();
+            }
+            (_, [source]) if same_codec => {
+                leg.hearing = Hearing::Relay(*source);
+                leg.sender.detach();
+            }
+            (_, [_, ..]) => {
+                relay::begin_bridge(leg, now, sources);
+                self.start_ticking(slot);
+            }
+        }
+    }
+
+    /// Takes a leg away: goodbye, end of its track, rest for its ports.
+    fn remove(&mut self, now: Instant, slot: u32, out: &mut dyn Outlet) -> Option<LegTotals> {
+        self.send_report(now, slot, true, out);
+        let mut leg = self.legs.get_mut(slot as usize)?.take()?;
+        let axis_us = leg.axis_us(now);
+        leg.track.close(leg.plan.leg, axis_us, &mut self.taps);
+        self.rest(now, leg.plan.ports, leg.call, leg.generation);
+        self.free.push(slot);
+        Some(leg.totals())
+    }
+
+    /// Closes every call, as at shutdown.
+    pub fn close_all(&mut self, now: Instant, out: &mut dyn Outlet) {
+        let calls: Vec<InteractionId> = self.calls.keys().copied().collect();
+        for call in calls {
+            self.handle_command(now, MediaCommand::Close { call }, out);
+        }
+    }
+
+    fn close(&mut self, now: Instant, call: InteractionId, out: &mut dyn Outlet) {
+        let state = self.calls.remove(&call);
+        let generation = state.as_ref().map_or(0, |state| state.generation);
+        let (slots, mut legs) = state.map(|state| (state.slots, state.departed)).unwrap_or_default();
+        for slot in slots {
+            legs.extend(self.remove(now, slot, out));
+        }
+        self.tell(call, generation, MediaEventKind::Closed { legs });
+    }
+}

@@ -1,0 +1,297 @@
+//! One party's media: whose packets it takes, what it has received, what it sends and records.
+
+use std::{
+    net::SocketAddr,
+    time::{Duration, Instant},
+};
+
+use super::{
+    bridge::Bridge,
+    counters::DropReason,
+    plan::{LegPlan, LegTotals, MediaPlan},
+    report::{Reporter, clock_units},
+    sender::Sender,
+    source_lock::{SourceLock, Verdict},
+    tap::{TAP_PAYLOAD_MAX, TapFrame, TapOpen},
+    track::{PendingTaps, Track},
+};
+use crate::{
+    ids::{InteractionId, RecordingId},
+    protocol::rtp::{
+        COMFORT_NOISE,
+        packet::Packet,
+        rtcp::COMPOUND_MAX,
+        session::{Place, Reception, Step},
+    },
+    time::UnixMs,
+};
+
+/// What a packet carries.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Content {
+    /// The leg's codec.
+    Audio,
+    /// telephone-event (RFC 4733).
+    Event,
+    /// Comfort noise (RFC 3389), or nothing at all (RFC 6263 keep-alive).
+    Quiet,
+}
+
+/// An accepted packet.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Arrived {
+    pub content: Content,
+    pub place: Place,
+    /// The leg's serial and the number of its source.
+    pub leg: u64,
+    pub source: u32,
+    pub new_source: bool,
+}
+
+/// Where what a leg hears comes from.
+#[derive(Debug)]
+pub(super) enum Hearing {
+    Nothing,
+    /// Packets of the leg with this serial.
+    Relay(u64),
+    Bridge(Box<Bridge>),
+}
+
+/// Random numbers that one leg needs (RFC 3550 §5.1, RFC 7022).
+#[derive(Clone, Copy, Debug)]
+pub(super) struct LegSeed {
+    pub ssrc: u32,
+    pub sequence: u16,
+    pub timestamp: u32,
+    pub cname: u64,
+}
+
+#[derive(Debug)]
+pub(super) struct Leg {
+    /// Never used twice in an engine.
+    pub serial: u64,
+    pub call: InteractionId,
+    pub generation: u32,
+    pub plan: LegPlan,
+    pub lock: SourceLock,
+    /// Set when the last packet locked the source.
+    pub just_locked: bool,
+    pub sender: Sender,
+    pub hearing: Hearing,
+    /// Counts the bridges that this leg has heard.
+    pub bridge_run: u32,
+    /// Slots of the legs that hear this one.
+    pub listeners: Vec<u32>,
+    pub track: Track,
+    pub reporter: Reporter,
+    pub failed: bool,
+    /// When the leg's one timer in the engine's heap fires.
+    pub timer_at: Option<Instant>,
+    pub dropped: u64,
+    axis_start: Instant,
+    axis_start_wall: UnixMs,
+    reception: Option<(u32, Reception)>,
+    source: u32,
+    received: u64,
+    lost_before: u64,
+    heard_at: Instant,
+    silent_told: u32,
+}
+
+impl Leg {
+    pub fn new(now: Instant, serial: u64, call: &MediaPlan, plan: LegPlan, seed: LegSeed) -> Self {
+        let mut lock = SourceLock::default();
+        lock.set_remote(now, plan.remote);
+        Self {
+            serial,
+            call: call.call,
+            generation: call.generation,
+            plan,
+            lock,
+            just_locked: false,
+            sender: Sender::new(seed.ssrc, seed.sequence, seed.timestamp),
+            hearing: Hearing::Nothing,
+            bridge_run: 0,
+            listeners: Vec::new(),
+            track: Track::default(),
+            reporter: Reporter::new(now, seed.cname),
+            failed: false,
+            timer_at: None,
+            dropped: 0,
+            axis_start: call.axis_start,
+            axis_start_wall: call.axis_start_wall,
+            reception: None,
+            source: 0,
+            received: 0,
+            lost_before: 0,
+            heard_at: now,
+            silent_told: 0,
+        }
+    }
+
+    /// Takes a newer plan of the same leg.
+    pub fn update(&mut self, now: Instant, generation: u32, plan: LegPlan) {
+        if plan.ports != self.plan.ports {
+            self.lock = SourceLock::default();
+        }
+        if plan.receive && !self.plan.receive || plan.remote.is_some() && self.plan.remote.is_none() {
+            self.note_heard(now);
+        }
+        self.lock.set_remote(now, plan.remote);
+        self.generation = generation;
+        self.plan = plan;
+    }
+
+    /// Microseconds on the call's axis.
+    pub fn axis_us(&self, now: Instant) -> u64 {
+        u64::try_from(now.saturating_duration_since(self.axis_start).as_micros()).unwrap_or(u64::MAX)
+    }
+
+    fn wall(&self, now: Instant) -> UnixMs {
+        self.axis_start_wall.plus_ms(i64::try_from(self.axis_us(now) / 1000).unwrap_or(i64::MAX))
+    }
+
+    /// Opens, pauses, resumes or closes the track as the plan has it.
+    pub fn apply_recording(&mut self, now: Instant, taps: &mut PendingTaps) {
+        let mut track = std::mem::take(&mut self.track);
+        let open = |recording| self.tap_open(now, recording);
+        track.apply(self.plan.recording, self.plan.leg, self.axis_us(now), &open, taps);
+        self.track = track;
+    }
+
+    fn tap_open(&self, now: Instant, recording: RecordingId) -> TapOpen {
+        TapOpen {
+            recording,
+            interaction: self.call,
+            leg: self.plan.leg,
+            party: self.plan.party,
+            codec: self.plan.codec,
+            axis_start_wall: self.axis_start_wall,
+            axis_us: self.axis_us(now),
+        }
+    }
+
+    pub fn tap_frame(&self, now: Instant, arrived: &Arrived, payload: &[u8]) -> TapFrame {
+        let len = payload.len().min(TAP_PAYLOAD_MAX);
+        let mut kept = [0; TAP_PAYLOAD_MAX];
+        kept[..len].copy_from_slice(&payload[..len]);
+        TapFrame {
+            leg: self.plan.leg,
+            source: arrived.source,
+            arrival_us: self.axis_us(now),
+            ext_seq: arrived.place.ext_seq,
+            ext_ts: arrived.place.ext_ts,
+            codec: self.plan.codec,
+            len: len as u16,
+            payload: kept,
+        }
+    }
+
+    /// Judges and counts one packet.
+    pub fn receive(&mut self, now: Instant, from: SocketAddr, packet: &Packet) -> Result<Arrived, DropReason> {
+        self.just_locked = false;
+        let content = self.content(packet)?;
+        let (mut new_source, locked) = match self.lock.judge(now, from, &packet.header) {
+            Verdict::Accept { new_source, locked } => (new_source, locked),
+            Verdict::Refuse(reason) => return Err(reason),
+        };
+        self.just_locked = locked;
+        self.note_heard(now);
+        if new_source || self.reception.is_none() {
+            self.begin_source(packet);
+        }
+        let place = match self.count(now, packet)? {
+            Some(place) => place,
+            None => {
+                new_source = true;
+                self.begin_source(packet);
+                self.count(now, packet)?.ok_or(DropReason::SequenceJump)?
+            }
+        };
+        self.received += 1;
+        if !self.plan.receive {
+            return Err(DropReason::NotReceiving);
+        }
+        Ok(Arrived { content, place, leg: self.serial, source: self.source, new_source: new_source && self.source > 1 })
+    }
+
+    fn content(&self, packet: &Packet) -> Result<Content, DropReason> {
+        let payload_type = packet.header.payload_type;
+        if payload_type == self.plan.payload_type {
+            return match packet.payload_len {
+                0 => Ok(Content::Quiet),
+                1..=TAP_PAYLOAD_MAX => Ok(Content::Audio),
+                _ => Err(DropReason::Length),
+            };
+        }
+        match payload_type {
+            _ if packet.payload_len > TAP_PAYLOAD_MAX => Err(DropReason::Length),
+            COMFORT_NOISE => Ok(Content::Quiet),
+            _ if Some(payload_type) == self.plan.telephone_event => Ok(Content::Event),
+            _ => Err(DropReason::PayloadType),
+        }
+    }
+
+    /// `None` when the sender began anew.
+    fn count(&mut self, now: Instant, packet: &Packet) -> Result<Option<Place>, DropReason> {
+        let arrival = clock_units(now.saturating_duration_since(self.axis_start));
+        let Some((_, reception)) = &mut self.reception else { return Ok(None) };
+        match reception.receive(packet.header.sequence, packet.header.timestamp, arrival) {
+            Step::Accepted(place) => Ok(Some(place)),
+            Step::Jump => Err(DropReason::SequenceJump),
+            Step::Restarted => Ok(None),
+        }
+    }
+
+    fn begin_source(&mut self, packet: &Packet) {
+        if let Some((_, before)) = &self.reception {
+            self.lost_before += before.lost();
+        }
+        self.source += 1;
+        self.reception = Some((packet.header.ssrc, Reception::new(packet.header.sequence, packet.header.timestamp)));
+    }
+
+    /// Any sign of life: RTP, RTCP, comfort noise.
+    pub fn note_heard(&mut self, now: Instant) {
+        self.heard_at = now;
+        self.silent_told = 0;
+    }
+
+    /// When silence is next worth telling; `None` while nothing is expected.
+    pub fn silent_at(&self, limit: Duration) -> Option<Instant> {
+        let expected = self.plan.receive && self.plan.remote.is_some() && !self.failed;
+        expected.then(|| self.heard_at + limit.saturating_mul(self.silent_told.saturating_add(1)))
+    }
+
+    /// How long it has been silent, milliseconds, once for each `limit`.
+    pub fn tell_silence(&mut self, now: Instant, limit: Duration) -> Option<u32> {
+        let told = self.silent_at(limit).filter(|at| *at <= now).is_some();
+        self.silent_told += u32::from(told);
+        told.then(|| u32::try_from(now.saturating_duration_since(self.heard_at).as_millis()).unwrap_or(u32::MAX))
+    }
+
+    /// Writes a report about both directions, with a goodbye when the leg ends.
+    pub fn write_report(&mut self, out: &mut [u8; COMPOUND_MAX], now: Instant, bye: bool) -> usize {
+        let wall = self.wall(now);
+        let reception = self.reception.as_mut().map(|(ssrc, reception)| (*ssrc, reception));
+        self.reporter.write(out, now, wall, &self.sender, reception, bye)
+    }
+
+    /// Whether there is anything to report.
+    pub fn has_media(&self) -> bool {
+        self.reception.is_some() || self.sender.sent().0 > 0
+    }
+
+    pub fn totals(&self) -> LegTotals {
+        let (lost, jitter) = self.reception.as_ref().map_or((0, 0), |(_, reception)| (reception.lost(), reception.jitter()));
+        LegTotals {
+            leg: Some(self.plan.leg),
+            received: self.received,
+            sent: self.sender.sent().0,
+            lost: self.lost_before + lost,
+            dropped: self.dropped,
+            jitter_us: jitter.saturating_mul(1_000_000 / super::CLOCK_HZ),
+            tap_dropped: self.track.total_dropped(),
+        }
+    }
+}

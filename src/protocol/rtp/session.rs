@@ -120,7 +120,7 @@ impl Reception {
         let received = self.received - self.received_before;
         (self.expected_before, self.received_before) = (self.expected(), self.received);
         let lost = expected.saturating_sub(received);
-        let fraction = if expected == 0 { 0 } else { (lost << 8) / expected };
+        let fraction = (lost << 8).checked_div(expected).unwrap_or(0);
         let cumulative = (self.expected() as i64 - self.received as i64).clamp(-0x80_0000, 0x7f_ffff);
         ReportBlock {
             ssrc,

@@ -1,1 +1,303 @@
-//! The threads that own media sockets.
+//! The threads that own media sockets: each has its pool of port pairs, its epoll and its engine, and shares nothing.
+//!
+//! ```text
+//! control ── send ──▶ bounded channel + waker ──▶ ┌ worker ─────────────┐ ──▶ taps: bounded, drops with a count
+//! sockets ── epoll, edge-triggered ─────────────▶ │ Engine, no locks    │ ──▶ on_event: control's own channel
+//!                                                 └─────────────────────┘ ──▶ send_to
+//! ```
+
+mod pool;
+mod worker;
+
+use std::{
+    fmt, io,
+    net::IpAddr,
+    ops::RangeInclusive,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    thread::JoinHandle,
+    time::Duration,
+};
+
+use crossbeam_channel::{Sender, TrySendError, bounded};
+use mio::Waker;
+
+use crate::domain::media::{
+    counters::{Counters, DropReason},
+    engine::{EngineConfig, SILENCE_LIMIT},
+    plan::{MediaCommand, MediaEvent, PortPair},
+    tap::Tap,
+};
+
+/// Commands that may wait for one thread beyond those that its pairs of ports can cause.
+const COMMANDS_SPARE: usize = 64;
+/// Commands that wait at most for each pair: a call holds a pair or more, has one newest plan and one close, and
+/// control sends a few plans while it is set up.
+const COMMANDS_PER_PAIR: usize = 8;
+
+/// What the media threads are started with.
+#[derive(Clone, Debug)]
+pub struct MediaThreadsConfig {
+    /// The address that media sockets are bound to.
+    pub bind: IpAddr,
+    /// UDP ports; each leg takes an even one for RTP and the next for RTCP.
+    pub ports: RangeInclusive<u16>,
+    /// How many threads; one for each core that media may use.
+    pub threads: u16,
+    /// Silence that is reported to control.
+    pub silence_limit: Duration,
+    /// Ask the system to prefer these threads; where it refuses, they run as others do.
+    pub raise_priority: bool,
+}
+
+impl MediaThreadsConfig {
+    /// The usual settings on this address and these ports: one thread.
+    pub fn new(bind: IpAddr, ports: RangeInclusive<u16>) -> Self {
+        Self { bind, ports, threads: 1, silence_limit: SILENCE_LIMIT, raise_priority: true }
+    }
+}
+
+/// Why media cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum MediaStartError {
+    /// The range holds no even port followed by another.
+    #[error("the media ports {first}–{last} hold no pair: give a range with at least one even port and the next, such as 20000–29999")]
+    NoPair {
+        /// First port of the range.
+        first: u16,
+        /// Last port of the range.
+        last: u16,
+    },
+    /// No media thread was asked for.
+    #[error("at least one media thread is needed")]
+    NoThread,
+    /// Every port of the range belongs to somebody else.
+    #[error("all media ports {first}–{last} on {bind} are in use: stop the program that holds them (ss -lunp) or choose another range")]
+    AllInUse {
+        /// The address.
+        bind: IpAddr,
+        /// First port of the range.
+        first: u16,
+        /// Last port of the range.
+        last: u16,
+    },
+    /// The process may not open so many sockets.
+    #[error(
+        "the media ports {first}–{last} need {needed} sockets and the limit of open files is reached: raise it (ulimit -n, LimitNOFILE=) or choose a smaller range"
+    )]
+    TooManyOpenFiles {
+        /// First port of the range.
+        first: u16,
+        /// Last port of the range.
+        last: u16,
+        /// Sockets that the range needs.
+        needed: usize,
+    },
+    /// The address is not one of this machine's, or the port is privileged.
+    #[error(
+        "cannot bind media port {port} of {first}–{last} on {bind}: {source}; is this an address of this machine, and are the ports above 1023?"
+    )]
+    Bind {
+        /// The address.
+        bind: IpAddr,
+        /// First port of the range.
+        first: u16,
+        /// Last port of the range.
+        last: u16,
+        /// The port that failed.
+        port: u16,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The system refused something that a media thread needs.
+    #[error("cannot start a media thread: {0}")]
+    System(#[from] io::Error),
+}
+
+/// Why a command did not reach its media thread.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum MediaSendError {
+    /// There is no such thread.
+    #[error("there is no media thread {0}")]
+    NoSuchThread(u16),
+    /// More commands wait than its calls can cause.
+    #[error("the media thread does not keep up: its commands are full")]
+    Full,
+    /// It has ended.
+    #[error("the media thread has ended")]
+    Stopped,
+}
+
+/// What a worker is told.
+enum Command {
+    Media(MediaCommand),
+    Stop,
+}
+
+/// What a worker counts beyond its engine.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct SocketCounters {
+    /// Packets that the kernel had no room for.
+    pub send_blocked: u64,
+    /// Packets that the kernel refused to send.
+    pub send_failed: u64,
+    /// Panics caught in a leg's step.
+    pub panics: u64,
+}
+
+const ENGINE_FIELDS: usize = 8;
+const SOCKET_FIELDS: usize = 3;
+
+/// One thread's totals, published after each round.
+struct Published([AtomicU64; ENGINE_FIELDS + SOCKET_FIELDS + DropReason::ALL.len()]);
+
+impl Published {
+    fn new() -> Self {
+        Self(std::array::from_fn(|_| AtomicU64::new(0)))
+    }
+
+    fn store(&self, engine: &Counters, sockets: &SocketCounters) {
+        let Counters { received, sent, rtcp_received, rtcp_sent, new_sources, stale_plans, refused_legs, failed_legs, dropped } = *engine;
+        let head: [u64; ENGINE_FIELDS] = [received, sent, rtcp_received, rtcp_sent, new_sources, stale_plans, refused_legs, failed_legs];
+        let own = [sockets.send_blocked, sockets.send_failed, sockets.panics];
+        for (place, value) in self.0.iter().zip(head.into_iter().chain(own).chain(dropped)) {
+            place.store(value, Ordering::Relaxed);
+        }
+    }
+
+    fn add_to(&self, total: &mut MediaCounters) {
+        let Counters { received, sent, rtcp_received, rtcp_sent, new_sources, stale_plans, refused_legs, failed_legs, dropped } =
+            &mut total.engine;
+        let head = [received, sent, rtcp_received, rtcp_sent, new_sources, stale_plans, refused_legs, failed_legs];
+        let own = [&mut total.sockets.send_blocked, &mut total.sockets.send_failed, &mut total.sockets.panics];
+        for (place, value) in self.0.iter().zip(head.into_iter().chain(own).chain(dropped)) {
+            *value += place.load(Ordering::Relaxed);
+        }
+    }
+}
+
+/// Totals over all media threads.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct MediaCounters {
+    /// What the engines count.
+    pub engine: Counters,
+    /// What the sockets count.
+    pub sockets: SocketCounters,
+}
+
+struct Thread {
+    commands: Sender<Command>,
+    waker: Arc<Waker>,
+    published: Arc<Published>,
+    join: Option<JoinHandle<()>>,
+}
+
+/// The running media threads; dropping them shuts them down.
+pub struct MediaThreads {
+    threads: Vec<Thread>,
+    ports: Vec<PortPair>,
+}
+
+impl fmt::Debug for MediaThreads {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MediaThreads").field("threads", &self.threads.len()).field("pairs", &self.ports.len()).finish()
+    }
+}
+
+impl MediaThreads {
+    /// Binds all ports and starts the threads.
+    ///
+    /// `on_event` runs on a media thread: it must hand the event on and return at once, without waiting or panicking.
+    /// Ports of the range that another program holds are left out, with a warning.
+    ///
+    /// # Errors
+    /// See [`MediaStartError`]: each names the range and the remedy.
+    pub fn start(
+        config: MediaThreadsConfig,
+        taps: Sender<Tap>,
+        on_event: impl Fn(MediaEvent) + Send + Sync + 'static,
+    ) -> Result<Self, MediaStartError> {
+        let pools = pool::bind(&config)?;
+        let mut ports: Vec<PortPair> = pools.iter().flatten().map(|pair| pair.ports).collect();
+        ports.sort_unstable_by_key(|pair| pair.rtp_port);
+        let on_event: worker::OnEvent = Arc::new(on_event);
+        let mut running = Self { threads: Vec::with_capacity(pools.len()), ports };
+        for (thread, pairs) in (0..).zip(pools) {
+            let (commands, inbox) = bounded(pairs.len() * COMMANDS_PER_PAIR + COMMANDS_SPARE);
+            let published = Arc::new(Published::new());
+            let mut seed = [0; 32];
+            getrandom::fill(&mut seed).map_err(io::Error::from)?;
+            let engine = EngineConfig { thread, seed, silence_limit: config.silence_limit };
+            let links =
+                worker::Links { commands: inbox, taps: taps.clone(), on_event: Arc::clone(&on_event), published: Arc::clone(&published) };
+            let (worker, waker) = worker::Worker::new(engine, pairs, links)?;
+            let raise_priority = config.raise_priority;
+            let join = std::thread::Builder::new().name(format!("media-{thread}")).spawn(move || {
+                if raise_priority {
+                    worker::raise_priority();
+                }
+                worker.run();
+            })?;
+            running.threads.push(Thread { commands, waker, published, join: Some(join) });
+        }
+        Ok(running)
+    }
+
+    /// Every pair of ports that is bound, by port.
+    pub fn ports(&self) -> Vec<PortPair> {
+        self.ports.clone()
+    }
+
+    /// Hands a command to the thread that holds the call's ports; never waits.
+    ///
+    /// # Errors
+    /// When it cannot be taken; a call that gets this is in trouble and should be ended.
+    pub fn send(&self, thread: u16, command: MediaCommand) -> Result<(), MediaSendError> {
+        let target = self.threads.get(usize::from(thread)).ok_or(MediaSendError::NoSuchThread(thread))?;
+        target.commands.try_send(Command::Media(command)).map_err(|error| match error {
+            TrySendError::Full(_) => MediaSendError::Full,
+            TrySendError::Disconnected(_) => MediaSendError::Stopped,
+        })?;
+        target.waker.wake().map_err(|_| MediaSendError::Stopped)
+    }
+
+    /// Totals over all threads, as of each one's last round.
+    pub fn counters(&self) -> MediaCounters {
+        let mut total = MediaCounters::default();
+        for thread in &self.threads {
+            thread.published.add_to(&mut total);
+        }
+        total
+    }
+
+    /// Closes every call, its tracks included, and ends the threads.
+    pub fn shutdown(mut self) {
+        self.stop();
+    }
+
+    fn stop(&mut self) {
+        for thread in &self.threads {
+            // A full channel is drained by the worker within a round; a disconnected one has ended already.
+            let _ = thread.commands.send_timeout(Command::Stop, worker::DRAIN_MAX);
+            let _ = thread.waker.wake();
+        }
+        for thread in &mut self.threads {
+            if let Some(join) = thread.join.take()
+                && join.join().is_err()
+            {
+                tracing::error!("a media thread ended by a panic outside any leg");
+            }
+        }
+    }
+}
+
+impl Drop for MediaThreads {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -5,6 +5,7 @@
 
 pub mod config;
 pub mod domain;
+pub mod fault;
 pub mod ids;
 pub mod protocol;
 pub mod service;

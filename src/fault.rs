@@ -1,0 +1,49 @@
+//! Deliberate mistakes for the controls of the end-to-end tests: each check must catch the fault that it is there for.
+//!
+//! Without the feature `fault-injection` nothing of this is in the binary: [`active`] is constantly false.
+
+/// A mistake that a control makes us commit.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Fault {
+    /// Each leg hears itself.
+    LegsSwapped,
+    /// The phone rings before the desk has shown the caller.
+    PopAfterRing,
+    /// The recorder loses a block.
+    LostBlock,
+    /// The words of one leg are written to the other.
+    WrongLegWords,
+    /// A call panics when it is answered.
+    PanicInCall,
+}
+
+/// The faults by the names that `THROUGHLINE_FAULT` takes.
+pub const NAMES: [(&str, Fault); 5] = [
+    ("legs-swapped", Fault::LegsSwapped),
+    ("pop-after-ring", Fault::PopAfterRing),
+    ("lost-block", Fault::LostBlock),
+    ("wrong-leg-words", Fault::WrongLegWords),
+    ("panic-in-call", Fault::PanicInCall),
+];
+
+#[cfg(feature = "fault-injection")]
+static CHOSEN: std::sync::OnceLock<Option<Fault>> = std::sync::OnceLock::new();
+
+/// Chooses the fault of this process, once, at start; false for an unknown name.
+#[cfg(feature = "fault-injection")]
+pub fn choose(name: &str) -> bool {
+    let fault = NAMES.iter().find(|(known, _)| *known == name).map(|(_, fault)| *fault);
+    CHOSEN.set(fault).is_ok() && fault.is_some()
+}
+
+/// Whether this mistake is to be made.
+#[cfg(feature = "fault-injection")]
+pub fn active(fault: Fault) -> bool {
+    CHOSEN.get().copied().flatten() == Some(fault)
+}
+
+/// Whether this mistake is to be made.
+#[cfg(not(feature = "fault-injection"))]
+pub const fn active(_fault: Fault) -> bool {
+    false
+}

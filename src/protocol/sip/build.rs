@@ -2,13 +2,16 @@
 //!
 //! Nothing here takes a raw header. Every field type (see `field`) excludes control characters, so no line can be injected.
 
-use std::{fmt::Write as _, net::SocketAddr};
+use std::net::SocketAddr;
 
 use super::{
+    digest::{Challenge, Credentials},
     field::{Address, CallId, HostBuf, Method, Param, Text, Token, UriBuf},
     header::{CSeq, HeaderId, Rport, Via},
     message::{Message, StartLine},
     scan,
+    status::reason_phrase,
+    write::{header_line, rest, status_line, vias},
 };
 
 /// One Via of ours, or one that we answer through.
@@ -37,7 +40,7 @@ impl ViaBuf {
     }
 
     /// Fills in where the request came from (RFC 3261 §18.2.1, RFC 3581 §4), overwriting what the sender claimed.
-    fn stamp(&mut self, source: SocketAddr, asked: bool) {
+    pub(super) fn stamp(&mut self, source: SocketAddr, asked: bool) {
         self.params.retain(|p| !p.name.as_str().eq_ignore_ascii_case("received"));
         if asked {
             for p in self.params.iter_mut().filter(|p| p.name.as_str().eq_ignore_ascii_case("rport")) {
@@ -121,6 +124,22 @@ pub enum NumberHeader {
     RSeq,
 }
 
+/// A header that carries a challenge.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[expect(missing_docs, reason = "the headers are named as in their RFCs")]
+pub enum ChallengeHeader {
+    WwwAuthenticate,
+    ProxyAuthenticate,
+}
+
+/// A header that answers a challenge.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[expect(missing_docs, reason = "the headers are named as in their RFCs")]
+pub enum CredentialsHeader {
+    Authorization,
+    ProxyAuthorization,
+}
+
 /// A header beyond those that every message has.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub enum Header {
@@ -136,6 +155,10 @@ pub enum Header {
     ContactStar,
     /// Session-Expires (RFC 4028): seconds, and who refreshes.
     SessionExpires(u32, Option<Refresher>),
+    /// A digest challenge.
+    Challenge(ChallengeHeader, Challenge),
+    /// The answer to one.
+    Credentials(CredentialsHeader, Credentials),
 }
 
 /// Who refreshes a session (RFC 4028 §9).
@@ -168,6 +191,8 @@ ids! {
     }
     AddressHeader { Contact, Route, RecordRoute, Path, ReferTo, ReferredBy, PAssertedIdentity, PPreferredIdentity, Diversion }
     TokensHeader { Allow, Supported, Require, ProxyRequire, Unsupported }
+    ChallengeHeader { WwwAuthenticate, ProxyAuthenticate }
+    CredentialsHeader { Authorization, ProxyAuthorization }
     NumberHeader { Expires, MinExpires, RetryAfter, MinSe, RSeq }
 }
 
@@ -362,6 +387,10 @@ fn typed_headers(message: &Message<'_>) -> Vec<Header> {
             headers.push(Header::Tokens(kind, tokens.collect()));
         } else if let Some(kind) = NumberHeader::of(id) {
             headers.extend(scan::seconds(value).map(|n| Header::Number(kind, n)));
+        } else if let Some(kind) = ChallengeHeader::of(id) {
+            headers.extend(Challenge::parse(value).map(|c| Header::Challenge(kind, c)));
+        } else if let Some(kind) = CredentialsHeader::of(id) {
+            headers.extend(Credentials::parse(value).map(|c| Header::Credentials(kind, c)));
         } else if id == HeaderId::SessionExpires {
             headers.extend(message.session_expires().map(|(seconds, who)| Header::SessionExpires(seconds, who)));
         }
@@ -369,169 +398,5 @@ fn typed_headers(message: &Message<'_>) -> Vec<Header> {
     headers
 }
 
-pub(super) fn status_line(status: u16, reason: &str) -> Vec<u8> {
-    let mut out = Vec::with_capacity(768);
-    out.extend_from_slice(format!("SIP/2.0 {status} {reason}\r\n").as_bytes());
-    out
-}
-
-/// Appends one header line; `value` comes from a field type or is made of digits and literals.
-pub(super) fn header_line(out: &mut Vec<u8>, name: &str, value: &str) {
-    debug_assert!(!value.contains(['\r', '\n', '\0']));
-    for part in [name, ": ", value, "\r\n"] {
-        out.extend_from_slice(part.as_bytes());
-    }
-}
-
-/// The topmost Via of a stateless answer, as one line of text.
-pub(super) fn via_for_answer(via: &Via<'_>, source: SocketAddr) -> String {
-    let mut owned = ViaBuf::from(via);
-    owned.stamp(source, via.rport != Rport::Absent);
-    via_text(&owned)
-}
-
-fn via_text(via: &ViaBuf) -> String {
-    let mut text = format!("SIP/2.0/{} {}", via.transport, via.host);
-    if let Some(port) = via.port {
-        let _ = write!(text, ":{port}");
-    }
-    params(&mut text, &via.params);
-    text
-}
-
-fn vias(out: &mut Vec<u8>, vias: &[ViaBuf]) {
-    for via in vias {
-        header_line(out, "Via", &via_text(via));
-    }
-}
-
-fn params(text: &mut String, params: &[Param]) {
-    for p in params {
-        let _ = write!(text, ";{}", p.name);
-        let Some(value) = &p.value else { continue };
-        text.push('=');
-        let plain = |b: u8| b > b' ' && b < 0x7f && !matches!(b, b'"' | b',' | b';' | b'<' | b'>' | b'\\');
-        if !value.is_empty() && value.as_str().bytes().all(plain) {
-            text.push_str(value.as_str());
-        } else {
-            quoted(text, value.as_str());
-        }
-    }
-}
-
-fn quoted(text: &mut String, value: &str) {
-    text.push('"');
-    for c in value.chars() {
-        if matches!(c, '"' | '\\') {
-            text.push('\\');
-        }
-        text.push(c);
-    }
-    text.push('"');
-}
-
-fn address(address: &Address) -> String {
-    let mut text = String::with_capacity(96);
-    if let Some(display) = address.display.as_ref().filter(|d| !d.is_empty()) {
-        quoted(&mut text, display.as_str());
-        text.push(' ');
-    }
-    let _ = write!(text, "<{}>", address.uri);
-    params(&mut text, &address.params);
-    text
-}
-
-fn rest(out: &mut Vec<u8>, ids: (&Address, &Address, &CallId), cseq: (u32, &Method), headers: &[Header], body: Option<&Body>) {
-    header_line(out, "From", &address(ids.0));
-    header_line(out, "To", &address(ids.1));
-    header_line(out, "Call-ID", ids.2.as_str());
-    header_line(out, "CSeq", &format!("{} {}", cseq.0, cseq.1));
-    for header in headers {
-        match header {
-            Header::Text(kind, text) => header_line(out, kind.id().name(), text.as_str()),
-            Header::Address(kind, value) => header_line(out, kind.id().name(), &address(value)),
-            Header::Tokens(kind, tokens) => {
-                let list: Vec<&str> = tokens.iter().map(Token::as_str).collect();
-                header_line(out, kind.id().name(), &list.join(", "));
-            }
-            Header::Number(kind, number) => header_line(out, kind.id().name(), &number.to_string()),
-            Header::ContactStar => header_line(out, "Contact", "*"),
-            Header::SessionExpires(seconds, who) => {
-                let who = match who {
-                    None => "",
-                    Some(Refresher::Uac) => ";refresher=uac",
-                    Some(Refresher::Uas) => ";refresher=uas",
-                };
-                header_line(out, "Session-Expires", &format!("{seconds}{who}"));
-            }
-        }
-    }
-    let bytes = body.map_or(&[][..], |b| &b.bytes);
-    if let Some(body) = body {
-        header_line(out, "Content-Type", body.content_type.as_str());
-    }
-    header_line(out, "Content-Length", &bytes.len().to_string());
-    out.extend_from_slice(b"\r\n");
-    out.extend_from_slice(bytes);
-}
-
-/// The reason phrase that goes with a status code.
-pub const fn reason_phrase(status: u16) -> &'static str {
-    match status {
-        100 => "Trying",
-        180 => "Ringing",
-        181 => "Call Is Being Forwarded",
-        182 => "Queued",
-        183 => "Session Progress",
-        200 => "OK",
-        202 => "Accepted",
-        301 => "Moved Permanently",
-        302 => "Moved Temporarily",
-        400 => "Bad Request",
-        401 => "Unauthorized",
-        403 => "Forbidden",
-        404 => "Not Found",
-        405 => "Method Not Allowed",
-        406 => "Not Acceptable",
-        407 => "Proxy Authentication Required",
-        408 => "Request Timeout",
-        410 => "Gone",
-        413 => "Request Entity Too Large",
-        414 => "Request-URI Too Long",
-        415 => "Unsupported Media Type",
-        416 => "Unsupported URI Scheme",
-        420 => "Bad Extension",
-        421 => "Extension Required",
-        422 => "Session Interval Too Small",
-        423 => "Interval Too Brief",
-        480 => "Temporarily Unavailable",
-        481 => "Call/Transaction Does Not Exist",
-        482 => "Loop Detected",
-        483 => "Too Many Hops",
-        484 => "Address Incomplete",
-        486 => "Busy Here",
-        487 => "Request Terminated",
-        488 => "Not Acceptable Here",
-        489 => "Bad Event",
-        491 => "Request Pending",
-        500 => "Server Internal Error",
-        501 => "Not Implemented",
-        502 => "Bad Gateway",
-        503 => "Service Unavailable",
-        504 => "Server Time-out",
-        505 => "Version Not Supported",
-        513 => "Message Too Large",
-        600 => "Busy Everywhere",
-        603 => "Decline",
-        604 => "Does Not Exist Anywhere",
-        606 => "Not Acceptable",
-        other => match other / 100 {
-            1 => "Progress",
-            2 => "OK",
-            3 => "Redirect",
-            4 => "Request Failure",
-            5 => "Server Failure",
-            _ => "Global Failure",
-        },
-    }
-}
+#[cfg(test)]
+mod tests;

@@ -267,6 +267,10 @@ pub enum Rport {
 /// One Via value (RFC 3261 §20.42).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Via<'a> {
+    /// The whole value as it came.
+    pub raw: &'a [u8],
+    /// Host and port as they came.
+    pub sent_by: &'a [u8],
     /// The transport.
     pub transport: Transport,
     /// The transport as written.
@@ -297,7 +301,8 @@ impl<'a> Via<'a> {
             return None;
         }
         let (sent_by, params) = sent_by.split_at(memchr(b';', sent_by).unwrap_or(sent_by.len()));
-        let (host, port) = host_port(std::str::from_utf8(scan::trim_end(sent_by)).ok()?)?;
+        let sent_by = scan::trim_end(sent_by);
+        let (host, port) = host_port(std::str::from_utf8(sent_by).ok()?)?;
         let (mut branch, mut received, mut rport) = (None, None, Rport::Absent);
         let mut bad_rport = false;
         let params = Params::checked(params, |name, value| {
@@ -319,7 +324,18 @@ impl<'a> Via<'a> {
             return None;
         }
         let transport_name = std::str::from_utf8(name).ok()?;
-        Some(Self { transport: transport_of(transport_name), transport_name, host, port, branch, received, rport, params })
+        Some(Self {
+            raw: value,
+            sent_by,
+            transport: transport_of(transport_name),
+            transport_name,
+            host,
+            port,
+            branch,
+            received,
+            rport,
+            params,
+        })
     }
 
     /// The branch when it is one of RFC 3261 (magic cookie and something after it); otherwise match transactions as in RFC 2543.
@@ -366,4 +382,10 @@ impl CSeq {
         let seq = u32::try_from(scan::number(&value[..end])?).ok()?;
         Some(Self { seq, method: Method::parse(scan::trim_start(&value[end..]))? })
     }
+}
+
+/// The comma-separated fields of a challenge or credentials: name, and value with its quotes. An item is `None` where malformed.
+pub(super) fn auth_params(value: &[u8]) -> impl Iterator<Item = Option<(&str, &[u8])>> {
+    let fields = scan::Elements::of(value).filter(|field| !field.is_empty());
+    fields.map(|field| split_param(field).and_then(|(name, value)| Some((name, value?))))
 }

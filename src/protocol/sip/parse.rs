@@ -9,7 +9,8 @@ use memchr::{memchr, memrchr};
 use super::{
     field::{Method, is_word},
     header::{CSeq, HeaderId, NameAddr, Via},
-    message::{Core, Lines, Message, ParseError, ParseErrorKind, StartLine},
+    message::{Core, Lines, Message, StartLine},
+    parse_error::{ParseError, ParseErrorKind},
     scan,
     uri::{MAX_URI_LEN, Uri},
 };
@@ -253,3 +254,6 @@ fn core<'a>(lines: &Lines<'a>) -> Result<(Core<'a>, Option<u64>), ParseErrorKind
 fn call_id_text(value: &[u8]) -> Option<&str> {
     std::str::from_utf8(value).ok().filter(|text| is_word(text.as_bytes()))
 }
+
+#[cfg(test)]
+mod tests;

@@ -267,10 +267,6 @@ pub enum Rport {
 /// One Via value (RFC 3261 §20.42).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Via<'a> {
-    /// The whole value as it came.
-    pub raw: &'a [u8],
-    /// Host and port as they came.
-    pub sent_by: &'a [u8],
     /// The transport.
     pub transport: Transport,
     /// The transport as written.
@@ -324,18 +320,7 @@ impl<'a> Via<'a> {
             return None;
         }
         let transport_name = std::str::from_utf8(name).ok()?;
-        Some(Self {
-            raw: value,
-            sent_by,
-            transport: transport_of(transport_name),
-            transport_name,
-            host,
-            port,
-            branch,
-            received,
-            rport,
-            params,
-        })
+        Some(Self { transport: transport_of(transport_name), transport_name, host, port, branch, received, rport, params })
     }
 
     /// The branch when it is one of RFC 3261 (magic cookie and something after it); otherwise match transactions as in RFC 2543.

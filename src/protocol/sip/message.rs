@@ -8,7 +8,6 @@ use super::{
     header::{CSeq, HeaderId, NameAddr, Params, Rport, Via},
     parse::MAX_HEADER_LINES,
     scan,
-    transaction_key::{RequestHead, ResponseHead},
     uri::Uri,
 };
 
@@ -194,31 +193,6 @@ impl<'a> Message<'a> {
     /// The body: empty when there is none.
     pub const fn body(&self) -> &'a [u8] {
         self.body
-    }
-
-    /// What the transaction layer matches a request by; `None` for a response.
-    pub fn request_head(&self) -> Option<RequestHead<'_>> {
-        let StartLine::Request { method, uri } = &self.start else { return None };
-        let Core { via, from, to, call_id, cseq, .. } = &self.core;
-        Some(RequestHead {
-            method: method.as_str().as_bytes(),
-            request_uri: uri.as_str().as_bytes(),
-            via: via.raw,
-            branch: via.branch.map(str::as_bytes),
-            sent_by: via.sent_by,
-            from_tag: from.tag.map(str::as_bytes),
-            to_tag: to.tag.map(str::as_bytes),
-            call_id: call_id.as_bytes(),
-            cseq: cseq.seq,
-        })
-    }
-
-    /// What the transaction layer matches a response by; `None` for a request.
-    pub fn response_head(&self) -> Option<ResponseHead<'_>> {
-        let StartLine::Response { status, .. } = self.start else { return None };
-        let to = self.header(HeaderId::To).unwrap_or_default();
-        let branch = self.core.via.branch.map(str::as_bytes);
-        Some(ResponseHead { branch, method: self.core.cseq.method.as_str().as_bytes(), status, to })
     }
 
     /// The datagram that the message was read from.

@@ -1,1 +1,154 @@
-//! The record in SQL.
+//! The record in SQL: one file per family of tables; nobody else writes SQL.
+//!
+//! ```text
+//! Store ── one writer connection, BEGIN IMMEDIATE ──▶ SQLite (WAL)
+//!       └─ N read-only connections ────────────────▶
+//! ```
+//! Every changing method is one transaction that ends with its outbox rows ([`Store::events_since`]).
+
+mod brief;
+mod brief_signals;
+mod calls;
+mod customers;
+mod db;
+mod error;
+mod events;
+mod identities;
+mod insight;
+mod insight_read;
+mod interactions;
+mod jobs;
+mod migrate;
+mod notes;
+mod password;
+mod people;
+mod people_admin;
+mod sessions;
+mod text;
+mod tickets;
+mod timeline;
+mod views;
+mod views_interaction;
+mod views_people;
+mod work_items;
+mod wrap_up;
+
+use std::{path::Path, sync::Arc, time::Duration};
+
+use sqlx::{
+    ConnectOptions, Connection, Sqlite,
+    pool::PoolConnection,
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous},
+};
+use tokio::sync::watch;
+
+pub use calls::CallFilter;
+pub use customers::CallerIs;
+pub use error::StoreError;
+pub use events::{AuditAction, EventRow};
+pub use insight::{EvidenceRow, FindingKind, FindingRow, SavedTranscript};
+pub use interactions::{InteractionAccess, TrackRow};
+pub use jobs::{Failed, Job, JobKind};
+pub use password::{hash as hash_password, verify as verify_password};
+pub use people_admin::{NewAgent, NewPhone};
+pub use timeline::TimelineOf;
+pub use views::*;
+pub use views_interaction::*;
+pub use views_people::*;
+pub use wrap_up::{PromiseMade, WrapUp};
+
+use db::{Conn, Tx};
+
+/// How long a statement waits for another process that holds the database, before the caller hears of it.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a caller waits for a connection; longer than [`BUSY_TIMEOUT`], so that the database's own answer comes first.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(8);
+/// Readers beside the writer: each is a thread of the driver, and the desk's reads are short.
+const READERS: u32 = 4;
+
+/// The record. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Store {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    writer: SqlitePool,
+    readers: SqlitePool,
+    committed: watch::Sender<i64>,
+}
+
+impl Store {
+    /// Opens the database file, creates it where there is none, and brings its tables up to date.
+    pub async fn open(path: &Path) -> Result<Self, StoreError> {
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Normal)
+            .foreign_keys(true)
+            .busy_timeout(BUSY_TIMEOUT)
+            .pragma("secure_delete", "ON")
+            .pragma("temp_store", "MEMORY")
+            .disable_statement_logging();
+        let pool = SqlitePoolOptions::new().acquire_timeout(ACQUIRE_TIMEOUT).idle_timeout(None).max_lifetime(None);
+        let writer = pool.clone().max_connections(1).connect_with(options.clone()).await?;
+        migrate::run(&writer).await?;
+        let readers = pool.max_connections(READERS).connect_with(options.create_if_missing(false).read_only(true)).await?;
+        let mut conn = readers.acquire().await?;
+        let last = events::last(&mut conn).await?;
+        drop(conn);
+        crate::domain::customer::identity::warm_up();
+        Ok(Self { inner: Arc::new(Inner { writer, readers, committed: watch::Sender::new(last) }) })
+    }
+
+    /// Waits for running statements, then closes every connection.
+    pub async fn close(&self) {
+        self.inner.readers.close().await;
+        self.inner.writer.close().await;
+    }
+
+    /// The newest event number; changes after every commit that wrote one.
+    pub fn watch_events(&self) -> watch::Receiver<i64> {
+        self.inner.committed.subscribe()
+    }
+
+    /// Whether the database answers, for `/readyz`.
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        Ok(self.read().await?.ping().await?)
+    }
+
+    async fn read(&self) -> Result<PoolConnection<Sqlite>, StoreError> {
+        Ok(self.inner.readers.acquire().await?)
+    }
+
+    async fn write(&self) -> Result<Tx, StoreError> {
+        // A deferred transaction that upgrades fails at once where another process writes; this one waits its turn.
+        Ok(self.inner.writer.begin_with("BEGIN IMMEDIATE").await?)
+    }
+
+    async fn commit(&self, mut tx: Tx) -> Result<(), StoreError> {
+        let last = events::last(&mut tx).await?;
+        tx.commit().await?;
+        self.inner.committed.send_if_modified(|seen| std::mem::replace(seen, last.max(*seen)) < last);
+        Ok(())
+    }
+}
+
+/// The next number of a named series, in the writer's transaction.
+async fn next_number(conn: &mut Conn, series: &'static str) -> Result<i64, StoreError> {
+    take_numbers(conn, series, 1).await
+}
+
+/// Reserves `count` numbers and returns the first.
+async fn take_numbers(conn: &mut Conn, series: &'static str, count: i64) -> Result<i64, StoreError> {
+    let last: i64 = sqlx::query_scalar(
+        "INSERT INTO sequencer (name, last) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET last = sequencer.last + $2 RETURNING last",
+    )
+    .bind(series)
+    .bind(count)
+    .fetch_one(conn)
+    .await?;
+    Ok(last - count + 1)
+}

@@ -1,0 +1,236 @@
+//! The job table: slow work, claimed under a lease, retried with backoff, parked after three tries.
+
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::{
+    Store, StoreError,
+    db::{Columns, Conn, Row, fresh, word},
+    events::{NewEvent, emit},
+    text::{LINE_MAX, line},
+};
+use crate::{
+    ids::{InteractionId, JobId},
+    time::UnixMs,
+};
+
+/// Tries before a job is put aside for a person to look at.
+const TRIES_MAX: u32 = 3;
+/// Wait after the first failure, milliseconds; each further one waits four times as long.
+const BACKOFF_MS: i64 = 15_000;
+
+/// What a job does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum JobKind {
+    /// Words from a call's tracks; the subject is the interaction.
+    Transcribe,
+    /// Card, sentiment and promises from its words; the subject is the interaction.
+    Card,
+}
+
+/// A job in the hands of a worker.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Job {
+    /// The job.
+    pub job: JobId,
+    /// What it does.
+    pub kind: JobKind,
+    /// What it does it to: an id.
+    pub subject: String,
+    /// Which try this is, from 1.
+    pub attempt: u32,
+    /// Counts claims: a worker that lost its lease changes nothing.
+    pub lease: i64,
+    /// The worker has to be done by then.
+    pub leased_until: UnixMs,
+}
+
+impl Job {
+    /// The interaction that it works on.
+    pub fn interaction(&self) -> Result<InteractionId, StoreError> {
+        self.subject.parse().map_err(|_| StoreError::Invalid("the job's subject is no interaction"))
+    }
+}
+
+/// What became of a failed job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Failed {
+    /// It is tried again.
+    Retry {
+        /// Not before.
+        at: UnixMs,
+    },
+    /// It waits for a person.
+    Parked,
+    /// The lease was lost: somebody else has it.
+    NotOurs,
+}
+
+impl Store {
+    /// Queues a job, once per kind and subject; `again` also runs one anew that is done or parked.
+    pub async fn enqueue_job(&self, kind: JobKind, subject: &str, again: bool, now: UnixMs) -> Result<(), StoreError> {
+        let mut tx = self.write().await?;
+        if again {
+            let reset = "UPDATE job SET state = 'waiting', attempts = 0, run_after = $3, trouble = NULL, finished_at = NULL \
+                 WHERE kind = $1 AND subject = $2 AND state IN ('done', 'parked')";
+            let reset = sqlx::query(reset).bind(word(&kind)).bind(subject).bind(now.0).execute(&mut *tx).await?;
+            if reset.rows_affected() > 0 {
+                announce(&mut tx, kind, subject, now).await?;
+            }
+        }
+        enqueue(&mut tx, kind, subject, now).await?;
+        self.commit(tx).await
+    }
+
+    /// Takes the next due job of one of these kinds for `lease_ms`; `None` when there is nothing to do.
+    pub async fn claim_job(&self, kinds: &[JobKind], now: UnixMs, lease_ms: i64) -> Result<Option<Job>, StoreError> {
+        if !self.job_due(kinds, now).await? {
+            return Ok(None);
+        }
+        let mut tx = self.write().await?;
+        for kind in kinds {
+            park_lost(&mut tx, *kind, now).await?;
+            let row = sqlx::query(
+                "UPDATE job SET state = 'running', attempts = attempts + 1, lease = lease + 1, leased_until = $3 \
+                 WHERE job = (SELECT job FROM job WHERE kind = $1 AND (state = 'waiting' OR state = 'running') \
+                 AND (CASE WHEN state = 'waiting' THEN run_after ELSE leased_until END) <= $2 ORDER BY run_after, job LIMIT 1) \
+                 AND (state = 'waiting' OR state = 'running') RETURNING job, kind, subject, attempts, lease, leased_until",
+            )
+            .bind(word(kind))
+            .bind(now.0)
+            .bind(now.0 + lease_ms)
+            .fetch_optional(&mut *tx)
+            .await?;
+            if let Some(row) = row {
+                let job = read(&row)?;
+                self.commit(tx).await?;
+                return Ok(Some(job));
+            }
+        }
+        self.commit(tx).await?;
+        Ok(None)
+    }
+
+    /// A job is done; false when the lease was lost meanwhile.
+    pub async fn finish_job(&self, job: &Job, now: UnixMs) -> Result<bool, StoreError> {
+        let mut tx = self.write().await?;
+        let done = "UPDATE job SET state = 'done', finished_at = $3, leased_until = NULL, trouble = NULL \
+             WHERE job = $1 AND lease = $2 AND state = 'running'";
+        let done = sqlx::query(done).bind(job.job.to_string()).bind(job.lease).bind(now.0).execute(&mut *tx).await?;
+        self.commit(tx).await?;
+        Ok(done.rows_affected() > 0)
+    }
+
+    /// A job failed: tried again later, parked after the third time. `trouble` is one sentence with the remedy.
+    pub async fn fail_job(&self, job: &Job, trouble: &str, now: UnixMs) -> Result<Failed, StoreError> {
+        let mut tx = self.write().await?;
+        let parked = job.attempt >= TRIES_MAX;
+        let wait = BACKOFF_MS * 4_i64.pow(job.attempt.saturating_sub(1).min(TRIES_MAX));
+        let retry = now.plus_ms(wait);
+        let trouble = line(trouble, LINE_MAX);
+        let failed = sqlx::query(
+            "UPDATE job SET state = $3, run_after = $4, leased_until = NULL, trouble = $5 WHERE job = $1 AND lease = $2 AND state = 'running'",
+        )
+        .bind(job.job.to_string())
+        .bind(job.lease)
+        .bind(if parked { "parked" } else { "waiting" })
+        .bind(retry.0)
+        .bind(&trouble)
+        .execute(&mut *tx)
+        .await?;
+        let ours = failed.rows_affected() > 0;
+        if ours && parked {
+            give_up(&mut tx, job.kind, &job.subject, &trouble, now).await?;
+        }
+        self.commit(tx).await?;
+        Ok(match (ours, parked) {
+            (false, _) => Failed::NotOurs,
+            (true, true) => Failed::Parked,
+            (true, false) => Failed::Retry { at: retry },
+        })
+    }
+
+    async fn job_due(&self, kinds: &[JobKind], now: UnixMs) -> Result<bool, StoreError> {
+        let mut conn = self.read().await?;
+        for kind in kinds {
+            let due: Option<i64> = sqlx::query_scalar(
+                "SELECT 1 FROM job WHERE kind = $1 AND (state = 'waiting' OR state = 'running') \
+                 AND (CASE WHEN state = 'waiting' THEN run_after ELSE leased_until END) <= $2 LIMIT 1",
+            )
+            .bind(word(kind))
+            .bind(now.0)
+            .fetch_optional(&mut *conn)
+            .await?;
+            if due.is_some() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+}
+
+fn read(row: &Row) -> Result<Job, StoreError> {
+    Ok(Job {
+        job: row.id("job")?,
+        kind: row.word("kind")?,
+        subject: row.text("subject")?,
+        attempt: row.int("attempts")?,
+        lease: row.int("lease")?,
+        leased_until: row.at("leased_until")?,
+    })
+}
+
+pub(super) async fn enqueue(conn: &mut Conn, kind: JobKind, subject: &str, now: UnixMs) -> Result<(), StoreError> {
+    let new = sqlx::query(
+        "INSERT INTO job (job, kind, subject, state, run_after, created_at) VALUES ($1, $2, $3, 'waiting', $4, $4) \
+         ON CONFLICT (kind, subject) DO NOTHING",
+    )
+    .bind(fresh(JobId::new, now)?.to_string())
+    .bind(word(&kind))
+    .bind(subject)
+    .bind(now.0)
+    .execute(&mut *conn)
+    .await?;
+    if new.rows_affected() > 0 {
+        announce(conn, kind, subject, now).await?;
+    }
+    Ok(())
+}
+
+async fn announce(conn: &mut Conn, kind: JobKind, subject: &str, now: UnixMs) -> Result<(), StoreError> {
+    if kind == JobKind::Transcribe {
+        let pending = "UPDATE interaction SET transcript_state = 'pending', transcript_trouble = NULL WHERE interaction = $1";
+        sqlx::query(pending).bind(subject).execute(&mut *conn).await?;
+    }
+    let data = Some(json!({ "kind": word(&kind) }));
+    emit(conn, now, NewEvent { kind: "job.waiting", interaction: subject.parse().ok(), data, ..NewEvent::default() }).await
+}
+
+/// Jobs whose worker died three times are a job's own fault: they would take the next worker with them.
+async fn park_lost(conn: &mut Conn, kind: JobKind, now: UnixMs) -> Result<(), StoreError> {
+    const LOST: &str = "the worker stopped three times at this job. See the log, then start it again with `throughline transcribe`";
+    let rows = sqlx::query(
+        "UPDATE job SET state = 'parked', trouble = $4 WHERE kind = $1 AND state = 'running' AND leased_until <= $2 AND attempts >= $3 \
+         RETURNING subject",
+    )
+    .bind(word(&kind))
+    .bind(now.0)
+    .bind(i64::from(TRIES_MAX))
+    .bind(LOST)
+    .fetch_all(&mut *conn)
+    .await?;
+    for row in rows {
+        give_up(conn, kind, &row.text("subject")?, LOST, now).await?;
+    }
+    Ok(())
+}
+
+async fn give_up(conn: &mut Conn, kind: JobKind, subject: &str, trouble: &str, now: UnixMs) -> Result<(), StoreError> {
+    if kind == JobKind::Transcribe {
+        let failed = "UPDATE interaction SET transcript_state = 'failed', transcript_trouble = $2 WHERE interaction = $1";
+        sqlx::query(failed).bind(subject).bind(trouble).execute(&mut *conn).await?;
+    }
+    let data = Some(json!({ "kind": word(&kind) }));
+    emit(conn, now, NewEvent { kind: "job.parked", interaction: subject.parse().ok(), data, ..NewEvent::default() }).await
+}

@@ -1,0 +1,26 @@
+//! Brings the tables up to date, each file of `migrations/` once and in order.
+
+use std::borrow::Cow;
+
+use sqlx::{
+    SqlSafeStr,
+    migrate::{Migration, MigrationType, Migrator},
+    sqlite::SqlitePool,
+};
+
+use super::StoreError;
+
+const FILES: [(i64, &str, &str); 6] = [
+    (1, "people", include_str!("../../../migrations/0001_people.sql")),
+    (2, "customers", include_str!("../../../migrations/0002_customers.sql")),
+    (3, "interactions", include_str!("../../../migrations/0003_interactions.sql")),
+    (4, "insight", include_str!("../../../migrations/0004_insight.sql")),
+    (5, "work", include_str!("../../../migrations/0005_work.sql")),
+    (6, "machinery", include_str!("../../../migrations/0006_machinery.sql")),
+];
+
+pub(super) async fn run(writer: &SqlitePool) -> Result<(), StoreError> {
+    let files =
+        FILES.map(|(version, name, sql)| Migration::new(version, Cow::Borrowed(name), MigrationType::Simple, sql.into_sql_str(), false));
+    Ok(Migrator::with_migrations(files.into()).run(writer).await?)
+}

@@ -24,6 +24,7 @@ struct Entry {
     bytes: Vec<u8>,
 }
 
+#[expect(clippy::print_stdout, reason = "a skipped test says so")]
 fn shared() -> Option<PathBuf> {
     let home = Path::new(env!("CARGO_MANIFEST_DIR"));
     let places = std::env::var_os("THROUGHLINE_SHARED").map(PathBuf::from).into_iter();
@@ -82,6 +83,10 @@ fn every_torture_message_is_treated_as_its_rfc_says() {
     assert_eq!(wrong, Vec::<String>::new());
 }
 
+/// Where we refuse what the index would take, and why: no transaction can be found without CSeq; an escaped quote opens no
+/// string, and To stands twice in this message (it was edited), which `multi01` of RFC 4475 must not get away with either.
+const STRICTER: [(&str, &str); 2] = [("linksys-rt31p2-200.sip", "no CSeq"), ("nero-multi-value-headers.sip", "a malformed From")];
+
 #[test]
 fn every_device_message_is_treated_as_its_index_says() {
     let mut wrong = Vec::new();
@@ -90,9 +95,13 @@ fn every_device_message_is_treated_as_its_index_says() {
         let fits = if form.contains("trunc") {
             // Edited at its source: Content-Length exceeds the octets that are there.
             matches!(&got, Err((400 | 0, why)) if why.contains("Content-Length"))
-        } else if expect.starts_with("ok") || expect.starts_with("400 or 4") {
-            // The second kind is a body or a digest that the layers above judge.
+        } else if let Some((_, why)) = STRICTER.iter().find(|(name, _)| *name == file) {
+            matches!(&got, Err((_, kind)) if kind == why)
+        } else if expect.starts_with("ok") {
             got.is_ok()
+        } else if expect.starts_with("400 or 4") {
+            // A body or a digest that the layers above judge.
+            matches!(got, Ok(()) | Err((400, _)))
         } else {
             matches!(got, Err((400, _)))
         };
@@ -179,7 +188,8 @@ fn every_message_with_digest_credentials_gives_them_up() {
         for value in m.header_lines(HeaderId::Authorization).chain(m.header_lines(HeaderId::ProxyAuthorization)) {
             let read = Credentials::parse(value);
             println!("{file:44} {:?}", read.as_ref().map(|c| (c.algorithm, c.qop_auth.is_some())));
-            assert!(read.is_ok() || file.starts_with("ekiga"), "{file}: {read:?}");
+            // The Pingtel's has no user name.
+            assert!(read.is_ok() || file.starts_with("pingtel"), "{file}: {read:?}");
         }
     }
 }

@@ -333,9 +333,9 @@ impl Address {
         self
     }
 
-    /// The dialog tag.
+    /// The dialog tag; an empty one is none.
     pub fn tag(&self) -> Option<&str> {
-        self.param("tag")
+        self.param("tag").filter(|tag| !tag.is_empty())
     }
 
     /// The value of a parameter; one without value is `Some("")`.

@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, net::IpAddr};
 
-use memchr::{memchr, memchr3};
+use memchr::{memchr, memchr3, memrchr};
 
 use super::{
     field::{Address, Method, Param, Text, Token, UriBuf, is_word},
@@ -148,7 +148,8 @@ fn split_param(one: &[u8]) -> Option<(&str, Option<&[u8]>)> {
     let fits = match value {
         None => true,
         Some([b'"', inside @ ..]) => scan::quoted_end(inside) == Ok(inside.len()),
-        Some(value) => is_word(value) && memchr3(b'"', b',', b';', value).is_none(),
+        // `tag=` with nothing after it is wrong and seen; it says as little as no value.
+        Some(value) => value.is_empty() || (is_word(value) && memchr3(b'"', b',', b';', value).is_none()),
     };
     if !fits || !scan::is_token(name) {
         return None;
@@ -162,7 +163,7 @@ pub struct NameAddr<'a> {
     display: &'a [u8],
     /// The URI.
     pub uri: Uri<'a>,
-    /// The dialog tag; `None` also when it is not ASCII.
+    /// The dialog tag; `None` also when it is empty or not UTF-8.
     pub tag: Option<&'a str>,
     /// The header parameters.
     pub params: Params<'a>,
@@ -197,7 +198,7 @@ impl<'a> NameAddr<'a> {
         let mut tag = None;
         let params = Params::checked(params, |name, value| {
             if tag.is_none() && name.eq_ignore_ascii_case("tag") {
-                tag = value.and_then(|v| std::str::from_utf8(v).ok());
+                tag = value.filter(|v| !v.is_empty()).and_then(|v| std::str::from_utf8(v).ok());
             }
         })?;
         Some(Self { display, uri: Uri::parse(uri)?, tag, params })
@@ -288,7 +289,7 @@ pub struct Via<'a> {
 impl<'a> Via<'a> {
     /// Reads one value; `None` when it is malformed.
     pub fn parse(value: &'a [u8]) -> Option<Self> {
-        let value = scan::trim(value);
+        let value = without_comment(scan::trim(value));
         let rest = value.strip_prefix(b"SIP/2.0/").or_else(|| spaced_protocol(value))?;
         let name_end = rest.iter().position(|&b| !scan::is_token_octet(b))?;
         let (name, rest) = rest.split_at(name_end);
@@ -326,6 +327,14 @@ impl<'a> Via<'a> {
     /// The branch when it is one of RFC 3261 (magic cookie and something after it); otherwise match transactions as in RFC 2543.
     pub fn rfc3261_branch(&self) -> Option<&'a str> {
         self.branch.filter(|b| b.len() > 7 && b.get(..7).is_some_and(|cookie| cookie.eq_ignore_ascii_case("z9hG4bK")))
+    }
+}
+
+/// Leaves out the comment that RFC 2543 allowed at the end of a Via.
+fn without_comment(value: &[u8]) -> &[u8] {
+    match memrchr(b'(', value) {
+        Some(open) if value.ends_with(b")") && value[..open].last().is_some_and(|&b| scan::is_lws(b)) => scan::trim_end(&value[..open]),
+        _ => value,
     }
 }
 

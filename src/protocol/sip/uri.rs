@@ -33,7 +33,7 @@ impl<'a> Host<'a> {
         {
             return Some(Self::Ip(IpAddr::V4(ip)));
         }
-        let fits = text.len() <= 255 && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_'));
+        let fits = text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_'));
         fits.then_some(Self::Name(text))
     }
 

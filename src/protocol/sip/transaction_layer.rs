@@ -205,6 +205,9 @@ impl TransactionLayer {
 
     /// Sends a request in a client transaction of its own.
     pub fn send_request(&mut self, now: Instant, request: OutgoingRequest<'_>) -> Result<ClientId, SendError> {
+        if *request.method == Method::Ack {
+            return Err(SendError::IsAck);
+        }
         if self.clients.len() >= self.limits.max_clients {
             self.counters.refused_clients += 1;
             return Err(SendError::Full);

@@ -116,6 +116,9 @@ pub enum SendError {
     /// Too many live.
     #[error("too many requests of ours in progress; try again later")]
     Full,
+    /// It is an ACK.
+    #[error("an ACK has no transaction; use send_stateless")]
+    IsAck,
     /// A living transaction uses the same branch and method.
     #[error("the branch is in use; make a new one for every request")]
     BranchInUse,

@@ -1,0 +1,70 @@
+// The left column, in an order that never changes: offers, active, wrap-up, mine.
+import type { ComponentChildren } from "preact";
+import { now } from "../state/clock.ts";
+import { liveWorkspace, opened, view } from "../state/desk.ts";
+import { loadWork, work } from "../state/work.ts";
+import { Problem, Skeleton, Tag, Timer } from "../ui/bits.tsx";
+import { FileText, PhoneCall, WORK_ICON, type LucideIcon } from "../ui/icons.tsx";
+import type { Brief, WorkItem } from "../types.ts";
+import { due } from "../words/format.ts";
+import { callerLine, callerName, WORK, workName } from "../words/labels.ts";
+import { OfferSlot } from "./offer_slot.tsx";
+
+export function Left() {
+  const v = view.value;
+  return (
+    <div class="left">
+      <OfferSlot />
+      <section aria-label="Active">
+        <h2 class="sec">Active</h2>
+        {v?.call ? <LiveRow icon={PhoneCall} tone="live" brief={v.call.brief} timer={<Timer since={v.call.answered_at} />} /> : <p class="none-row">No call</p>}
+      </section>
+      <section aria-label="Wrap-up">
+        <h2 class="sec">Wrap-up</h2>
+        {v?.wrap_up ? <LiveRow icon={FileText} tone="wrap" brief={v.wrap_up.brief} timer={<Timer until={v.wrap_up.until} />} /> : <p class="none-row">Nothing to wrap up</p>}
+      </section>
+      <Mine />
+    </div>
+  );
+}
+
+function LiveRow({ icon: Icon, tone, brief, timer }: { icon: LucideIcon; tone: string; brief: Brief; timer: ComponentChildren }) {
+  return (
+    <button type="button" class={`row ${tone}`} aria-current={opened.value === null && liveWorkspace.value.kind === "live" ? "true" : undefined} onClick={() => (opened.value = null)}>
+      <Icon size={15} aria-hidden="true" />
+      <span class="row-text"><b class="one">{callerName(brief)}</b><span class="one muted">{callerLine(brief)}</span></span>
+      {timer}
+    </button>
+  );
+}
+
+function Mine() {
+  const state = work.value;
+  const items = state.kind === "ready" ? state.items.filter((item) => item.state !== "done") : [];
+  return (
+    <section class="mine" aria-label="Mine">
+      <h2 class="sec"><span>Mine</span>{items.length > 0 && <span class="num">{items.length}</span>}</h2>
+      {state.kind === "loading" && <Skeleton lines={2} />}
+      {state.kind === "error" && <Problem retry={() => void loadWork()}>{state.why}</Problem>}
+      {state.kind === "ready" && items.length === 0 && <p class="none-row">Nothing of yours is open</p>}
+      <ul class="rows scroll" tabIndex={items.length > 0 ? 0 : -1} aria-label="My work">
+        {items.map((item) => <li key={item.work_item}><WorkRow item={item} /></li>)}
+      </ul>
+    </section>
+  );
+}
+
+function WorkRow({ item }: { item: WorkItem }) {
+  const Icon = WORK_ICON[item.kind];
+  const when = item.due === null ? null : due(item.due, now.value);
+  return (
+    <button type="button" class="row" aria-current={opened.value?.work_item === item.work_item ? "true" : undefined} onClick={() => (opened.value = item)}>
+      <Icon size={15} aria-hidden="true" />
+      <span class="row-text">
+        <b class="one">{workName(item)}</b>
+        <span class="one muted">{WORK[item.kind]}{item.title && item.title !== WORK[item.kind] ? ` · ${item.title}` : ""}</span>
+      </span>
+      {when && <Tag tone={when.urgency === "late" ? "bad" : when.urgency === "soon" ? "warn" : ""}>{when.text}</Tag>}
+    </button>
+  );
+}

@@ -1,0 +1,125 @@
+// The right column: the call, and at hang-up its wrap-up in the same place. The note's field stays the same field throughout.
+import type { ComponentChildren } from "preact";
+import { useEffect } from "preact/hooks";
+import { now } from "../state/clock.ts";
+import { send, view } from "../state/desk.ts";
+import { hint } from "../state/hint.ts";
+import { useKeys } from "../state/keys.ts";
+import { interactionOf, reloadInteraction } from "../state/record.ts";
+import { Empty, Kbd, Problem, Skeleton, Tag, Timer } from "../ui/bits.tsx";
+import { PhoneIncoming, PhoneOff, TriangleAlert } from "../ui/icons.tsx";
+import { Words } from "../ui/words.tsx";
+import type { CallView, Id, InteractionPage, OfferView, WrapUpView } from "../types.ts";
+import { duration } from "../words/format.ts";
+import { recordingSentence, transcriptSentence, understood } from "../words/transcript.ts";
+import { CardLines } from "./entry.tsx";
+import { Notes } from "./notes.tsx";
+import { WrapUp } from "./wrap_up.tsx";
+
+export function LivePanel() {
+  const v = view.value;
+  const current = v?.call ?? v?.wrap_up ?? null;
+  if (current) return <Conversation key={current.interaction} interaction={current.interaction} call={v?.call ?? null} wrapUp={v?.call ? null : (v?.wrap_up ?? null)} />;
+  if (v?.offer) return <Offered offer={v.offer} />;
+  return <Empty title="No call">When a call is on, it is here: timer, words, notes, wrap-up.</Empty>;
+}
+
+function Offered({ offer }: { offer: OfferView }) {
+  return (
+    <div class="live">
+      <div class="live-bar offered">
+        <PhoneIncoming size={20} aria-hidden="true" />
+        <div><b>{offer.ringing ? "Rings on your phone" : "About to ring"}</b><div class="muted">Answer there; the brief is already here.</div></div>
+      </div>
+      <Empty title="The call's words and notes come here">{offer.queue}</Empty>
+    </div>
+  );
+}
+
+function Conversation({ interaction, call, wrapUp }: { interaction: Id; call: CallView | null; wrapUp: WrapUpView | null }) {
+  const ended = wrapUp !== null;
+  const slot = interactionOf(interaction);
+  // The page read during the call knows no words: it is read again when the call has ended.
+  useEffect(() => { if (ended) reloadInteraction(interaction); }, [ended]);
+  const page = slot.value.kind === "ready" ? slot.value.value : null;
+  useKeys({
+    "shift+f9": () => {
+      if (!call) return false;
+      hangUp(interaction);
+      return true;
+    },
+  });
+  return (
+    <div class={ended ? "live wrapping" : "live"}>
+      {call ? <CallBar call={call} /> : wrapUp && <WrapUpBar wrapUp={wrapUp} />}
+      <div class="live-words scroll" tabIndex={0} role="group" aria-label="Words">
+        {ended ? <AfterCall page={page} error={slot.value.kind === "error" ? slot.value.why : null} retry={() => reloadInteraction(interaction)} />
+          : <Empty title="Words appear after the call.">They are read from the recording, with a card of what was agreed.</Empty>}
+      </div>
+      {wrapUp && <WrapUp interaction={interaction} page={page} />}
+      <Notes interaction={interaction} page={page} yieldN={call?.brief.matched === "unknown"} />
+    </div>
+  );
+}
+
+function hangUp(interaction: Id): void {
+  if (!send({ type: "hang_up", interaction })) hint("Not connected: hang up at your phone.");
+}
+
+function CallBar({ call }: { call: CallView }) {
+  const held = call.held_since !== null;
+  return (
+    <div class="live-bar">
+      <div class="line">
+        <span class="big-timer"><Timer since={call.answered_at} /></span>
+        {held ? <Tag tone="warn">on hold {duration(now.value - (call.held_since ?? 0))}</Tag> : <Tag tone="ok">talking</Tag>}
+        {call.recording ? <Tag><i class="rec" aria-hidden="true" />recording</Tag> : <Tag tone="warn">not recording</Tag>}
+        <span class="grow" />
+        <button type="button" class="btn bad" onClick={() => hangUp(call.interaction)}><PhoneOff size={14} aria-hidden="true" />Hang up <Kbd>⇧F9</Kbd></button>
+      </div>
+      <BarNote tone={call.trouble ? "warn" : ""}>{call.trouble ? <><TriangleAlert size={13} aria-hidden="true" />{call.trouble}</> : <>{call.queue} · hold and mute at your phone</>}</BarNote>
+    </div>
+  );
+}
+
+function WrapUpBar({ wrapUp }: { wrapUp: WrapUpView }) {
+  const left = wrapUp.until - now.value;
+  const extend = () => {
+    if (!send({ type: "extend_wrap_up", interaction: wrapUp.interaction })) hint("Not connected: the time runs on. Your words are kept.");
+  };
+  return (
+    <div class="live-bar">
+      <div class="line">
+        <span class={left < 15_000 ? "big-timer warn-text" : "big-timer"}><Timer until={wrapUp.until} /></span>
+        <Tag>wrap-up</Tag>
+        <Tag>talked {duration(wrapUp.talked_ms)}</Tag>
+        <span class="grow" />
+        <button type="button" class="btn" disabled={!wrapUp.may_extend} onClick={extend}>{wrapUp.may_extend ? "More time" : "Extended"}</button>
+      </div>
+      <BarNote tone="">{left <= 0 ? "Time is up: saved as not wrapped up, in your own work." : "When time is up it is saved as not wrapped up, in your own work."}</BarNote>
+    </div>
+  );
+}
+
+function BarNote({ tone, children }: { tone: string; children: ComponentChildren }) {
+  return <div class={`bar-note ${tone}`} role={tone ? "alert" : undefined}>{children}</div>;
+}
+
+function AfterCall({ page, error, retry }: { page: InteractionPage | null; error: string | null; retry: () => void }) {
+  if (error !== null && !page) return <Problem retry={retry}>{error}</Problem>;
+  if (!page) return <Skeleton lines={4} />;
+  const sentence = transcriptSentence(page);
+  const recording = page.recording.state === "open" ? null : recordingSentence(page);
+  const share = understood(page);
+  return (
+    <>
+      {page.card ? <CardLines card={page.card} interaction={page.interaction} />
+        : page.card_trouble ? <p class="muted">No card: {page.card_trouble}.</p>
+          : page.transcript.state === "pending" && <div class="card-wait"><span class="muted">The card comes with the words…</span><Skeleton lines={3} /></div>}
+      {page.ticket && <p class="muted ticket-why">Ticket: <b>{page.ticket.subject}</b>{page.ticket.why && <> · {page.ticket.why}</>}</p>}
+      {recording && <p class="warn-text">{recording}</p>}
+      {sentence && (page.transcript.state !== "pending" || page.card !== null) && <p class={share !== null && share < 60 ? "warn-text" : "muted"}>{sentence}</p>}
+      <Words page={page} />
+    </>
+  );
+}

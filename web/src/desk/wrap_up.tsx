@@ -1,0 +1,107 @@
+// Wrap-up: the disposition, promises as ready tasks, solved or not. Ctrl+Enter finishes.
+import { useEffect, useRef } from "preact/hooks";
+import { api } from "../net/api.ts";
+import { serverNow } from "../state/clock.ts";
+import { draftOf } from "../state/draft.ts";
+import { useKeys } from "../state/keys.ts";
+import { dispositions, loadDispositions } from "../state/record.ts";
+import { forgetWrapUp, wrapUpOf, type PromiseRow, type WrapUpForm } from "../state/wrap_up.ts";
+import { ActionButton, Kbd } from "../ui/bits.tsx";
+import { Plus, X } from "../ui/icons.tsx";
+import type { Id, InteractionPage, SuggestedDisposition } from "../types.ts";
+import { fromLocalInput, toLocalInput } from "../words/format.ts";
+
+const SUGGESTIONS = 3;
+const DAY_MS = 24 * 3_600_000;
+
+/** What `1`–`3` choose: the server's suggestions, filled up from the list so that the keys always work. */
+export function suggestions(page: Pick<InteractionPage, "suggested_dispositions"> | null, all: SuggestedDisposition[]): SuggestedDisposition[] {
+  const first = page?.suggested_dispositions ?? [];
+  const seen = new Set(first.map((one) => one.id));
+  return [...first, ...all.filter((one) => !seen.has(one.id))].slice(0, SUGGESTIONS);
+}
+
+export function WrapUp({ interaction, page }: { interaction: Id; page: InteractionPage | null }) {
+  const form = wrapUpOf(interaction);
+  useEffect(() => void loadDispositions(), []);
+  useEffect(() => { if (page) form.suggest(page); }, [page]);
+  const offered = suggestions(page, dispositions.value);
+  const choose = (index: number) => () => {
+    const one = offered[index];
+    if (!one) return false;
+    form.choose(one.id);
+    return true;
+  };
+  const finish = () => finishWrapUp(interaction, form);
+  useKeys({ "1": choose(0), "2": choose(1), "3": choose(2), "ctrl+enter": () => { void finish(); return true; } });
+  const chosen = form.disposition.value;
+  return (
+    <div class="wrap-form">
+      <div class="sec"><span>Disposition</span></div>
+      <div class="suggested" role="group" aria-label="Suggested dispositions">
+        {offered.map((one, index) => (
+          <button key={one.id} type="button" class="chip" aria-pressed={chosen === one.id} onClick={() => form.choose(one.id)}><Kbd>{String(index + 1)}</Kbd><span class="one">{one.label}</span></button>
+        ))}
+      </div>
+      <select aria-label="All dispositions" value={chosen ?? ""} onChange={(event) => form.choose(event.currentTarget.value)}>
+        <option value="" disabled>Another disposition…</option>
+        {dispositions.value.map((one) => <option key={one.id} value={one.id}>{one.label}</option>)}
+      </select>
+      <Promises form={form} />
+      <div class="line finish">
+        <label class="toggle"><input type="checkbox" checked={form.solved.value} onChange={(event) => form.setSolved(event.currentTarget.checked)} />Solved</label>
+        <span class="grow bad-text" role="alert">{form.problem.value}</span>
+        <ActionButton action={finish} class="primary">Finish <Kbd>Ctrl ↵</Kbd></ActionButton>
+      </div>
+    </div>
+  );
+}
+
+/** Sends the wrap-up; the server then takes it off the desk. */
+async function finishWrapUp(interaction: Id, form: WrapUpForm): Promise<void> {
+  if (form.saving.value) return;
+  if (form.disposition.value === null) {
+    form.problem.value = "Choose a disposition: 1, 2 or 3.";
+    return;
+  }
+  const promises = form.promises.value.filter((row) => row.keep && row.text.trim() !== "").map((row) => ({ text: row.text.trim(), due: row.due }));
+  const draft = draftOf(interaction);
+  form.saving.value = true;
+  try {
+    await api.wrapUp(interaction, { disposition: form.disposition.value, note: draft.text.value.trim(), solved: form.solved.value, promises });
+    draft.finish();
+    forgetWrapUp(interaction);
+  } catch (error) {
+    form.problem.value = error instanceof Error ? error.message : "Not saved.";
+  } finally {
+    form.saving.value = false;
+  }
+}
+
+function Promises({ form }: { form: WrapUpForm }) {
+  const rows = form.promises.value;
+  const change = (row: PromiseRow, part: Partial<PromiseRow>) => form.setPromises(form.promises.value.map((one) => (one.key === row.key ? { ...one, ...part } : one)));
+  const list = useRef<HTMLUListElement>(null);
+  const add = () => {
+    form.addPromise(serverNow() + DAY_MS);
+    requestAnimationFrame(() => list.current?.querySelector<HTMLInputElement>("li:last-child input")?.focus());
+  };
+  return (
+    <>
+      <div class="sec"><span>Promises</span><button type="button" class="link" onClick={add}><Plus size={12} aria-hidden="true" />Add</button></div>
+      <ul class="promises" ref={list}>
+        {rows.length === 0 && <li class="muted">None</li>}
+        {rows.map((row) => (
+          <li key={row.key}>
+            <input aria-label="Promise" value={row.text} maxLength={200} placeholder="What we promised" onInput={(event) => change(row, { text: event.currentTarget.value })} />
+            <input
+              aria-label="Due" type="datetime-local" value={row.due === null ? "" : toLocalInput(row.due)}
+              onInput={(event) => change(row, { due: fromLocalInput(event.currentTarget.value) })}
+            />
+            <button type="button" class="btn quiet icon" aria-label="Drop this promise" onClick={() => form.setPromises(form.promises.value.filter((one) => one.key !== row.key))}><X size={14} aria-hidden="true" /></button>
+          </li>
+        ))}
+      </ul>
+    </>
+  );
+}

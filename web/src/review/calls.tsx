@@ -1,0 +1,124 @@
+// The calls: a list with filters on the left, the chosen call beside it.
+import { useEffect, useRef } from "preact/hooks";
+import { now } from "../state/clock.ts";
+import { calls, filter, loadCalls, loadMoreCalls, moreCalls, NO_FILTER, setFilter } from "../state/calls.ts";
+import { board } from "../state/desk.ts";
+import { useKeys } from "../state/keys.ts";
+import { go } from "../state/route.ts";
+import { Empty, Mood, Problem, Skeleton, Tag } from "../ui/bits.tsx";
+import { Phone, Search } from "../ui/icons.tsx";
+import { useVirtual } from "../ui/virtual.ts";
+import type { CallRow, Id } from "../types.ts";
+import { calendarDays, date, duration, phone, timeOfDay } from "../words/format.ts";
+import { plain } from "../words/labels.ts";
+import { CallPage } from "./call_page.tsx";
+
+const ROW_PX = 64;
+const TYPING_PAUSE_MS = 250;
+const MORE_AHEAD = 8;
+
+export function CallsPage({ interaction }: { interaction: Id | null }) {
+  useEffect(() => void loadCalls(), []);
+  return (
+    <main class={interaction ? "calls chosen" : "calls"}>
+      <section class="calls-list" aria-label="Calls">
+        <Filters />
+        <List chosen={interaction} />
+      </section>
+      {interaction ? <CallPage key={interaction} interaction={interaction} /> : <div class="call-page none"><Empty icon={Phone} title="No call chosen.">J and K move through the list, Enter opens.</Empty></div>}
+    </main>
+  );
+}
+
+function Filters() {
+  const { from, to, agent, q } = filter.value;
+  const timer = useRef<ReturnType<typeof setTimeout>>();
+  const type = (text: string) => {
+    filter.value = { ...filter.value, q: text };
+    clearTimeout(timer.current);
+    timer.current = setTimeout(() => void loadCalls(), TYPING_PAUSE_MS);
+  };
+  const agents = board.value?.agents ?? [];
+  return (
+    <form class="filter" onSubmit={(event) => { event.preventDefault(); void loadCalls(); }}>
+      <label class="field"><Search size={14} aria-hidden="true" /><span class="sr">Words, name or number</span><input type="search" placeholder="Words, name or number" value={q} onInput={(event) => type(event.currentTarget.value)} /></label>
+      <div class="filter-days">
+        <label><span class="sr">From</span><input type="date" value={from} max={to || undefined} onChange={(event) => setFilter({ from: event.currentTarget.value })} /></label>
+        <span class="muted" aria-hidden="true">–</span>
+        <label><span class="sr">To</span><input type="date" value={to} min={from || undefined} onChange={(event) => setFilter({ to: event.currentTarget.value })} /></label>
+      </div>
+      <label><span class="sr">Agent</span>
+        <select value={agent ?? ""} onChange={(event) => setFilter({ agent: event.currentTarget.value || null })}>
+          <option value="">All agents</option>
+          {agents.map((one) => <option key={one.agent} value={one.agent}>{one.name}</option>)}
+        </select>
+      </label>
+    </form>
+  );
+}
+
+function List({ chosen }: { chosen: Id | null }) {
+  const state = calls.value;
+  if (state.kind === "loading") return <Skeleton lines={8} />;
+  if (state.kind === "error") return <Problem retry={() => void loadCalls()}>{state.why}</Problem>;
+  if (state.value.length === 0) {
+    const none = JSON.stringify(filter.value) === JSON.stringify(NO_FILTER);
+    return none ? <Empty title="No calls yet.">The first one is here as soon as it ends.</Empty>
+      : <Empty title="No call fits."><button type="button" class="btn" onClick={() => setFilter(NO_FILTER)}>Show all</button></Empty>;
+  }
+  return <Rows rows={state.value} chosen={chosen} />;
+}
+
+function Rows({ rows, chosen }: { rows: CallRow[]; chosen: Id | null }) {
+  const scroller = useRef<HTMLDivElement>(null);
+  const list = useVirtual({ scroller, count: rows.length, estimate: () => ROW_PX, keyOf: (index) => rows[index]?.interaction ?? String(index) });
+  const last = list.items[list.items.length - 1]?.index ?? 0;
+  useEffect(() => { if (last >= rows.length - MORE_AHEAD) void loadMoreCalls(); }, [last, rows.length]);
+  const move = (step: 1 | -1) => () => {
+    const at = rows.findIndex((row) => row.interaction === chosen);
+    const index = at < 0 ? 0 : Math.max(0, Math.min(rows.length - 1, at + step));
+    const next = rows[index];
+    if (!next) return;
+    go("calls", next.interaction);
+    list.scrollTo(index);
+  };
+  useKeys({
+    // In an open call J is the player's; the arrows always move through the list.
+    j: () => (chosen ? false : move(1)()), k: move(-1), arrowdown: move(1), arrowup: move(-1),
+  });
+  return (
+    <div class="calls-rows scroll" ref={scroller} tabIndex={0} role="group" aria-label="List of calls">
+      <div class="timeline-space" style={{ height: `${list.total}px` }}>
+        {list.items.map((item) => {
+          const row = rows[item.index];
+          return row && (
+            <div key={row.interaction} class="timeline-row" data-index={item.index} ref={list.measure} style={{ transform: `translateY(${item.start}px)` }}>
+              <Row row={row} chosen={row.interaction === chosen} />
+            </div>
+          );
+        })}
+      </div>
+      {moreCalls.value !== null && <p class="muted center">More…</p>}
+    </div>
+  );
+}
+
+function Row({ row, chosen }: { row: CallRow; chosen: boolean }) {
+  const when = calendarDays(row.at, now.peek()) === 0 ? timeOfDay(row.at) : `${date(row.at, now.peek())} ${timeOfDay(row.at)}`;
+  return (
+    <a class="call-row" href={`#/calls/${encodeURIComponent(row.interaction)}`} aria-current={chosen ? "true" : undefined}>
+      <span class="line"><b class="one">{row.customer ?? (row.number ? phone(row.number) : "Number withheld")}</b><span class="grow" /><span class="num muted">{when}</span></span>
+      <span class="line one-line muted">
+        <span class="one">{row.outcome === "answered" ? <>{row.agent ?? "Agent"} · <span class="num">{duration(row.talked_ms ?? 0)}</span>{row.title && ` · ${row.title}`}</>
+          : <>{row.outcome === "abandoned" ? "gave up" : "missed"} after <span class="num">{duration(row.waited_ms ?? 0)}</span>{row.cause ? ` · ${plain(row.cause)}` : ""}</>}</span>
+      </span>
+      <span class="line tags">
+        {row.outcome !== "answered" && <Tag tone="bad">{row.outcome}</Tag>}
+        {row.disposition && <Tag>{row.disposition}</Tag>}
+        {row.sentiment !== null && Math.abs(row.sentiment) >= 20 && <Mood value={row.sentiment} />}
+        {row.outcome === "answered" && !row.recorded && <Tag tone="warn">no recording</Tag>}
+        {row.coverage !== null && row.coverage < 60 && <Tag tone="warn">{row.coverage} % understood</Tag>}
+      </span>
+    </a>
+  );
+}

@@ -1,0 +1,117 @@
+// Beside the words: the card, sentiment, segments, offers with their lead, coverage, what was measured on the legs.
+import type { ComponentChildren } from "preact";
+import { now } from "../state/clock.ts";
+import { PlayEvidence, Tag } from "../ui/bits.tsx";
+import type { CardLine, InteractionPage, Leg, OfferRow } from "../types.ts";
+import { ago, duration } from "../words/format.ts";
+import { CARD, mood, plain, SEGMENT } from "../words/labels.ts";
+
+export function Facts({ page }: { page: InteractionPage }) {
+  return (
+    <>
+      <Part title="Card" aside={page.card ? "each line plays" : ""}>
+        {page.card ? <CardTable lines={page.card.lines} interaction={page.interaction} />
+          : <p class="muted">{page.card_trouble ? `No card: ${page.card_trouble}.` : page.transcript.state === "pending" ? "It comes with the words." : "No card was made."}</p>}
+      </Part>
+      <Part title="Sentiment" aside="customer"><Sentiment page={page} /></Part>
+      {page.ticket && <Part title="Ticket" aside=""><p><b>{page.ticket.subject}</b></p>{page.ticket.why && <p class="muted">{page.ticket.why}</p>}</Part>}
+      {page.notes.length > 0 && <Part title="Notes" aside="">{page.notes.map((note) => <p key={note.note} class="note"><b>{note.by}</b> <span class="muted">{ago(note.at, now.peek())}</span><br />{note.text}</p>)}</Part>}
+      <Part title="Offers" aside="pop before ring">{page.offers.length === 0 ? <p class="muted">No agent was offered this call.</p> : page.offers.map((offer, index) => <Offer key={index} offer={offer} />)}</Part>
+      <Part title="Segments" aside=""><Segments page={page} /></Part>
+      <Part title="Understood" aside={page.transcript.model ?? ""}><Coverage page={page} /></Part>
+      <Part title="Legs" aside="packets">{page.legs.map((leg) => <LegFacts key={leg.leg} leg={leg} />)}</Part>
+    </>
+  );
+}
+
+function Part({ title, aside, children }: { title: string; aside: string; children: ComponentChildren }) {
+  return <section><h2 class="sec"><span>{title}</span><span>{aside}</span></h2>{children}</section>;
+}
+
+function CardTable({ lines, interaction }: { lines: CardLine[]; interaction: string }) {
+  return (
+    <dl class="card-lines">
+      {lines.map((line) => (
+        <div key={line.label + line.text} class={line.status}>
+          <dt>{CARD[line.label]}</dt><dd>{line.text} <PlayEvidence interaction={interaction} evidence={line.evidence} /></dd>
+        </div>
+      ))}
+    </dl>
+  );
+}
+
+const CURVE = { width: 320, height: 64 };
+
+function Sentiment({ page }: { page: InteractionPage }) {
+  const sentiment = page.sentiment;
+  if (!sentiment || !sentiment.enough || sentiment.overall === null) return <p class="muted">Not enough was said to tell.</p>;
+  const scored = page.transcript.utterances.filter((one) => one.party === "customer" && one.sentiment !== null);
+  const length = Math.max(1, page.recording.duration_ms ?? page.duration_ms ?? 1);
+  const y = (value: number) => CURVE.height / 2 - (value / 100) * (CURVE.height / 2 - 4);
+  const points = scored.map((one) => `${((one.from_ms / length) * CURVE.width).toFixed(1)},${y(one.sentiment ?? 0).toFixed(1)}`).join(" ");
+  return (
+    <>
+      {scored.length > 1 && (
+        <svg class="curve" viewBox={`0 0 ${CURVE.width} ${CURVE.height}`} preserveAspectRatio="none" role="img" aria-label={`Sentiment over the call, overall ${mood(sentiment.overall)}`}>
+          <line x1="0" x2={CURVE.width} y1={CURVE.height / 2} y2={CURVE.height / 2} />
+          <polyline points={points} />
+        </svg>
+      )}
+      <p><b>{mood(sentiment.overall)}</b> <span class="muted num">{sentiment.overall} · {sentiment.confidence} % sure{sentiment.trend && ` · ${sentiment.trend[0]} → ${sentiment.trend[1]}`}</span></p>
+      {sentiment.why.length > 0 && <p class="muted">because of {sentiment.why.map((word) => `“${word}”`).join(", ")}</p>}
+    </>
+  );
+}
+
+function Offer({ offer }: { offer: OfferRow }) {
+  const lead = offer.lead_ms;
+  return (
+    <div class="fact-row">
+      <span>{offer.agent}</span><span class="muted">{plain(offer.outcome ?? "open")}</span><span class="grow" />
+      {lead === null ? <Tag>no desk</Tag> : <Tag tone={lead >= 0 ? "ok" : "bad"}><span class="num">{lead >= 0 ? `${lead} ms before` : `${-lead} ms late`}</span></Tag>}
+    </div>
+  );
+}
+
+function Segments({ page }: { page: InteractionPage }) {
+  const legs = new Map(page.legs.map((leg) => [leg.leg, leg.party]));
+  return (
+    <ul class="segments">
+      {page.segments.map((segment, index) => {
+        const party = segment.leg === null ? "agent" : (legs.get(segment.leg) ?? "customer");
+        return (
+          <li key={index} class={party}>
+            <span class="num muted">{duration(segment.from_ms)}</span><span>{SEGMENT[segment.kind]}</span><span class="muted one">{party === "agent" ? segment.agent : "customer"}</span>
+            <span class="grow" /><span class="num">{segment.to_ms === null ? "…" : duration(segment.to_ms - segment.from_ms)}</span>
+          </li>
+        );
+      })}
+    </ul>
+  );
+}
+
+function Coverage({ page }: { page: InteractionPage }) {
+  const { customer, agent } = page.transcript.coverage;
+  return (
+    <>
+      {([["Customer", customer, "customer"], ["Agent", agent, "agent"]] as const).map(([label, share, party]) => (
+        <div key={label} class="fact-row">
+          <span class="share-name">{label}</span>
+          <meter class={party} min={0} max={100} value={share ?? 0} aria-label={`${label} understood`} />
+          <b class="num">{share === null ? "–" : `${share} %`}</b>
+        </div>
+      ))}
+    </>
+  );
+}
+
+function LegFacts({ leg }: { leg: Leg }) {
+  const totals = leg.totals;
+  return (
+    <div class="fact-row wrap">
+      <span>{leg.party === "agent" ? (leg.agent ?? "Agent") : "Customer"}</span>
+      <span class="muted">{leg.cause ? plain(leg.cause) : ""}</span><span class="grow" />
+      <span class="num muted">{totals ? `${totals.received} in · ${totals.lost} lost · ${(totals.jitter_us / 1000).toFixed(1)} ms jitter` : "not measured"}</span>
+    </div>
+  );
+}

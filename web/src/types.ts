@@ -1,0 +1,116 @@
+// The shapes of docs/api.md, and of src/domain/live.rs and src/domain/customer/brief.rs as serde writes them.
+
+export type Id = string;
+/** Unix milliseconds. */
+export type UnixMs = number;
+export type Role = "agent" | "supervisor" | "admin";
+export type Channel = "phone" | "email" | "chat" | "whatsapp" | "sms" | "web_form" | "social" | "self_service";
+export type Direction = "inbound" | "outbound" | "internal";
+export type Party = "customer" | "agent";
+export type AgentState = "offline" | "ready" | "not_ready" | "offered" | "busy" | "wrap_up";
+
+export interface Me { agent: Id; name: string; username: string; role: Role; extension: string | null }
+
+export interface Who { customer: Id; name: string; organisation: string | null; vip: boolean; language: string | null; since: UnixMs | null }
+export interface ProbableReason { text: string; because: string; score: number; interaction: Id | null; ticket: Id | null }
+export interface Candidate { who: Who; last_contact_at: UnixMs | null; reason: ProbableReason | null }
+export interface Chip { kind: "overdue_promise" | "open_tickets" | "unanswered_message"; text: string }
+export interface LastContact { interaction: Id; channel: Channel; at: UnixMs; title: string; outcome: string | null }
+export type Matched = "known" | "several" | "unknown" | "withheld" | "late";
+export interface Brief {
+  number: string | null; country: string | null; display_name: string | null; identity: Id | null; matched: Matched; customer: Who | null;
+  candidates: Candidate[]; reasons: ProbableReason[]; chips: Chip[]; last_contacts: LastContact[]; contacts_30_days: number; sentiment: number[];
+}
+
+export interface OfferView { offer: Id; interaction: Id; at: UnixMs; waited_ms: number; queue: string; ringing: boolean; brief: Brief }
+export interface CallView {
+  interaction: Id; started_at: UnixMs; answered_at: UnixMs; held_since: UnixMs | null; recording: boolean; trouble: string | null; queue: string; brief: Brief;
+}
+export interface WrapUpView { interaction: Id; ended_at: UnixMs; talked_ms: number; until: UnixMs; may_extend: boolean; brief: Brief }
+export interface AgentView {
+  agent: Id; name: string; state: AgentState; reason: string | null; since: UnixMs; phone_registered: boolean;
+  offer: OfferView | null; call: CallView | null; wrap_up: WrapUpView | null;
+}
+export type OfferGone = "caller_hung_up" | "answered_elsewhere" | "no_answer" | "declined" | "phone_busy" | "phone_failed";
+export interface BoardAgent { agent: Id; name: string; state: AgentState; reason: string | null; since: UnixMs; phone_registered: boolean }
+export interface Board { waiting: number; longest_since: UnixMs | null; calls: number; agents: BoardAgent[]; alarms: string[] }
+
+export type LiveMessage =
+  | { type: "hello"; epoch: number; cursor: number; now?: UnixMs; me: Me }
+  | { type: "ping"; now: UnixMs }
+  | ({ type: "agent" } & AgentView)
+  | { type: "offer_gone"; agent: Id; offer: Id; why: OfferGone; by: string | null }
+  | ({ type: "board" } & Board)
+  | { type: "changed"; interaction: Id; customer: Id | null };
+
+export type DeskMessage =
+  | { type: "ack"; offer: Id; level: "rendered" | "delivered" }
+  | { type: "set_state"; state: "ready" | "not_ready" | "offline"; reason: string | null }
+  | { type: "decline"; offer: Id }
+  | { type: "hang_up"; interaction: Id }
+  | { type: "finish_wrap_up"; interaction: Id }
+  | { type: "extend_wrap_up"; interaction: Id };
+
+export interface Disposition { id: string; label: string; contact: boolean }
+export interface SuggestedDisposition { id: string; label: string }
+export interface Note { note: Id; text: string; by: string; at: UnixMs }
+export interface TicketRef { ticket: Id; subject: string }
+export interface Ticket { ticket: Id; subject: string; state: "open_us" | "open_customer" | "solved"; since: UnixMs; contacts: number }
+export interface IdentityRow { identity: Id; kind: "phone" | "email" | "whatsapp" | "chat" | "social" | "web"; value: string; since: UnixMs | null; until: UnixMs | null }
+
+export type WorkItemKind = "call" | "message" | "callback" | "missed_call" | "promise" | "follow_up" | "not_wrapped_up";
+export interface WorkItem {
+  work_item: Id; kind: WorkItemKind; state: "waiting" | "offered" | "accepted" | "done"; title: string; customer: Who | null; number: string | null;
+  channel: Channel; interaction: Id | null; queue: string | null; priority: number; due: UnixMs | null; opened_at: UnixMs; owner: string | null; why_closed: string | null;
+}
+
+export interface CustomerPage { customer: Who; identities: IdentityRow[]; tickets: Ticket[]; promises: WorkItem[]; notes: Note[] }
+
+export type CardLabel = "reason" | "details" | "done" | "agreed" | "open" | "outcome";
+export interface Evidence { party: Party; from_ms: number; to_ms: number }
+export interface CardLine { label: CardLabel; text: string; evidence: Evidence[]; status: "proposed" | "confirmed" | "edited" | "rejected" }
+export interface Card { title: string; outcome: "solved" | "not_solved" | "unclear"; lines: CardLine[] }
+
+export type TranscriptState = "none" | "pending" | "done" | "failed";
+export interface TimelineEntry {
+  interaction: Id; channel: Channel; direction: Direction; at: UnixMs; ended_at: UnixMs | null; title: string; outcome: string | null; agent: string | null;
+  ticket: TicketRef | null; body: string | null; card: Card | null; sentiment: number | null; recorded: boolean; transcript: TranscriptState;
+  duration_ms: number | null; disposition: string | null; notes: Note[];
+}
+export interface TimelinePage { entries: TimelineEntry[]; next: string | null }
+
+export interface CallRow {
+  interaction: Id; at: UnixMs; direction: Direction; customer: string | null; number: string | null; agent: string | null; queue: string | null; waited_ms: number | null;
+  talked_ms: number | null; outcome: "answered" | "missed" | "abandoned"; disposition: string | null; title: string | null; sentiment: number | null;
+  recorded: boolean; coverage: number | null; cause: string | null;
+}
+export interface CallsPage { calls: CallRow[]; next: string | null }
+
+export interface Word { text: string; from_ms: number; to_ms: number; confidence: number }
+export interface Utterance {
+  leg: Id; party: Party; from_ms: number; to_ms: number; confidence: number; rejected: string | null; sentiment: number | null; words: Word[];
+}
+export interface Leg { leg: Id; party: Party; agent: string | null; from_ms: number; to_ms: number | null; cause: string | null; totals: LegTotals | null }
+export interface LegTotals { received: number; sent: number; lost: number; dropped: number; jitter_us: number; tap_dropped: number }
+export type SegmentKind = "ivr" | "queue" | "ring" | "talk" | "hold" | "consult" | "park" | "listen" | "whisper" | "barge" | "voicemail" | "wrap_up";
+export interface Segment { leg: Id | null; agent: string | null; kind: SegmentKind; from_ms: number; to_ms: number | null }
+export interface OfferRow { agent: string; at_ms: number; acked_ms: number | null; rang_ms: number | null; lead_ms: number | null; outcome: string | null }
+export interface Gap { party: Party; kind: "lost" | "paused"; from_ms: number; to_ms: number }
+
+export interface InteractionPage {
+  interaction: Id; channel: Channel; direction: Direction; at: UnixMs; ended_at: UnixMs | null; duration_ms: number | null; state: "open" | "ended" | "closed";
+  customer: Who | null; number: string | null; called: string | null; queue: string | null; cause: string | null; disposition: string | null; title: string | null;
+  legs: Leg[]; segments: Segment[]; offers: OfferRow[];
+  recording: { state: "none" | "open" | "ready" | "trouble"; trouble: string | null; duration_ms: number | null; gaps: Gap[] };
+  transcript: {
+    state: TranscriptState; trouble: string | null; model: string | null; language: string | null; revision: number | null;
+    coverage: { customer: number | null; agent: number | null }; utterances: Utterance[];
+  };
+  card: Card | null; card_trouble: string | null;
+  sentiment: { overall: number | null; trend: [number, number] | null; confidence: number; why: string[]; enough: boolean } | null;
+  notes: Note[]; ticket: (TicketRef & { why: string | null }) | null; draft: { text: string; version: number } | null;
+  promises: WorkItem[]; suggested_dispositions: SuggestedDisposition[];
+}
+
+/** Pairs of [lowest, highest] sample per bucket, −128…127. */
+export interface Peaks { bucket_ms: number; duration_ms: number; customer: [number, number][]; agent: [number, number][] }

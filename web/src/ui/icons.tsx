@@ -1,0 +1,21 @@
+// The icons in use, from one library; always beside a label or under an accessible name.
+import {
+  Bell, Building2, Check, ChevronDown, CircleAlert, CornerDownLeft, FileText, Handshake, Keyboard, LayoutDashboard, LogOut, Mail, MessageCircle, MessageSquare,
+  Monitor, Moon, MousePointerClick, Pause, Phone, PhoneCall, PhoneIncoming, PhoneMissed, PhoneOff, Play, Plus, RotateCcw, Search, Share2, Sun, TriangleAlert,
+  User, Users, Wifi, WifiOff, X, type LucideIcon,
+} from "lucide-preact";
+import type { Channel, WorkItemKind } from "../types.ts";
+
+export {
+  Bell, Building2, Check, ChevronDown, CircleAlert, CornerDownLeft, FileText, Keyboard, LayoutDashboard, LogOut, Monitor, Moon, Pause, Phone, PhoneCall, PhoneIncoming, PhoneOff, Play,
+  Plus, RotateCcw, Search, Sun, TriangleAlert, User, Users, Wifi, WifiOff, X,
+};
+export type { LucideIcon };
+
+export const CHANNEL_ICON: Record<Channel, LucideIcon> = {
+  phone: Phone, email: Mail, chat: MessageSquare, whatsapp: MessageCircle, sms: MessageCircle, web_form: FileText, social: Share2, self_service: MousePointerClick,
+};
+
+export const WORK_ICON: Record<WorkItemKind, LucideIcon> = {
+  call: Phone, message: Mail, callback: PhoneCall, missed_call: PhoneMissed, promise: Handshake, follow_up: CornerDownLeft, not_wrapped_up: FileText,
+};

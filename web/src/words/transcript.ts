@@ -1,0 +1,88 @@
+// A transcript as lines in order of time, with what interrupted it; and what is said about how much was understood. Pure.
+import type { Gap, InteractionPage, Utterance, Word } from "../types.ts";
+import { duration } from "./format.ts";
+
+export type Line =
+  | { kind: "say"; key: string; at: number; utterance: Utterance; speaker: boolean }
+  | { kind: "mark"; key: string; at: number; text: string };
+
+/** Coverage under which the words are no substitute for listening, percent. */
+const LISTEN_UNDER = 85;
+/** A loss shorter than this is not worth a line. */
+const GAP_SHOWN_MS = 500;
+
+/** Utterances with holds and pauses between them, by time; `speaker` where it changes. */
+export function transcriptLines(page: InteractionPage): Line[] {
+  const lines: Line[] = page.transcript.utterances.map((utterance) => (
+    { kind: "say", key: `${utterance.leg}/${utterance.from_ms}`, at: utterance.from_ms, utterance, speaker: true }));
+  for (const hold of holds(page)) lines.push({ kind: "mark", key: `hold/${hold.from_ms}`, at: hold.from_ms, text: `on hold ${duration(hold.to_ms - hold.from_ms)}` });
+  for (const gap of page.recording.gaps) {
+    if (gap.to_ms - gap.from_ms >= GAP_SHOWN_MS) lines.push({ kind: "mark", key: `gap/${gap.party}/${gap.from_ms}`, at: gap.from_ms, text: gapText(gap) });
+  }
+  lines.sort((a, b) => a.at - b.at || (a.kind === "mark" ? -1 : 1));
+  let before: Line | null = null;
+  for (const line of lines) {
+    if (line.kind === "say") line.speaker = !(before?.kind === "say" && before.utterance.party === line.utterance.party);
+    before = line;
+  }
+  return lines;
+}
+
+/** Times that the customer was on hold, each once. */
+export function holds(page: Pick<InteractionPage, "segments" | "legs" | "duration_ms">): { from_ms: number; to_ms: number }[] {
+  const customers = new Set(page.legs.filter((leg) => leg.party === "customer").map((leg) => leg.leg));
+  const all = page.segments.filter((segment) => segment.kind === "hold");
+  const own = all.filter((segment) => segment.leg !== null && customers.has(segment.leg));
+  return (own.length > 0 ? own : all).map((segment) => ({ from_ms: segment.from_ms, to_ms: segment.to_ms ?? page.duration_ms ?? segment.from_ms }));
+}
+
+function gapText(gap: Gap): string {
+  const length = duration(gap.to_ms - gap.from_ms);
+  return gap.kind === "paused" ? `recording paused ${length} · silence kept` : `${length} of the ${gap.party}'s audio lost`;
+}
+
+/** The word that sounds at a time: the last that began, while it or the breath after it lasts. */
+export function wordAt(words: Word[], ms: number): Word | null {
+  let low = 0;
+  let high = words.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((words[middle] as Word).from_ms <= ms) low = middle + 1;
+    else high = middle;
+  }
+  const word = words[low - 1];
+  return word && ms < word.to_ms + 400 ? word : null;
+}
+
+/** The share understood, the worse side first; `null` when nothing was transcribed. */
+export function understood(page: Pick<InteractionPage, "transcript">): number | null {
+  const sides = [page.transcript.coverage.customer, page.transcript.coverage.agent].filter((side) => side !== null);
+  return sides.length === 0 ? null : Math.min(...sides);
+}
+
+/** One sentence where the words are missing or not enough, else `null`. */
+export function transcriptSentence(page: InteractionPage): string | null {
+  const { state, trouble, utterances } = page.transcript;
+  if (state === "failed") return trouble ?? "The words of this call could not be read. Listen.";
+  if (state === "none") return trouble ?? "No words were made of this contact.";
+  if (state === "pending") return "Words are being read from the recording…";
+  const share = understood(page);
+  if (utterances.length === 0) return "Nobody said a word that could be heard.";
+  return share !== null && share < LISTEN_UNDER ? `${share} % understood. Listen.` : null;
+}
+
+/** One sentence where the recording is missing or not whole, else `null`. */
+export function recordingSentence(page: Pick<InteractionPage, "recording">): string | null {
+  const { state, trouble, gaps } = page.recording;
+  const paused = gaps.filter((gap) => gap.kind === "paused");
+  const lost = gaps.filter((gap) => gap.kind === "lost").reduce((sum, gap) => sum + gap.to_ms - gap.from_ms, 0);
+  const pauses = [...new Set(paused.map((gap) => `${duration(gap.from_ms)}–${duration(gap.to_ms)}`))].join(", ");
+  switch (state) {
+    case "none": return `No recording: ${trouble ?? (pauses ? `paused ${pauses}` : "this call was not recorded")}.`.replace(/\.\.$/, ".");
+    case "open": return "The recording is still being written.";
+    case "trouble": return trouble ?? "The recording is not whole.";
+    case "ready":
+      if (pauses) return `Recording paused ${pauses}.`;
+      return lost >= 1000 ? `${(lost / 1000).toFixed(1)} s of audio were lost on the way; the gaps are marked.` : null;
+  }
+}

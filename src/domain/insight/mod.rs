@@ -1,3 +1,19 @@
 //! What is read out of an interaction: words, card, sentiment, promises, each with its evidence.
+//!
+//! ```text
+//! Transcript ─▶ sentences ─▶ acts ─▶ slots, promises ─▶ card
+//!                        └─▶ sentiment
+//! ```
+//! Nothing is written that nobody said: every text is a quote, every quote has its place in the audio.
 
+pub mod acts;
+pub mod card;
+pub mod dates;
+pub mod promises;
+pub mod sentences;
+pub mod sentiment;
+pub mod slots;
 pub mod utterance;
+
+#[cfg(test)]
+mod dialogues;

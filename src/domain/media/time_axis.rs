@@ -222,7 +222,8 @@ impl TimeAxis {
             let behind = self.pending.iter().map(|frame| stream.delay_of(frame)).min().unwrap_or(0);
             let oldest_us = self.pending.iter().map(|frame| frame.arrival_us).min().unwrap_or(now_us);
             let waited = everything || self.pending.len() > PENDING_MAX || now_us >= oldest_us.saturating_add(REORDER_US);
-            if !waited && !(in_sequence && behind <= STEP) {
+            let ready = in_sequence && behind <= STEP;
+            if !(waited || ready) {
                 return;
             }
             if behind > STEP {

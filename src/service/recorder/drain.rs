@@ -1,0 +1,173 @@
+//! Empties the tap channel and never touches the disk: frames → blocks → the writer's bounded queue.
+//!
+//! A block that finds the queue full is dropped and counted; it leaves a hole that readers see. A track's end waits
+//! here until there is room.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::{Arc, atomic::Ordering::Relaxed},
+    time::{Duration, Instant},
+};
+
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError};
+
+use super::{
+    Counters, Stop,
+    assembler::{Assembler, Encoded},
+    clock,
+    track::CloseReason,
+};
+use crate::{
+    domain::media::tap::{Tap, TapOpen},
+    ids::LegId,
+};
+
+/// How often waiting frames and unfinished blocks are looked at.
+const POLL_EVERY: Duration = Duration::from_millis(50);
+/// Taps taken between two looks at the clock.
+const BATCH: usize = 256;
+/// Most tracks at once; the switch admits far fewer calls.
+const MAX_TRACKS: usize = 16_384;
+/// How long the end waits for the writer to take what is left.
+const LAST_SEND: Duration = Duration::from_secs(10);
+
+/// What goes to the writer.
+#[derive(Debug)]
+pub(super) enum ToWriter {
+    /// Append this.
+    Blocks { head: Arc<TapOpen>, encoded: Encoded },
+    /// Finish this track.
+    Close { head: Arc<TapOpen>, end_us: u64, tap_dropped: u64, reason: CloseReason },
+}
+
+/// The draining side.
+pub(super) struct Drain {
+    tracks: HashMap<LegId, Track>,
+    writer: Sender<ToWriter>,
+    closes: VecDeque<ToWriter>,
+    counters: Arc<Counters>,
+}
+
+struct Track {
+    assembler: Assembler,
+    /// When `axis_us` of its head was, nearly.
+    opened: Instant,
+}
+
+impl Drain {
+    pub(super) fn new(writer: Sender<ToWriter>, counters: Arc<Counters>) -> Self {
+        Self { tracks: HashMap::new(), writer, closes: VecDeque::new(), counters }
+    }
+
+    /// The thread: until the channel is closed, or empty after `stop`.
+    pub(super) fn run(mut self, taps: &Receiver<Tap>, stop: &Stop) {
+        let mut polled = clock();
+        loop {
+            match taps.recv_timeout(POLL_EVERY) {
+                Ok(tap) => {
+                    self.take(clock(), tap);
+                    for tap in taps.try_iter().take(BATCH) {
+                        self.take(clock(), tap);
+                    }
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+            let now = clock();
+            if stop.is_set() {
+                let left = taps.len();
+                taps.try_iter().take(left).for_each(|tap| self.take(now, tap));
+                break;
+            }
+            if now.saturating_duration_since(polled) >= POLL_EVERY {
+                polled = now;
+                self.poll(now);
+            }
+        }
+        self.finish(clock());
+    }
+
+    /// Takes one tap.
+    pub(super) fn take(&mut self, now: Instant, tap: Tap) {
+        match tap {
+            Tap::Frame(frame) => self.with(frame.leg, |track| track.push(&frame)),
+            Tap::Pause { leg, axis_us } => self.with(leg, |track| track.pause(axis_us)),
+            Tap::Resume { leg, axis_us } => self.with(leg, |track| track.resume(axis_us)),
+            Tap::Open(head) => self.open(now, head),
+            Tap::Close { leg, axis_us, dropped } => self.close(leg, axis_us, dropped, CloseReason::Ended),
+        }
+    }
+
+    /// Lets time pass.
+    pub(super) fn poll(&mut self, now: Instant) {
+        for track in self.tracks.values_mut() {
+            let axis_us = track.axis_us(now);
+            track.assembler.poll(axis_us);
+            hand_over(&mut track.assembler, &self.writer, &self.counters);
+        }
+        while let Some(close) = self.closes.pop_front() {
+            if let Err(TrySendError::Full(close)) = self.writer.try_send(close) {
+                self.closes.push_front(close);
+                break;
+            }
+        }
+    }
+
+    /// Closes what is open and waits, for a bounded time, until the writer has taken it.
+    pub(super) fn finish(&mut self, now: Instant) {
+        let open: Vec<_> = self.tracks.iter().map(|(leg, track)| (*leg, track.axis_us(now))).collect();
+        for (leg, axis_us) in open {
+            self.close(leg, axis_us, 0, CloseReason::Shutdown);
+        }
+        for close in self.closes.drain(..) {
+            if self.writer.send_timeout(close, LAST_SEND).is_err() {
+                // The track stays marked as unclosed: the next start closes it.
+                break;
+            }
+        }
+    }
+
+    fn open(&mut self, now: Instant, head: TapOpen) {
+        // A second track for the same leg ends the first where the second begins.
+        self.close(head.leg, head.axis_us, 0, CloseReason::Ended);
+        if self.tracks.len() >= MAX_TRACKS {
+            self.counters.tracks_refused.fetch_add(1, Relaxed);
+            return;
+        }
+        self.tracks.insert(head.leg, Track { assembler: Assembler::new(Arc::new(head)), opened: now });
+    }
+
+    fn close(&mut self, leg: LegId, axis_us: u64, tap_dropped: u64, reason: CloseReason) {
+        let Some(mut track) = self.tracks.remove(&leg) else { return };
+        let end_us = track.assembler.close(axis_us);
+        hand_over(&mut track.assembler, &self.writer, &self.counters);
+        let close = ToWriter::Close { head: track.assembler.head().clone(), end_us, tap_dropped, reason };
+        if let Err(TrySendError::Full(close)) = self.writer.try_send(close) {
+            self.closes.push_back(close);
+        }
+    }
+
+    fn with(&mut self, leg: LegId, act: impl FnOnce(&mut Assembler)) {
+        let Some(track) = self.tracks.get_mut(&leg) else {
+            self.counters.frames_without_track.fetch_add(1, Relaxed);
+            return;
+        };
+        act(&mut track.assembler);
+        hand_over(&mut track.assembler, &self.writer, &self.counters);
+    }
+}
+
+impl Track {
+    fn axis_us(&self, now: Instant) -> u64 {
+        let since = now.saturating_duration_since(self.opened).as_micros();
+        self.assembler.head().axis_us.saturating_add(u64::try_from(since).unwrap_or(u64::MAX))
+    }
+}
+
+fn hand_over(assembler: &mut Assembler, writer: &Sender<ToWriter>, counters: &Counters) {
+    while let Some(encoded) = assembler.next_encoded() {
+        if writer.try_send(ToWriter::Blocks { head: assembler.head().clone(), encoded }).is_err() {
+            counters.blocks_dropped_queue.fetch_add(1, Relaxed);
+        }
+    }
+}

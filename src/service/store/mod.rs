@@ -6,6 +6,9 @@
 //! ```
 //! Every changing method is one transaction that ends with its outbox rows ([`Store::events_since`]).
 
+mod apply;
+mod apply_call;
+mod apply_end;
 mod brief;
 mod brief_signals;
 mod calls;
@@ -23,6 +26,7 @@ mod notes;
 mod password;
 mod people;
 mod people_admin;
+mod recover;
 mod sessions;
 mod text;
 mod tickets;
@@ -33,6 +37,7 @@ mod views_people;
 mod work_items;
 mod wrap_up;
 
+
 use std::{path::Path, sync::Arc, time::Duration};
 
 use sqlx::{
@@ -42,6 +47,7 @@ use sqlx::{
 };
 use tokio::sync::watch;
 
+pub use apply::SpoolMark;
 pub use calls::CallFilter;
 pub use customers::CallerIs;
 pub use error::StoreError;
@@ -51,6 +57,7 @@ pub use interactions::{InteractionAccess, TrackRow};
 pub use jobs::{Failed, Job, JobKind};
 pub use password::{hash as hash_password, verify as verify_password};
 pub use people_admin::{NewAgent, NewPhone};
+pub use recover::{Recovered, RecoveredTrack};
 pub use timeline::TimelineOf;
 pub use views::*;
 pub use views_interaction::*;
@@ -82,6 +89,7 @@ struct Inner {
 impl Store {
     /// Opens the database file, creates it where there is none, and brings its tables up to date.
     pub async fn open(path: &Path) -> Result<Self, StoreError> {
+        create_private(path).map_err(sqlx::Error::Io)?;
         let options = SqliteConnectOptions::new()
             .filename(path)
             .create_if_missing(true)
@@ -134,6 +142,12 @@ impl Store {
         self.inner.committed.send_if_modified(|seen| std::mem::replace(seen, last.max(*seen)) < last);
         Ok(())
     }
+}
+
+/// The record holds names and words: only its owner may read the file, and the database's side files take its mode.
+fn create_private(path: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    std::fs::OpenOptions::new().create(true).append(true).mode(0o600).open(path).map(drop)
 }
 
 /// The next number of a named series, in the writer's transaction.

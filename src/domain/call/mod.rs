@@ -1,5 +1,32 @@
 //! The calls: legs, offers, bridging, holding, hanging up.
+//!
+//! ```text
+//! SIP ⇄ Leg (dialog, offer/answer) ── LegEvent ──▶ Call (who talks to whom) ── Action ──▶ switch applies
+//! ```
+//! A call gets `&mut self`, a [`Turn`] with a read-only house, and leaves actions; shared state (agents, ports,
+//! transactions) changes only when the switch applies them, so that a panic in here ends this call alone.
 
+pub mod action;
 pub mod counters;
+pub mod event;
+mod hangup;
+mod hold;
+mod inbound;
+mod internal;
+pub mod leg;
+mod offer;
 pub mod policy;
+mod signal;
+mod state;
+mod timers;
 pub mod token;
+mod turn;
+mod view;
+mod wrap_up;
+
+pub use action::{Action, AgentMove, Purpose};
+pub use event::{LegEnd, LegEvent};
+pub use inbound::Arrival;
+pub use internal::InternalCall;
+pub use state::{Call, CallKind, Caller};
+pub use turn::{House, PhoneTarget, Turn};

@@ -7,7 +7,7 @@ use std::{
 
 use ipnet::IpNet;
 
-use crate::domain::media::plan::Codec;
+use crate::{domain::media::plan::Codec, protocol::sip::timers::Timers};
 
 /// What every call goes by.
 #[derive(Clone, Debug)]
@@ -28,6 +28,8 @@ pub struct Policy {
     pub codecs: Vec<Codec>,
     /// Agents that one call may be offered to.
     pub max_offers_per_call: usize,
+    /// Base values of the SIP timers.
+    pub timers: Timers,
     /// Waits and caps.
     pub timing: Timing,
 }
@@ -97,8 +99,6 @@ pub struct Timing {
     pub media_close_limit: Duration,
     /// The least time between two boards.
     pub board_interval: Duration,
-    /// Longest registration granted, and what is granted where the phone names none.
-    pub max_expires: Duration,
     /// How long running calls may take to end at shutdown before they are forgotten.
     pub shutdown_limit: Duration,
 }
@@ -117,7 +117,6 @@ impl Default for Timing {
             max_hold: Duration::from_secs(1800),
             media_close_limit: Duration::from_secs(40),
             board_interval: Duration::from_millis(250),
-            max_expires: Duration::from_secs(300),
             shutdown_limit: Duration::from_secs(5),
         }
     }

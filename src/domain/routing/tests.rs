@@ -1,3 +1,5 @@
+//! Routing, by its rules: who is next, who is passed over and why, who is free again when.
+
 use std::time::{Duration, Instant};
 
 use super::*;

@@ -52,11 +52,13 @@ pub enum Input<'a> {
     },
     /// Stop: new calls are refused, running ones end.
     Shutdown,
-    /// Makes the next action of this call panic: shows that a mistake ends one call only.
+    /// Makes this call panic after so many further actions: shows that a mistake ends one call only.
     #[cfg(any(test, feature = "fault-injection"))]
     PanicIn {
         /// The call.
         interaction: InteractionId,
+        /// How many actions it still leaves.
+        after_actions: usize,
     },
 }
 

@@ -1,9 +1,265 @@
-//! SIP endpoint, registrar, queue and calls as one machine.
+//! SIP endpoint, registrar, queue and calls as one machine: inputs in, outputs out, no clock, no socket, no lock.
+//!
+//! ```text
+//! Input ─▶ handle ─▶ gate ─▶ transaction ─▶ leg ─▶ call ─▶ actions ─▶ apply ─▶ Output
+//! ```
+//! One control thread owns it. A panic inside a call's turn ends that call alone.
 
+mod apply;
+mod board;
+mod challenge;
 mod config;
+mod consistency;
+mod desk;
+mod endpoint;
+pub mod gate;
+mod invite;
 mod io;
+mod panics;
+mod people;
+mod register;
+mod turns;
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
+    net::SocketAddr,
+    time::{Duration, Instant},
+};
 
 pub use config::{Limits, ListenerConfig, Policy, RecordPolicy, SwitchConfig, Timing, TrunkConfig};
 pub use io::{Input, LookUp, Output, PeopleSnapshot, PhoneAccount};
 
 pub use crate::domain::call::counters::{Counter, Counters};
+use crate::{
+    domain::{
+        call::{Call, Purpose, token::Tokens},
+        fact::EndCause,
+        media::{
+            plan::{MediaEvent, MediaEventKind},
+            ports::PortPool,
+        },
+        routing::Agents,
+    },
+    ids::{AgentId, InteractionId, LegId, PhoneId},
+    protocol::sip::{
+        digest::Authenticator,
+        registrar::{Registrar, RegistrarLimits},
+        transaction_layer::{ClientId, Limits as LayerLimits, Output as LayerOutput, ServerId, TransactionLayer},
+    },
+    time::Now,
+};
+
+/// How often everything is checked for a living owner.
+const REAP_INTERVAL: Duration = Duration::from_secs(60);
+
+/// The switch.
+pub struct Switch {
+    config: SwitchConfig,
+    now: Now,
+    tokens: Tokens,
+    layer: TransactionLayer,
+    registrar: Registrar,
+    authenticator: Authenticator,
+    /// Which phone a flow belongs to, and until when (unix milliseconds).
+    phone_at: HashMap<SocketAddr, (PhoneId, i64)>,
+    challenged: challenge::Challenged,
+    people: people::People,
+    agents: Agents,
+    ports: PortPool,
+    calls: BTreeMap<InteractionId, Call>,
+    deadlines: BTreeSet<(Instant, InteractionId)>,
+    deadline_of: HashMap<InteractionId, Instant>,
+    /// Which call a leg belongs to, as long as it sends or awaits something.
+    legs: HashMap<LegId, InteractionId>,
+    /// Call-ID and our tag of every dialog, early ones included.
+    dialogs: HashMap<(String, String), LegId>,
+    /// The same the other way round.
+    dialog_of: HashMap<LegId, (String, String)>,
+    clients: HashMap<ClientId, (LegId, Purpose)>,
+    /// The INVITEs of ours that can be cancelled.
+    invites: HashMap<LegId, ClientId>,
+    /// The INVITEs of peers that can be cancelled.
+    invited: HashMap<ServerId, LegId>,
+    outputs: VecDeque<Output>,
+    /// What the transaction layer said while a call was in the middle of its turn.
+    verdicts: VecDeque<LayerOutput>,
+    /// Requests of ours that could not even be sent.
+    unsent: VecDeque<(LegId, Purpose)>,
+    to_show: BTreeSet<AgentId>,
+    counters: Counters,
+    alarms: BTreeMap<&'static str, String>,
+    board: board::BoardClock,
+    panics: panics::Panics,
+    reap_at: Instant,
+    stop_by: Option<Instant>,
+    #[cfg(any(test, feature = "fault-injection"))]
+    faults: HashMap<InteractionId, usize>,
+}
+
+impl Switch {
+    /// An idle switch. `seed` must be random and new at each start; `epoch` grows with each start of this node.
+    pub fn new(config: SwitchConfig, seed: [u8; 32], epoch: u32, now: Now) -> Self {
+        let mut tokens = Tokens::new(seed, &config.node, epoch);
+        let registrar = RegistrarLimits { max_contacts: config.limits.max_bindings_per_phone, ..RegistrarLimits::default() };
+        Self {
+            layer: TransactionLayer::new(config.policy.timers, LayerLimits::default()),
+            registrar: Registrar::new(registrar),
+            authenticator: Authenticator::new(&config.policy.domain, tokens.key()),
+            phone_at: HashMap::new(),
+            challenged: challenge::Challenged::default(),
+            people: people::People::default(),
+            agents: Agents::default(),
+            ports: PortPool::new(config.ports.iter().copied()),
+            calls: BTreeMap::new(),
+            deadlines: BTreeSet::new(),
+            deadline_of: HashMap::new(),
+            legs: HashMap::new(),
+            dialogs: HashMap::new(),
+            dialog_of: HashMap::new(),
+            clients: HashMap::new(),
+            invites: HashMap::new(),
+            invited: HashMap::new(),
+            outputs: VecDeque::new(),
+            verdicts: VecDeque::new(),
+            unsent: VecDeque::new(),
+            to_show: BTreeSet::new(),
+            counters: Counters::default(),
+            alarms: BTreeMap::new(),
+            board: board::BoardClock::new(now.mono),
+            panics: panics::Panics::default(),
+            reap_at: now.mono + REAP_INTERVAL,
+            stop_by: None,
+            #[cfg(any(test, feature = "fault-injection"))]
+            faults: HashMap::new(),
+            config,
+            now,
+            tokens,
+        }
+    }
+
+    /// Takes one input; drain [`Switch::poll_output`] afterwards.
+    pub fn handle(&mut self, now: Now, input: Input<'_>) {
+        self.now = now;
+        match input {
+            Input::Datagram { listener, source, bytes } => self.receive(listener, source, bytes),
+            Input::Brief { interaction, brief, choice } => {
+                self.turn(interaction, |call, turn| call.brief_found(turn, *brief, choice));
+            }
+            Input::Desk(command) => self.desk(command),
+            Input::Media(event) => self.media(event),
+            Input::People(snapshot) => self.take_people(snapshot),
+            Input::Bindings(bindings) => self.load_bindings(bindings),
+            Input::Alarm { part, sentence } => self.alarm(part, sentence),
+            Input::Shutdown => self.stop(),
+            #[cfg(any(test, feature = "fault-injection"))]
+            Input::PanicIn { interaction, after_actions } => {
+                self.faults.insert(interaction, after_actions);
+            }
+        }
+        self.finish();
+    }
+
+    /// The next thing to do, oldest first.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// When [`Switch::handle_timeout`] is due.
+    pub fn next_timeout(&mut self) -> Option<Instant> {
+        let expiry = self.registrar.next_expiry_unix_ms().map(|at| {
+            let ms = u64::try_from(at.saturating_sub(self.now.wall.0)).unwrap_or(0);
+            self.now.mono + Duration::from_millis(ms)
+        });
+        let call = self.deadlines.first().map(|(at, _)| *at);
+        let rest = [self.layer.next_timeout(), expiry, call, self.board.due(), self.stop_by, Some(self.reap_at)];
+        rest.into_iter().flatten().min()
+    }
+
+    /// Runs what is due.
+    pub fn handle_timeout(&mut self, now: Now) {
+        self.now = now;
+        self.layer.handle_timeout(now.mono);
+        self.drain_layer();
+        self.expire_bindings();
+        let due: Vec<InteractionId> = self.deadlines.iter().take_while(|(at, _)| *at <= now.mono).map(|(_, id)| *id).collect();
+        for id in due {
+            self.turn(id, Call::handle_timeout);
+        }
+        if self.stop_by.is_some_and(|by| now.mono >= by) {
+            self.stop_by = None;
+            self.end_all(|_| true, EndCause::Shutdown);
+        }
+        if now.mono >= self.reap_at {
+            self.reap_at = now.mono + REAP_INTERVAL;
+            self.reap();
+        }
+        self.finish();
+    }
+
+    /// The totals of everything that was dropped, refused or missed.
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// Whether new calls are taken: not while stopping, and not after too many mistakes of ours.
+    pub fn is_ready(&self) -> bool {
+        !self.board.is_stopping() && !self.panics.are_too_many(self.now.mono, self.config.limits.panics_before_not_ready)
+    }
+
+    /// Whether no call lives: a process that stops may go.
+    pub fn is_idle(&self) -> bool {
+        self.calls.is_empty()
+    }
+
+    /// How many calls live, those that say goodbye or wrap up included.
+    pub fn calls(&self) -> usize {
+        self.calls.len()
+    }
+
+    fn media(&mut self, event: MediaEvent) {
+        let MediaEvent { call, generation, kind } = event;
+        if let MediaEventKind::PortsRested { ports } = kind {
+            if !self.ports.rested(ports) {
+                self.counters.count(Counter::StaleMedia);
+            }
+            return;
+        }
+        // What a plan said that has been replaced since does not hold any more; a closed call has no newer one.
+        let current = self.calls.get(&call).is_some_and(|known| known.generation() == generation);
+        let closed = matches!(kind, MediaEventKind::Closed { .. });
+        if !current && !(closed && self.calls.contains_key(&call)) {
+            self.counters.count(Counter::StaleMedia);
+            return;
+        }
+        self.turn(call, |call, turn| call.on_media(turn, &kind));
+    }
+
+    fn alarm(&mut self, part: &'static str, sentence: Option<String>) {
+        match sentence {
+            Some(sentence) => self.alarms.insert(part, sentence),
+            None => self.alarms.remove(part),
+        };
+        self.board.touch();
+    }
+
+    fn stop(&mut self) {
+        self.board.stop();
+        self.stop_by = Some(self.now.mono + self.config.policy.timing.shutdown_limit);
+        self.end_all(|call| !call.is_talking(), EndCause::Shutdown);
+    }
+
+    fn end_all(&mut self, which: impl Fn(&Call) -> bool, cause: EndCause) {
+        let ids: Vec<InteractionId> = self.calls.values().filter(|call| which(call)).map(Call::id).collect();
+        for id in ids {
+            self.turn(id, |call, turn| call.end(turn, cause));
+        }
+    }
+
+    /// What every input ends with: desks and board as they are now.
+    fn finish(&mut self) {
+        self.drain_layer();
+        self.show_desks();
+        self.show_board();
+        self.shed_live();
+    }
+}

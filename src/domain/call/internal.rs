@@ -1,0 +1,82 @@
+//! A call from one phone of ours to another: no queue, no pop, no wrap-up; the caller hears why it failed.
+
+use super::{
+    AgentMove, LegEnd, PhoneTarget,
+    inbound::Arrival,
+    leg::{Display, Leg, LegRole},
+    state::{Call, CallKind, Caller, Side, Stage},
+    turn::Turn,
+};
+use crate::{
+    domain::{
+        fact::{Direction, EndCause, SegmentKind},
+        media::plan::PortPair,
+        routing::Doing,
+    },
+    ids::{InteractionId, Party},
+};
+
+/// Who a phone's call is from and for.
+#[derive(Clone, Debug)]
+pub struct InternalCall {
+    /// The caller, from the account: never from the message.
+    pub caller: Caller,
+    /// The phone that is called.
+    pub target: PhoneTarget,
+    /// The agent whose phone is called.
+    pub callee: Option<crate::ids::AgentId>,
+}
+
+impl Call {
+    /// A phone's INVITE to a colleague was admitted: rings the colleague at once.
+    pub fn start_internal(
+        turn: &mut Turn<'_>,
+        id: InteractionId,
+        arrival: Arrival,
+        internal: InternalCall,
+        leg: Leg,
+        ports: [PortPair; 2],
+    ) -> Self {
+        let InternalCall { caller, target, callee } = internal;
+        let display = Display { name: caller.display_name.clone(), user: caller.user.clone() };
+        let stage = Stage::Ringing { alive: false, silent_at: turn.now.mono + turn.house.policy.timing.phone_silence };
+        let mut call = Self::open(turn, id, caller, CallKind::Internal { agents: Vec::new() }, leg, ports, stage);
+        call.write_opening(turn, arrival.bounded(), Direction::Internal);
+        call.enter(turn, true, SegmentKind::Ring);
+        call.occupy_caller(turn);
+        let codecs = call.near.leg.preferred_codecs(turn);
+        let role = LegRole { party: Party::Agent, agent: callee };
+        let leg = Leg::outgoing(turn, role, &target, &display, ports[1], &codecs);
+        let side = Side { leg, segment: None, closed: false };
+        call.open_side(&side, turn);
+        call.far = Some(side);
+        call.enter(turn, false, SegmentKind::Ring);
+        call
+    }
+
+    fn occupy_caller(&mut self, turn: &mut Turn<'_>) {
+        let Some(agent) = self.near.leg.agent() else { return };
+        let idle = turn.house.agents.get(agent).is_some_and(|agent| agent.doing == Doing::Nothing);
+        if let (true, CallKind::Internal { agents }) = (idle, &mut self.kind) {
+            agents.push(agent);
+            Self::move_agent(turn, agent, AgentMove::Talking);
+        }
+    }
+
+    /// The colleague's phone did not answer: the caller hears the nearest status.
+    pub(super) fn colleague_refused(&mut self, turn: &mut Turn<'_>, end: LegEnd) {
+        let cause = match end {
+            LegEnd::Refused(486 | 600) => EndCause::Busy,
+            LegEnd::Refused(603 | 607) => EndCause::Declined,
+            LegEnd::Refused(415 | 488 | 606) | LegEnd::NotAcceptable => EndCause::NotAcceptable,
+            LegEnd::Refused(408 | 480 | 487) => EndCause::NoAnswer,
+            LegEnd::Refused(_)
+            | LegEnd::Cancelled
+            | LegEnd::HungUp
+            | LegEnd::Unreachable
+            | LegEnd::NotAcknowledged
+            | LegEnd::DialogLost => EndCause::SignallingLost,
+        };
+        self.end(turn, cause);
+    }
+}

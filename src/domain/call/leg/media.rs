@@ -1,0 +1,88 @@
+//! The leg's media: what we say of ourselves, what was agreed, and the plan that follows from it.
+
+use super::Leg;
+use crate::{
+    domain::{
+        call::turn::Turn,
+        media::plan::{Codec, LegPlan, RecordingPlan, RemoteMedia},
+    },
+    protocol::sdp::{AudioCodec, Direction, LocalMedia, Negotiated, Sdp},
+};
+
+pub(super) fn from_sdp(codec: AudioCodec) -> Codec {
+    match codec {
+        AudioCodec::Pcmu => Codec::Pcmu,
+        AudioCodec::Pcma => Codec::Pcma,
+    }
+}
+
+fn to_sdp(codec: Codec) -> AudioCodec {
+    match codec {
+        Codec::Pcmu => AudioCodec::Pcmu,
+        Codec::Pcma => AudioCodec::Pcma,
+    }
+}
+
+impl Leg {
+    /// What we say of ourselves towards this peer, `first` codec first.
+    pub(super) fn local_media(&self, turn: &Turn<'_>, codecs: &[Codec]) -> LocalMedia {
+        let policy = turn.house.policy;
+        let listener = policy.listeners.get(usize::from(self.flow.listener.0));
+        let external = listener.and_then(|listener| listener.external_for(self.flow.remote.ip()));
+        LocalMedia {
+            address: external.unwrap_or(policy.media_address),
+            rtp_port: self.ports.rtp_port,
+            codecs: codecs.iter().copied().map(to_sdp).collect(),
+            direction: Direction::SendRecv,
+        }
+    }
+
+    /// Our codecs with `first` at the head.
+    pub(super) fn codecs_from(turn: &Turn<'_>, first: Codec) -> Vec<Codec> {
+        let rest = turn.house.policy.codecs.iter().copied().filter(|codec| *codec != first);
+        std::iter::once(first).chain(rest).collect()
+    }
+
+    /// Our codecs in the order in which this caller offered them; those that it did not offer come last.
+    pub fn preferred_codecs(&self, turn: &Turn<'_>) -> Vec<Codec> {
+        let ours = &turn.house.policy.codecs;
+        let offered = self.offer().and_then(|offer| Sdp::parse(offer).ok()).and_then(|sdp| {
+            let audio = sdp.audio()?;
+            Some(audio.codecs.iter().map(|format| from_sdp(format.codec)).filter(|codec| ours.contains(codec)).collect::<Vec<_>>())
+        });
+        let mut codecs = offered.unwrap_or_default();
+        codecs.dedup();
+        let missing: Vec<Codec> = ours.iter().copied().filter(|codec| !codecs.contains(codec)).collect();
+        codecs.extend(missing);
+        codecs
+    }
+
+    /// Takes over what was agreed; the epoch grows when the peer's address changed.
+    pub(super) fn agree(&mut self, negotiated: Negotiated) {
+        let before = self.negotiated.as_ref().and_then(|media| media.remote);
+        if before != negotiated.remote || self.epoch == 0 {
+            self.epoch += 1;
+        }
+        self.negotiated = Some(negotiated);
+    }
+
+    /// The leg's part of a plan.
+    pub fn plan(&self, recording: RecordingPlan) -> LegPlan {
+        let media = self.negotiated.as_ref();
+        let remote = media.and_then(|media| media.remote);
+        LegPlan {
+            leg: self.id,
+            party: self.role.party,
+            ports: self.ports,
+            remote: remote.map(|remote| RemoteMedia { rtp: remote.rtp, rtcp: remote.rtcp, epoch: self.epoch }),
+            codec: self.codec(),
+            payload_type: media.map_or(AudioCodec::Pcma.payload_type(), |media| media.payload_type),
+            telephone_event: media.and_then(|media| media.telephone_event),
+            max_ptime_ms: media.map_or(crate::protocol::sdp::MAX_PTIME_MS, |media| media.max_ptime_ms),
+            send: remote.is_some() && media.is_some_and(|media| media.direction.sends()),
+            // A peer that holds may go quiet for as long as it likes: no sound is expected, and none is missed.
+            receive: media.is_none_or(|media| media.direction.receives() && !media.peer_holds),
+            recording,
+        }
+    }
+}

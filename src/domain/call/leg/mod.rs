@@ -1,0 +1,223 @@
+//! One party's SIP dialog and its offer/answer: turns messages into [`LegEvent`]s and orders into messages.
+//!
+//! ```text
+//! incoming: Incoming ── 180, 200 ──▶ Up ── BYE ──▶ Closing ──▶ Gone
+//! outgoing: Calling ── 2xx, ACK ──▶ Up            (CANCEL keeps Calling until its final response)
+//! ```
+//! The call above sees ringing, answered, re-offered, ended; no message crosses from one leg to another.
+
+pub mod in_dialog;
+mod incoming;
+mod media;
+mod outgoing;
+pub mod wire;
+
+use std::time::Instant;
+
+use super::{event::LegEvent, turn::Turn};
+use crate::{
+    domain::media::plan::{Codec, PortPair},
+    ids::{AgentId, LegId, Party, SipCallId},
+    protocol::sdp::{Negotiated, Session},
+    protocol::sip::{
+        answer_retransmission::AnswerRetransmission,
+        build::{Request, Response},
+        dialog::Dialog,
+        field::Address,
+        flow::Flow,
+        transaction_layer::ServerId,
+    },
+};
+
+pub use incoming::{Incoming, IncomingError, SessionTimer};
+pub use wire::MIN_SESSION_SECONDS;
+
+/// Who is on a leg.
+#[derive(Clone, Copy, Debug)]
+pub struct LegRole {
+    /// Which side.
+    pub party: Party,
+    /// The agent whose phone it is.
+    pub agent: Option<AgentId>,
+}
+
+/// What a phone's display says.
+#[derive(Clone, Debug)]
+pub struct Display {
+    /// Name, or name and one line.
+    pub name: Option<String>,
+    /// User part of From.
+    pub user: String,
+}
+
+/// The peer's answer does not fit, or there is nothing to answer with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NotAcceptable;
+
+/// A 2xx of ours that waits for its ACK.
+#[derive(Debug)]
+struct AwaitAck {
+    server: ServerId,
+    repeat: AnswerRetransmission,
+    /// The 2xx carried an offer; the ACK must carry the answer.
+    offered: bool,
+}
+
+#[derive(Debug)]
+enum State {
+    /// Their INVITE waits for our final response.
+    Incoming { server: ServerId, template: Response, offer: Option<Vec<u8>>, dialog: Dialog, rung: bool },
+    /// Our INVITE waits for theirs.
+    Calling { invite: Request, cancelled: bool },
+    /// The dialog is confirmed.
+    Up { dialog: Dialog, await_ack: Option<AwaitAck>, leaving: bool },
+    /// Our BYE waits for its response.
+    Closing { dialog: Dialog },
+    /// Nothing is sent or awaited.
+    Gone,
+}
+
+/// One party of a call.
+#[derive(Debug)]
+pub struct Leg {
+    id: LegId,
+    role: LegRole,
+    flow: Flow,
+    /// Networks to which in-dialog requests may go by Contact or Route; empty for phones, which are reached by their flow.
+    networks: Vec<ipnet::IpNet>,
+    ports: PortPair,
+    call_id: String,
+    local_tag: String,
+    contact: Address,
+    session: Session,
+    negotiated: Option<Negotiated>,
+    /// Grows with each change of the peer's media address.
+    epoch: u32,
+    state: State,
+    checked: bool,
+    final_status: Option<u16>,
+    /// What the INVITE said about refreshing.
+    session_timer: SessionTimer,
+    /// When the session must have been refreshed (RFC 4028).
+    refresh_by: Option<Instant>,
+}
+
+impl Leg {
+    /// The leg's id.
+    pub fn id(&self) -> LegId {
+        self.id
+    }
+
+    /// Which side it is on.
+    pub fn party(&self) -> Party {
+        self.role.party
+    }
+
+    /// The agent whose phone it is.
+    pub fn agent(&self) -> Option<AgentId> {
+        self.role.agent
+    }
+
+    /// The Call-ID of its dialog.
+    pub fn sip_call_id(&self) -> SipCallId {
+        SipCallId(self.call_id.clone())
+    }
+
+    /// The path to its peer.
+    pub fn flow(&self) -> Flow {
+        self.flow
+    }
+
+    /// Networks of the trunk that it belongs to; none for a phone.
+    pub fn networks(&self) -> &[ipnet::IpNet] {
+        &self.networks
+    }
+
+    /// Whether nothing is sent or awaited any more.
+    pub fn is_gone(&self) -> bool {
+        matches!(self.state, State::Gone)
+    }
+
+    /// The final status, when it never was answered.
+    pub fn final_status(&self) -> Option<u16> {
+        self.final_status
+    }
+
+    /// The server transaction of its INVITE, while that waits for a final response.
+    pub fn open_invite(&self) -> Option<ServerId> {
+        match &self.state {
+            State::Incoming { server, .. } => Some(*server),
+            State::Calling { .. } | State::Up { .. } | State::Closing { .. } | State::Gone => None,
+        }
+    }
+
+    /// Whether the caller has been told that it rings.
+    pub fn has_rung(&self) -> bool {
+        matches!(self.state, State::Incoming { rung: true, .. })
+    }
+
+    /// Whether a question to the peer is unanswered.
+    pub fn was_checked(&self) -> bool {
+        self.checked
+    }
+
+    /// Whether the peer does not want to hear us.
+    pub fn peer_holds(&self) -> bool {
+        self.negotiated.as_ref().is_some_and(|media| media.peer_holds)
+    }
+
+    /// The codec that was agreed on; the first that we like before that.
+    pub fn codec(&self) -> Codec {
+        self.negotiated.as_ref().map_or(Codec::Pcma, |media| media::from_sdp(media.codec))
+    }
+
+    /// Whether a request with this tag of the peer belongs to the leg.
+    pub fn has_remote_tag(&self, tag: &str) -> bool {
+        match &self.state {
+            State::Incoming { dialog, .. } | State::Up { dialog, .. } | State::Closing { dialog } => &*dialog.id().remote_tag == tag,
+            State::Calling { .. } | State::Gone => false,
+        }
+    }
+
+    /// When [`Leg::handle_timeout`] is due.
+    pub fn next_timeout(&self) -> Option<Instant> {
+        let ack = match &self.state {
+            State::Up { await_ack, .. } => await_ack.as_ref().map(|wait| wait.repeat.deadline()),
+            State::Incoming { .. } | State::Calling { .. } | State::Closing { .. } | State::Gone => None,
+        };
+        ack.into_iter().chain(self.refresh_by).min()
+    }
+
+    /// Ends the leg from whatever it is in: refuses, cancels or says goodbye.
+    pub fn end(&mut self, turn: &mut Turn<'_>, status: u16, reason: &'static str) {
+        match &self.state {
+            State::Incoming { .. } => self.refuse(turn, status),
+            State::Calling { .. } => self.cancel(turn, reason),
+            State::Up { .. } => self.bye(turn),
+            State::Closing { .. } | State::Gone => {}
+        }
+    }
+
+    /// The leg lost to another: ends it, and says why to a phone that still rings.
+    pub fn leave(&mut self, turn: &mut Turn<'_>, reason: &'static str) {
+        self.end(turn, 480, reason);
+    }
+
+    fn gone(&mut self, turn: &mut Turn<'_>) {
+        if !self.is_gone() {
+            self.state = State::Gone;
+            self.refresh_by = None;
+            turn.act(super::Action::LegGone(self.id));
+        }
+    }
+
+    /// Ends the leg without a word: the peer is known to be gone, or a mistake of ours left nothing to say.
+    pub fn forget(&mut self, turn: &mut Turn<'_>) {
+        self.gone(turn);
+    }
+
+    fn ended(&mut self, turn: &mut Turn<'_>, end: super::LegEnd) -> Option<LegEvent> {
+        self.gone(turn);
+        Some(LegEvent::Ended(end))
+    }
+}

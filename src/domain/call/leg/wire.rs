@@ -1,0 +1,148 @@
+//! Messages of a leg: addresses by destination, the headers that every one of ours carries, the actions that send them.
+
+use std::{net::SocketAddr, sync::Arc};
+
+use super::{Leg, State};
+use crate::{
+    domain::call::{Action, Purpose, policy::Policy, turn::Turn},
+    protocol::sip::{
+        build::{AddressHeader, Header, Request, Response, TextHeader, TokensHeader, ViaBuf},
+        field::{Address, HostBuf, Method, Text, Token, UriBuf},
+        flow::Flow,
+        message::Message,
+        status::reason_phrase,
+        transaction_layer::ServerId,
+    },
+};
+
+/// The methods that we serve in a dialog and say so.
+const ALLOW: [&str; 6] = ["INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "UPDATE"];
+/// The smallest session interval that we take, seconds (RFC 4028 §5).
+pub const MIN_SESSION_SECONDS: u32 = 90;
+
+/// Our address as this peer reaches it.
+pub fn our_address(policy: &Policy, flow: Flow) -> SocketAddr {
+    let listener = policy.listeners.get(usize::from(flow.listener.0));
+    listener.map_or(SocketAddr::from(([0, 0, 0, 0], 5060)), |listener| {
+        SocketAddr::new(listener.address_for(flow.remote.ip()), listener.bind.port())
+    })
+}
+
+/// Our Contact towards this peer; its user part names node and epoch.
+pub(super) fn contact(turn: &Turn<'_>, flow: Flow) -> Address {
+    let at = our_address(turn.house.policy, flow);
+    Address::new(UriBuf::sip(Some(turn.tokens.mark()), &HostBuf::Ip(at.ip()), Some(at.port())))
+}
+
+/// `Allow` with what we serve.
+pub fn allow() -> Header {
+    Header::Tokens(TokensHeader::Allow, tokens(&ALLOW))
+}
+
+pub(super) fn tokens(names: &[&str]) -> Vec<Token> {
+    names.iter().filter_map(|name| Token::new(name)).collect()
+}
+
+/// What we are, in requests.
+fn user_agent(policy: &Policy) -> Header {
+    Header::Text(TextHeader::UserAgent, Text::new(&policy.product))
+}
+
+/// The same response with another status; what only 1xx and 2xx carry is left out of the others.
+pub(super) fn with_status(template: &Response, status: u16) -> Response {
+    let mut response = template.clone();
+    response.status = status;
+    response.reason = Text::new(reason_phrase(status));
+    if status >= 300 {
+        response.headers.clear();
+    }
+    response
+}
+
+impl Leg {
+    /// A response to a request in this dialog.
+    pub(super) fn reply(&self, request: &Message<'_>, status: u16) -> Response {
+        Response::to(request, status, &self.local_tag, self.flow.remote)
+    }
+
+    pub(super) fn contact_header(&self) -> Header {
+        Header::Address(AddressHeader::Contact, self.contact.clone())
+    }
+
+    /// Sends a response, and returns its bytes for those that are repeated.
+    pub(super) fn respond(turn: &mut Turn<'_>, to: ServerId, response: Response) -> Arc<[u8]> {
+        let server = Header::Text(TextHeader::Server, Text::new(&turn.house.policy.product));
+        let status = response.status;
+        let bytes = response.with(server).to_bytes();
+        let kept: Arc<[u8]> = bytes.as_slice().into();
+        turn.act(Action::Respond { to, status, bytes });
+        kept
+    }
+
+    /// Gives a request its Via and sends it in a transaction.
+    pub(super) fn send(&self, turn: &mut Turn<'_>, purpose: Purpose, request: Request) -> Request {
+        let flow = self.hop(&request);
+        let branch = turn.tokens.branch();
+        let request = stamped(turn, flow, &branch, request);
+        let bytes = request.to_bytes();
+        let method = request.method.clone();
+        turn.act(Action::Request { leg: self.id, purpose, method, branch, flow, bytes });
+        request
+    }
+
+    /// Acknowledges a 2xx to our INVITE along the dialog's route, and keeps the ACK for repetitions.
+    pub(super) fn acknowledge(&self, turn: &mut Turn<'_>, dialog: &mut crate::protocol::sip::dialog::Dialog, cseq: u32) {
+        let ack = dialog.ack(cseq);
+        let flow = self.hop(&ack);
+        let branch = turn.tokens.branch();
+        let bytes = stamped(turn, flow, &branch, ack).to_bytes();
+        dialog.remember_ack(cseq, bytes.as_slice().into());
+        turn.act(Action::Send { flow, bytes });
+    }
+
+    /// Where a request of ours goes: phones by their flow; a trunk by its Route or Contact where that lies in its networks.
+    pub(super) fn hop(&self, request: &Request) -> Flow {
+        let route = request.headers.iter().find_map(|header| match header {
+            Header::Address(AddressHeader::Route, address) => Some(&address.uri),
+            _ => None,
+        });
+        let uri = route.unwrap_or(&request.uri).uri();
+        let named = uri.host().and_then(|host| host.ip()).map(|ip| SocketAddr::new(ip, uri.port().unwrap_or(5060)));
+        let trusted = named.filter(|at| self.networks.iter().any(|network| network.contains(&at.ip())));
+        Flow { remote: trusted.unwrap_or(self.flow.remote), ..self.flow }
+    }
+
+    /// Says goodbye; while our 2xx is not acknowledged, as soon as it is (RFC 3261 §15).
+    pub(super) fn bye(&mut self, turn: &mut Turn<'_>) {
+        match std::mem::replace(&mut self.state, State::Gone) {
+            State::Up { dialog, await_ack: Some(await_ack), .. } => {
+                self.state = State::Up { dialog, await_ack: Some(await_ack), leaving: true };
+            }
+            State::Up { mut dialog, await_ack: None, .. } => {
+                let bye = dialog.request(Method::Bye);
+                self.send(turn, Purpose::Bye, bye);
+                self.refresh_by = None;
+                self.state = State::Closing { dialog };
+            }
+            other @ (State::Incoming { .. } | State::Calling { .. } | State::Closing { .. } | State::Gone) => self.state = other,
+        }
+    }
+
+    /// Asks the peer whether it is still there, once at a time.
+    pub fn check(&mut self, turn: &mut Turn<'_>) {
+        if self.checked {
+            return;
+        }
+        if let State::Up { dialog, leaving: false, .. } = &mut self.state {
+            let options = dialog.request(Method::Options);
+            self.checked = true;
+            self.send(turn, Purpose::Check, options);
+        }
+    }
+}
+
+fn stamped(turn: &Turn<'_>, flow: Flow, branch: &str, mut request: Request) -> Request {
+    request.via.insert(0, ViaBuf::udp(our_address(turn.house.policy, flow), branch));
+    request.headers.push(user_agent(turn.house.policy));
+    request
+}

@@ -1,0 +1,176 @@
+//! Actions of calls become changes of shared state and outputs, in order.
+
+use super::{Counter, LookUp, Output, Switch};
+use crate::{
+    domain::{
+        call::{Action, AgentMove, Purpose},
+        fact::Fact,
+        live::LiveFact,
+        media::plan::{MediaCommand, PortPair},
+    },
+    ids::{AgentId, InteractionId, LegId},
+    protocol::sip::{
+        flow::Flow,
+        transaction_layer::{OutgoingRequest, Output as LayerOutput, TransactionId},
+    },
+};
+
+impl Switch {
+    pub(super) fn apply(&mut self, id: InteractionId, ports: [PortPair; 2], actions: Vec<Action>) {
+        for action in actions {
+            self.apply_one(id, ports[0].thread, action);
+            self.drain_sends();
+        }
+    }
+
+    fn apply_one(&mut self, id: InteractionId, thread: u16, action: Action) {
+        match action {
+            Action::Respond { to, status, bytes } => {
+                if status >= 200 {
+                    self.invited.remove(&to);
+                }
+                // A peer that gave up in the meantime needs no answer.
+                let _ = self.layer.respond(self.now.mono, to, status, bytes.into());
+            }
+            Action::Request { leg, purpose, method, branch, flow, bytes } => {
+                let request = OutgoingRequest { method: &method, branch: &branch, flow, bytes: bytes.into() };
+                self.send_request(leg, purpose, request);
+            }
+            Action::Cancel { leg, reason } => {
+                if let Some(invite) = self.invites.get(&leg) {
+                    self.layer.cancel(self.now.mono, *invite, Some(reason));
+                }
+            }
+            Action::Send { flow, bytes } => self.layer.send_stateless(flow, bytes.into()),
+            Action::Index { leg, call_id, local_tag } => {
+                self.legs.insert(leg, id);
+                self.dialogs.insert((call_id.clone(), local_tag.clone()), leg);
+                self.dialog_of.insert(leg, (call_id, local_tag));
+            }
+            Action::LegGone(leg) => self.forget_leg(leg),
+            Action::LookUp { number, display_name, queue } => {
+                self.outputs.push_back(Output::LookUp(LookUp { interaction: id, number, display_name, queue }));
+            }
+            Action::Plan(plan) => self.outputs.push_back(Output::Media { thread, command: MediaCommand::Plan(plan) }),
+            Action::CloseMedia => self.outputs.push_back(Output::Media { thread, command: MediaCommand::Close { call: id } }),
+            Action::Agent { agent, to } => self.move_agent(id, agent, to),
+            Action::Show(agent) => {
+                self.to_show.insert(agent);
+                self.board.touch();
+            }
+            Action::OfferGone { agent, offer, why } => {
+                self.outputs.push_back(Output::Live(LiveFact::OfferGone { agent, offer, why, by: None }));
+            }
+            Action::Fact(fact) => self.outputs.push_back(Output::Fact(fact)),
+            Action::Count(counter) => self.counters.count(counter),
+        }
+    }
+
+    fn send_request(&mut self, leg: LegId, purpose: Purpose, request: OutgoingRequest<'_>) {
+        match self.layer.send_request(self.now.mono, request) {
+            Ok(client) => {
+                self.clients.insert(client, (leg, purpose));
+                if purpose == Purpose::Invite {
+                    self.invites.insert(leg, client);
+                }
+            }
+            Err(_) => {
+                self.counters.count(Counter::NoRoom);
+                self.unsent.push_back((leg, purpose));
+            }
+        }
+    }
+
+    /// Nothing will come for this leg any more.
+    pub(super) fn forget_leg(&mut self, leg: LegId) {
+        self.legs.remove(&leg);
+        self.invites.remove(&leg);
+        if let Some(key) = self.dialog_of.remove(&leg) {
+            self.dialogs.remove(&key);
+        }
+    }
+
+    fn move_agent(&mut self, id: InteractionId, agent: AgentId, to: AgentMove) {
+        let now = self.now;
+        let changed = match to {
+            AgentMove::Offered(offer) => self.agents.offered(now, agent, offer, id),
+            AgentMove::Talking => self.agents.talking(now, agent, id),
+            AgentMove::WrapUp => self.agents.wrapping_up(now, agent, id),
+            AgentMove::Free => self.agents.free(now, agent, id),
+        };
+        if changed {
+            self.write_agent(agent);
+        }
+    }
+
+    /// Writes an agent's new state and shows it.
+    pub(super) fn write_agent(&mut self, agent: AgentId) {
+        let Some(known) = self.agents.get(agent) else { return };
+        self.outputs.push_back(Output::Fact(Fact::AgentState {
+            agent,
+            state: known.state(),
+            reason: known.reason().map(str::to_owned),
+            at: self.now.wall,
+        }));
+        self.to_show.insert(agent);
+        self.board.touch();
+    }
+
+    pub(super) fn send(&mut self, flow: Flow, bytes: Vec<u8>) {
+        self.outputs.push_back(Output::SendDatagram { listener: flow.listener, destination: flow.remote, bytes });
+    }
+
+    /// Passes datagrams of the layer on, so that they stand among the other outputs in the order of their making.
+    /// Verdicts wait for [`Switch::drain_layer`]: their calls may be in the middle of a turn.
+    fn drain_sends(&mut self) {
+        while let Some(output) = self.layer.poll_output() {
+            self.pass(output);
+        }
+    }
+
+    fn pass(&mut self, output: LayerOutput) {
+        match output {
+            LayerOutput::Send { flow, bytes, by: _ } => self.send(flow, bytes.to_vec()),
+            other @ (LayerOutput::TimedOut(_)
+            | LayerOutput::Unreachable(_)
+            | LayerOutput::Unacknowledged(_)
+            | LayerOutput::Unanswered(_)
+            | LayerOutput::Ended(_)) => self.verdicts.push_back(other),
+        }
+    }
+
+    /// Handles everything that the layer has to say.
+    pub(super) fn drain_layer(&mut self) {
+        self.drain_sends();
+        while let Some(verdict) = self.verdicts.pop_front() {
+            match verdict {
+                LayerOutput::Send { .. } => {}
+                LayerOutput::TimedOut(client) | LayerOutput::Unreachable(TransactionId::Client(client)) => {
+                    if let Some((leg, purpose)) = self.clients.remove(&client) {
+                        self.no_response(leg, purpose);
+                    }
+                }
+                LayerOutput::Ended(TransactionId::Client(client)) => {
+                    if let Some((leg, Purpose::Invite)) = self.clients.remove(&client) {
+                        self.invites.remove(&leg);
+                    }
+                }
+                LayerOutput::Ended(TransactionId::Server(server)) => {
+                    self.invited.remove(&server);
+                }
+                LayerOutput::Unreachable(TransactionId::Server(_)) | LayerOutput::Unacknowledged(_) | LayerOutput::Unanswered(_) => {}
+            }
+            self.drain_sends();
+        }
+        // As if the network had refused it. Bounded: a leg that hears so is gone.
+        while let Some((leg, purpose)) = self.unsent.pop_front() {
+            self.no_response(leg, purpose);
+        }
+    }
+
+    fn no_response(&mut self, leg: LegId, purpose: Purpose) {
+        if let Some(call) = self.legs.get(&leg).copied() {
+            self.turn(call, |call, turn| call.on_no_response(turn, leg, purpose));
+        }
+    }
+}

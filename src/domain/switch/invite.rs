@@ -1,0 +1,258 @@
+//! An INVITE outside of any dialog: checks in the RFC's order, then a call from a trunk to a queue, or from a phone to a colleague.
+
+use super::{Counter, Switch, challenge::Identified, endpoint::unknown_extensions, gate::Source, people::People};
+use crate::{
+    domain::{
+        call::{
+            Arrival, Call, Caller, InternalCall, PhoneTarget, Turn,
+            leg::{
+                Incoming, IncomingError, Leg, LegRole, SessionTimer,
+                in_dialog::{SDP, warning},
+                wire::MIN_SESSION_SECONDS,
+            },
+        },
+        media::plan::PortPair,
+        routing::Queue,
+    },
+    ids::{AgentId, InteractionId, Party, PhoneId, PhoneNumber},
+    protocol::{
+        sdp::Refusal,
+        sip::{
+            build::{Header, NumberHeader, TextHeader},
+            field::Text,
+            flow::Flow,
+            header::{HeaderId, NameAddr},
+            message::Message,
+            registrar::Registrar,
+            transaction_layer::ServerId,
+        },
+    },
+    time::UnixMs,
+};
+
+/// Who an admitted INVITE is from and for.
+enum Route {
+    Queue { trunk: usize, queue: Queue },
+    Colleague { caller: PhoneId, target: PhoneTarget },
+}
+
+/// Where a phone is reached: its most wanted, newest binding.
+pub(super) fn phone_target(registrar: &Registrar, people: &People, now: UnixMs, phone: PhoneId) -> Option<PhoneTarget> {
+    let account = &people.phone(phone)?.account;
+    let aor = phone.to_string();
+    let bindings = registrar.bindings(now.0, &aor);
+    let binding = bindings.first()?;
+    Some(PhoneTarget {
+        phone,
+        flow: binding.flow,
+        contact: binding.contact.clone(),
+        user: account.user.clone(),
+        display_name: account.display_name.clone(),
+    })
+}
+
+impl Switch {
+    pub(super) fn invite(&mut self, flow: Flow, request: &Message<'_>, source: Source) {
+        let phone = match source {
+            Source::Trunk(_) => None,
+            Source::Phone(_) | Source::Unknown => match self.identify(request, flow.remote) {
+                Identified::Account(phone) => Some(phone),
+                Identified::Answer(answer) => return self.send_stateless(flow, request, &answer),
+            },
+        };
+        if let Err(refusal) = self.admissible(flow, request) {
+            return self.send_stateless(flow, request, &refusal);
+        }
+        let route = match (phone, source) {
+            (Some(phone), _) => self.route_internal(request, phone),
+            (None, Source::Trunk(trunk)) => self.route_inbound(request, trunk),
+            (None, Source::Phone(_) | Source::Unknown) => Err(403),
+        };
+        let route = match route {
+            Ok(route) => route,
+            Err(status) => {
+                if status == 404 {
+                    self.counters.count(Counter::UnknownNumber);
+                }
+                return self.refuse(flow, request, status);
+            }
+        };
+        let ports = if self.calls.len() < self.config.limits.max_calls { self.ports.acquire::<2>() } else { None };
+        let Some(ports) = ports else {
+            self.counters.count(Counter::NoRoom);
+            // A trunk gets no Retry-After: it would silence the trunk as a whole.
+            let mut response = self.reply(request, 503, flow.remote);
+            if phone.is_some() {
+                response.headers.push(Header::Number(NumberHeader::RetryAfter, 5 + self.tokens.below(26)));
+            }
+            return self.send_stateless(flow, request, &response);
+        };
+        match self.open(flow, request) {
+            Some(server) => self.start_call(flow, request, server, route, ports),
+            None => ports.into_iter().for_each(|pair| {
+                self.ports.give_back(pair);
+            }),
+        }
+    }
+
+    /// The checks that need no state (RFC 3261 §8.2, §16.3; RFC 4028 §9), in order.
+    fn admissible(&mut self, flow: Flow, request: &Message<'_>) -> Result<(), crate::protocol::sip::build::Response> {
+        if !self.is_ready() {
+            self.counters.count(Counter::Stopping);
+            return Err(self.reply(request, 503, flow.remote));
+        }
+        if request.max_forwards() == Some(0) {
+            self.counters.count(Counter::TooManyHops);
+            return Err(self.reply(request, 483, flow.remote));
+        }
+        if let Some(unknown) = unknown_extensions(request) {
+            self.counters.count(Counter::ExtensionRefused);
+            let unsupported = Header::Tokens(crate::protocol::sip::build::TokensHeader::Unsupported, unknown);
+            return Err(self.reply(request, 420, flow.remote).with(unsupported));
+        }
+        let encoded = request.header(HeaderId::ContentEncoding).is_some_and(|coding| !coding.eq_ignore_ascii_case(b"identity"));
+        let sdp = request.body().is_empty() || request.content_type().is_some_and(|kind| kind.eq_ignore_ascii_case(SDP));
+        if encoded || !sdp {
+            self.counters.count(Counter::BodyRefused);
+            return Err(self.reply(request, 415, flow.remote).with(Header::Text(TextHeader::Accept, Text::new(SDP))));
+        }
+        if SessionTimer::of(request) == SessionTimer::TooShort {
+            return Err(self.reply(request, 422, flow.remote).with(Header::Number(NumberHeader::MinSe, MIN_SESSION_SECONDS)));
+        }
+        Ok(())
+    }
+
+    fn route_inbound(&self, request: &Message<'_>, trunk: usize) -> Result<Route, u16> {
+        let config = self.config.trunks.get(trunk).ok_or(403_u16)?;
+        let called = request.request_uri().and_then(|uri| uri.user().map(|user| user.into_owned())).ok_or(404_u16)?;
+        let number = PhoneNumber::parse_in(&called, &config.country).ok();
+        let name = config.numbers.iter().find(|(known, _)| number.as_ref() == Some(known) || called == known.as_str());
+        let queue = name.and_then(|(_, queue)| self.people.queue(queue)).ok_or(404_u16)?;
+        Ok(Route::Queue { trunk, queue: queue.clone() })
+    }
+
+    fn route_internal(&self, request: &Message<'_>, caller: PhoneId) -> Result<Route, u16> {
+        let called = request.request_uri().and_then(|uri| uri.user().map(|user| user.into_owned())).ok_or(404_u16)?;
+        let phone = self.people.dialled(&called).ok_or(404_u16)?.account.id;
+        if phone == caller {
+            return Err(486);
+        }
+        let target = phone_target(&self.registrar, &self.people, self.now.wall, phone).ok_or(480_u16)?;
+        Ok(Route::Colleague { caller, target })
+    }
+
+    fn start_call(&mut self, flow: Flow, request: &Message<'_>, server: ServerId, route: Route, ports: [PortPair; 2]) {
+        let id = InteractionId::new(self.now.wall, self.tokens.entropy());
+        let local_tag = self.tokens.tag();
+        let prepared = self.prepare(request, &route);
+        let (role, networks) = match &route {
+            Route::Queue { trunk, .. } => {
+                let networks = self.config.trunks.get(*trunk).map(|trunk| trunk.networks.clone()).unwrap_or_default();
+                (LegRole { party: Party::Customer, agent: None }, networks)
+            }
+            Route::Colleague { caller, .. } => (LegRole { party: Party::Agent, agent: self.agent_of(*caller) }, Vec::new()),
+        };
+        let incoming = Incoming { invite: request, server, flow, role, networks, local_tag, ports: ports[0] };
+        let (actions, started) = self.guarded(id, |turn: &mut Turn<'_>| {
+            let leg = Leg::incoming(turn, incoming)?;
+            Ok(match (route, prepared) {
+                (Route::Queue { queue, .. }, Prepared { arrival, .. }) => Call::start_inbound(turn, id, arrival, queue, leg, ports),
+                (Route::Colleague { target, .. }, Prepared { arrival, caller, callee }) => {
+                    Call::start_internal(turn, id, arrival, InternalCall { caller, target, callee }, leg, ports)
+                }
+            })
+        });
+        match started {
+            Some(Ok(call)) => {
+                if let Some(leg) = call.leg_to_cancel() {
+                    self.invited.insert(server, leg);
+                }
+                self.apply(id, ports, actions);
+                self.board.touch();
+                self.keep(call);
+            }
+            Some(Err(error)) => self.refuse_incoming(flow, request, server, ports, error),
+            // A panic before there was a call: nothing of it was applied, the caller hears 500.
+            None => {
+                self.counters.count(Counter::CallPanicked);
+                self.panics.note(self.now.mono);
+                let response = self.reply(request, 500, flow.remote);
+                self.respond(server, &response);
+                ports.into_iter().for_each(|pair| {
+                    self.ports.give_back(pair);
+                });
+            }
+        }
+    }
+
+    fn refuse_incoming(&mut self, flow: Flow, request: &Message<'_>, server: ServerId, ports: [PortPair; 2], error: IncomingError) {
+        ports.into_iter().for_each(|pair| {
+            self.ports.give_back(pair);
+        });
+        let response = match error {
+            IncomingError::Dialog(_) => self.reply(request, 400, flow.remote),
+            IncomingError::Offer(refusal) => {
+                self.counters.count(Counter::NotAcceptable);
+                self.reply(request, Refusal::STATUS, flow.remote).with(warning(refusal))
+            }
+        };
+        self.respond(server, &response);
+    }
+
+    fn agent_of(&self, phone: PhoneId) -> Option<AgentId> {
+        self.agents.by_phone(phone).map(|agent| agent.profile.id)
+    }
+
+    fn prepare(&self, request: &Message<'_>, route: &Route) -> Prepared {
+        let called = request.request_uri().and_then(|uri| uri.user().map(|user| user.into_owned())).unwrap_or_default();
+        match route {
+            Route::Queue { trunk, .. } => {
+                let trunk = self.config.trunks.get(*trunk);
+                let country = trunk.map_or("", |trunk| trunk.country.as_str());
+                let (caller_raw, number, display_name) = caller_of(request, country);
+                let via = trunk.map(|trunk| trunk.name.clone()).unwrap_or_default();
+                let caller = Caller { number: number.clone(), display_name: display_name.clone(), user: String::new() };
+                Prepared { arrival: Arrival { caller_raw, number, display_name, called, via }, caller, callee: None }
+            }
+            Route::Colleague { caller, target } => {
+                let account = self.people.phone(*caller).map(|phone| &phone.account);
+                let user = account.map(|account| account.extension.clone()).unwrap_or_default();
+                let name = account.map(|account| account.display_name.clone());
+                let via = account.map(|account| account.user.clone()).unwrap_or_default();
+                let arrival = Arrival { caller_raw: Some(user.clone()), number: None, display_name: name.clone(), called, via };
+                let caller = Caller { number: None, display_name: name, user };
+                Prepared { arrival, caller, callee: self.agent_of(target.phone) }
+            }
+        }
+    }
+}
+
+/// What is read of the INVITE before its call begins.
+struct Prepared {
+    arrival: Arrival,
+    caller: Caller,
+    callee: Option<AgentId>,
+}
+
+/// Who calls, as a trunk says: P-Asserted-Identity before From (RFC 3325 §9.1); withheld numbers stay withheld.
+fn caller_of(request: &Message<'_>, country: &str) -> (Option<String>, Option<PhoneNumber>, Option<String>) {
+    let private = request.header_lines(HeaderId::Privacy).any(|value| {
+        value.split(|octet| *octet == b';' || *octet == b',').any(|token| {
+            let token = token.trim_ascii();
+            [b"id".as_slice(), b"user", b"full", b"header"].iter().any(|kind| token.eq_ignore_ascii_case(kind))
+        })
+    });
+    let asserted = request.addresses(HeaderId::PAssertedIdentity).next();
+    let address: &NameAddr<'_> = asserted.as_ref().unwrap_or_else(|| request.from());
+    let user = address.uri.user().map(|user| user.into_owned()).unwrap_or_default();
+    let host_hides = address.uri.host().is_some_and(|host| host.to_string().eq_ignore_ascii_case("anonymous.invalid"));
+    let nameless = ["", "anonymous", "restricted", "unavailable", "unknown", "withheld"];
+    if private || host_hides || nameless.iter().any(|hidden| user.eq_ignore_ascii_case(hidden)) {
+        return (None, None, None);
+    }
+    let number = PhoneNumber::parse_in(&user, country).ok();
+    let name = address.display_name().or_else(|| request.from().display_name()).map(|name| name.into_owned());
+    // Many networks repeat the number as the name: that is no name.
+    let name = name.filter(|name| PhoneNumber::parse_in(name, country).is_err());
+    (Some(user), number, name)
+}

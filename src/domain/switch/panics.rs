@@ -1,0 +1,96 @@
+//! A mistake of ours ends one call only: both sides hear goodbye, rows are closed with cause `bug`, ports and agents go free.
+
+use std::{
+    collections::VecDeque,
+    time::{Duration, Instant},
+};
+
+use super::{Counter, Output, Switch};
+use crate::{
+    domain::{
+        call::Call,
+        fact::{EndCause, Fact},
+        media::plan::MediaCommand,
+    },
+    ids::{AgentId, InteractionId, LegId},
+};
+
+/// The time in which too many panics make the node not ready.
+const WINDOW: Duration = Duration::from_secs(60);
+/// Panics remembered: more than any sensible limit.
+const MAX_REMEMBERED: usize = 64;
+
+/// When calls panicked.
+#[derive(Debug, Default)]
+pub(super) struct Panics {
+    at: VecDeque<Instant>,
+}
+
+impl Panics {
+    pub fn note(&mut self, now: Instant) {
+        if self.at.len() == MAX_REMEMBERED {
+            self.at.pop_front();
+        }
+        self.at.push_back(now);
+    }
+
+    pub fn are_too_many(&self, now: Instant, limit: usize) -> bool {
+        self.at.iter().filter(|at| now.saturating_duration_since(**at) <= WINDOW).count() > limit
+    }
+}
+
+impl Switch {
+    /// Ends a call whose turn panicked.
+    pub(super) fn call_panicked(&mut self, mut call: Call) {
+        let id = call.id();
+        self.counters.count(Counter::CallPanicked);
+        self.panics.note(self.now.mono);
+        if self.panics.are_too_many(self.now.mono, self.config.limits.panics_before_not_ready) {
+            let sentence = "Calls were ended by a mistake of ours; new calls are refused. Send the log to support, then restart.";
+            self.alarms.insert("switch", sentence.to_owned());
+        }
+        let (actions, done) = self.guarded(id, |turn| call.end(turn, EndCause::Bug));
+        self.apply(id, call.ports(), actions);
+        match done {
+            Some(()) => self.keep(call),
+            None => self.bury(&call),
+        }
+        self.free_agents_of(id);
+        self.board.touch();
+    }
+
+    /// Even the goodbye panicked: what others hold of the call is taken away, without asking the call.
+    fn bury(&mut self, call: &Call) {
+        let id = call.id();
+        self.outputs.push_back(Output::Fact(Fact::InteractionEnded {
+            interaction: id,
+            at_ms: u32::try_from(self.now.wall.0.saturating_sub(id.made_at().0).max(0)).unwrap_or(u32::MAX),
+            cause: EndCause::Bug,
+            answered_by: None,
+        }));
+        if call.has_media() {
+            let thread = call.ports()[0].thread;
+            self.outputs.push_back(Output::Media { thread, command: MediaCommand::Close { call: id } });
+        }
+        let legs: Vec<LegId> = self.legs.iter().filter(|(_, of)| **of == id).map(|(leg, _)| *leg).collect();
+        for leg in legs {
+            self.forget_leg(leg);
+        }
+        if let Some(at) = self.deadline_of.remove(&id) {
+            self.deadlines.remove(&(at, id));
+        }
+        self.forget(call);
+    }
+
+    /// Frees agents whom a call holds that does not own up to them.
+    pub(super) fn free_agents_of(&mut self, id: InteractionId) {
+        let owned: Vec<AgentId> = self.calls.get(&id).map(Call::occupied).unwrap_or_default();
+        let held = self.agents.iter().filter(|agent| agent.interaction() == Some(id)).map(|agent| agent.profile.id);
+        let orphans: Vec<AgentId> = held.filter(|agent| !owned.contains(agent)).collect();
+        for agent in orphans {
+            if self.agents.free(self.now, agent, id) {
+                self.write_agent(agent);
+            }
+        }
+    }
+}

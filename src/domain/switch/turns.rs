@@ -1,0 +1,80 @@
+//! A call's turn: the call is taken out, does its work in a `catch_unwind`, its actions are applied, its deadline is set anew.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use super::{Switch, invite::phone_target};
+use crate::{
+    domain::call::{Action, Call, House, Turn},
+    ids::InteractionId,
+};
+
+impl Switch {
+    /// Gives a call a turn; nothing happens where the call is gone.
+    pub(super) fn turn(&mut self, id: InteractionId, input: impl FnOnce(&mut Call, &mut Turn<'_>)) {
+        let Some(mut call) = self.calls.remove(&id) else { return };
+        let (actions, done) = self.guarded(id, |turn| input(&mut call, turn));
+        self.apply(id, call.ports(), actions);
+        if done.is_none() {
+            return self.call_panicked(call);
+        }
+        self.keep(call);
+    }
+
+    /// Runs call code with a fresh turn. The second value is `None` where it panicked; the actions until then are valid.
+    pub(super) fn guarded<T>(&mut self, id: InteractionId, work: impl FnOnce(&mut Turn<'_>) -> T) -> (Vec<Action>, Option<T>) {
+        let mut actions = Vec::new();
+        let (registrar, people, wall) = (&self.registrar, &self.people, self.now.wall);
+        let reach = |phone| phone_target(registrar, people, wall, phone);
+        let house = House { policy: &self.config.policy, agents: &self.agents, reach: &reach };
+        #[cfg(any(test, feature = "fault-injection"))]
+        let mut panic_after = self.faults.remove(&id);
+        #[cfg(not(any(test, feature = "fault-injection")))]
+        let _ = id;
+        let mut turn = Turn {
+            now: self.now,
+            house,
+            tokens: &mut self.tokens,
+            actions: &mut actions,
+            #[cfg(any(test, feature = "fault-injection"))]
+            panic_after: &mut panic_after,
+        };
+        // Whatever a panic leaves half done is in the call, which is ended, or among the actions, each of which is whole.
+        let done = catch_unwind(AssertUnwindSafe(|| work(&mut turn))).ok();
+        #[cfg(any(test, feature = "fault-injection"))]
+        if let (Some(left), true) = (panic_after, done.is_some()) {
+            self.faults.insert(id, left);
+        }
+        (actions, done)
+    }
+
+    /// Puts a call back, or forgets it where nothing is left to do.
+    pub(super) fn keep(&mut self, call: Call) {
+        let id = call.id();
+        if let Some(at) = self.deadline_of.remove(&id) {
+            self.deadlines.remove(&(at, id));
+        }
+        if call.is_over() {
+            return self.forget(&call);
+        }
+        if let Some(at) = call.next_timeout(&self.config.policy.timing) {
+            self.deadlines.insert((at, id));
+            self.deadline_of.insert(id, at);
+        }
+        self.calls.insert(id, call);
+    }
+
+    /// Lets go of what a call held.
+    pub(super) fn forget(&mut self, call: &Call) {
+        self.release_ports(call);
+        #[cfg(any(test, feature = "fault-injection"))]
+        self.faults.remove(&call.id());
+        self.board.touch();
+    }
+
+    pub(super) fn release_ports(&mut self, call: &Call) {
+        for pair in call.ports() {
+            // A media thread that was told of the call puts the pair to rest and says when it is quiet.
+            let _ = if call.has_media() { self.ports.release(pair) } else { self.ports.give_back(pair) };
+        }
+    }
+}

@@ -1,1 +1,75 @@
-//! Slow work: claim, run, retry with backoff, idempotent.
+//! Slow work: claim, run, retry with backoff, idempotent. A live call never waits for it.
+//!
+//! ```text
+//! job table ─▶ run ─▶ tracks ─▶ speech pool ─▶ transcript ─▶ card, mood, promises ─▶ record ─▶ LiveFact::Changed
+//! ```
+//! One job per kind and subject: a run that was cut off is run again and its results replace the earlier ones.
+
+mod findings;
+mod tracks;
+mod transcribe;
+
+#[cfg(test)]
+mod tests;
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::sync::watch;
+
+use super::{
+    speech::{Pool, TrackAudio},
+    store::{JobKind, Store, StoreError},
+};
+use crate::{domain::live::LiveFact, ids::InteractionId, time::UnixMs};
+
+pub use tracks::from_recordings;
+
+/// The job table is looked at this often, besides after every commit: leases that ran out, retries that came due.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
+/// A job has to be done by then, or another worker takes it: hours of talk on a slow machine.
+const LEASE_MS: i64 = 60 * 60 * 1_000;
+
+/// Reads the tracks of a call; the text of an error is shown to people.
+pub type ReadTracks = dyn Fn(InteractionId) -> Result<Vec<TrackAudio>, String> + Send + Sync;
+
+/// What jobs work with.
+#[derive(Clone)]
+pub struct Jobs {
+    /// The record.
+    pub store: Store,
+    /// Speech workers.
+    pub pool: Arc<Pool>,
+    /// The recordings.
+    pub tracks: Arc<ReadTracks>,
+    /// Tells the desks.
+    pub changed: Arc<dyn Fn(LiveFact) + Send + Sync>,
+}
+
+/// Runs jobs until `stop` turns true or its sender is gone; trouble with the record is logged and tried again.
+pub async fn run(jobs: Jobs, mut stop: watch::Receiver<bool>) {
+    let mut commits = jobs.store.watch_events();
+    while !*stop.borrow() {
+        match step(&jobs, now()).await {
+            Ok(true) => continue,
+            Ok(false) => {}
+            Err(error) => tracing::warn!(%error, "a job could not be claimed or settled; it is tried again"),
+        }
+        tokio::select! {
+            gone = stop.changed() => if gone.is_err() { return },
+            _ = tokio::time::timeout(LOOK_EVERY, commits.changed()) => {}
+        }
+    }
+}
+
+/// Runs one due job; false when there is none.
+pub async fn step(jobs: &Jobs, at: UnixMs) -> Result<bool, StoreError> {
+    let Some(job) = jobs.store.claim_job(&[JobKind::Transcribe], at, LEASE_MS).await? else { return Ok(false) };
+    transcribe::run(jobs, &job, at).await?;
+    Ok(true)
+}
+
+#[expect(clippy::disallowed_methods, reason = "the job runner owns this clock: when jobs are due")]
+fn now() -> UnixMs {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    UnixMs(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+}

@@ -27,7 +27,9 @@ mod tests;
 
 pub use file::transcribe_file;
 pub use front_end::{Gap, GapKind, TrackAudio};
+pub use model::samples;
 pub use pool::{Pool, PoolConfig, SpeechError, WorkerProgram};
+pub use supervisor::Patience;
 pub use transcribe::{Heard, HeardWord, Key, Request, TranscribeError, Transcriber};
 
 /// Samples per second of everything before the worker: telephone audio.

@@ -143,13 +143,23 @@ fn stem(path: &Path) -> String {
     }
 }
 
+/// The folder of carried samples (`call.wav`, `call.json`, …), where there is one.
+pub fn samples() -> Option<PathBuf> {
+    folders().into_iter().map(|f| f.join("samples")).find(|f| f.is_dir())
+}
+
 fn candidates() -> Vec<PathBuf> {
+    folders().into_iter().map(|f| f.join(DEMO_MODEL)).collect()
+}
+
+/// Every `models/` folder that may be meant, nearest first.
+fn folders() -> Vec<PathBuf> {
     let mut folders = Vec::new();
     if let Ok(exe) = std::env::current_exe() {
         folders.extend(exe.ancestors().skip(1).take(PARENTS).map(Path::to_owned));
     }
     folders.extend(std::env::current_dir());
-    folders.into_iter().map(|f| f.join("models").join(DEMO_MODEL)).collect()
+    folders.into_iter().map(|f| f.join("models")).collect()
 }
 
 #[cfg(test)]

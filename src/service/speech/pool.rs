@@ -13,7 +13,7 @@ use super::{
     gates::{self, Rejection},
     model::{Model, Thresholds},
     ms,
-    supervisor::{Executable, Worker},
+    supervisor::{Executable, Patience, Worker},
     transcribe::{Heard, HeardWord, Key, Request, TranscribeError, Transcriber},
 };
 use crate::domain::insight::utterance::{Transcript, Utterance, Word};
@@ -77,6 +77,8 @@ pub struct PoolConfig {
     pub workers: usize,
     /// Where workers come from.
     pub program: WorkerProgram,
+    /// When a worker counts as hung.
+    pub patience: Patience,
 }
 
 struct Task {
@@ -106,7 +108,8 @@ impl Pool {
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
         let workers = if config.workers == 0 { processors.saturating_sub(1).max(1) } else { config.workers.min(WORKERS_MAX) };
         let (stop, stopped) = bounded(0);
-        let worker = |_| Box::new(Worker::new(executable.clone(), config.model.clone(), stopped.clone())) as Box<dyn Transcriber>;
+        let worker =
+            |_| Box::new(Worker::new(executable.clone(), config.model.clone(), config.patience, stopped.clone())) as Box<dyn Transcriber>;
         let transcribers = (0..workers).map(worker).collect();
         Self::spawn(ModelSource::File(config.model.clone()), transcribers, stop).map_err(|e| SpeechError::Start(e.to_string()))
     }

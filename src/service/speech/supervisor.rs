@@ -27,12 +27,23 @@ use super::{
     transcribe::{Heard, Request, TranscribeError, Transcriber},
 };
 
-/// Longest time to load a model; large ones come from a cold disk.
-const LOAD_LIMIT: Duration = Duration::from_secs(120);
-/// Grace on top of twice the audio before a worker counts as hung.
-const HANG_GRACE_MS: u32 = 30_000;
 /// The worker gives up by itself this much before we kill it.
-const ABORT_BEFORE_MS: u32 = 5_000;
+const ABORT_BEFORE: Duration = Duration::from_secs(5);
+/// How long a worker may take before it counts as hung.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Patience {
+    /// To load its model; large ones come from a cold disk.
+    pub load: Duration,
+    /// On top of twice the audio.
+    pub decode: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self { load: Duration::from_secs(120), decode: Duration::from_secs(30) }
+    }
+}
+
 /// First wait after a death; doubles with each one in a row.
 const BACKOFF_MS: u64 = 100;
 /// Most doublings: 12.8 s.
@@ -73,6 +84,7 @@ impl Executable {
 pub struct Worker {
     executable: Executable,
     model: Option<PathBuf>,
+    patience: Patience,
     running: Option<Running>,
     deaths_in_a_row: u32,
     stop: Receiver<()>,
@@ -82,20 +94,21 @@ struct Running {
     child: Child,
     socket: UnixStream,
     model: Model,
+    patience: Patience,
     audio_ctx: u32,
 }
 
 impl Worker {
     /// A worker that starts with its first utterance; `stop` disconnects when the pool ends.
-    pub fn new(executable: Executable, model: Option<PathBuf>, stop: Receiver<()>) -> Self {
-        Self { executable, model, running: None, deaths_in_a_row: 0, stop }
+    pub fn new(executable: Executable, model: Option<PathBuf>, patience: Patience, stop: Receiver<()>) -> Self {
+        Self { executable, model, patience, running: None, deaths_in_a_row: 0, stop }
     }
 
     fn running(&mut self) -> Result<&mut Running, TranscribeError> {
         if self.running.is_none() {
             self.wait_before_restart()?;
             let model = Model::find(self.model.as_deref()).map_err(|e| TranscribeError::Model(e.to_string()))?;
-            self.running = Some(Running::start(&self.executable, model)?);
+            self.running = Some(Running::start(&self.executable, model, self.patience)?);
         }
         self.running.as_mut().ok_or_else(|| TranscribeError::Lost("not running".into()))
     }
@@ -129,7 +142,7 @@ impl Transcriber for Worker {
 }
 
 impl Running {
-    fn start(executable: &Executable, model: Model) -> Result<Self, TranscribeError> {
+    fn start(executable: &Executable, model: Model, patience: Patience) -> Result<Self, TranscribeError> {
         let lost = |e: io::Error| TranscribeError::Lost(e.to_string());
         let (ours, theirs) = UnixStream::pair().map_err(lost)?;
         let child = executable
@@ -139,9 +152,9 @@ impl Running {
             .stdout(Stdio::null())
             .spawn()
             .map_err(|e| TranscribeError::Lost(format!("cannot start: {e}")))?;
-        let mut running = Self { child, socket: ours, model, audio_ctx: 0 };
+        let mut running = Self { child, socket: ours, model, patience, audio_ctx: 0 };
         let model = running.model.path.to_string_lossy().into_owned();
-        match running.exchange(&Message::Start { version: VERSION, model }, &[], LOAD_LIMIT)? {
+        match running.exchange(&Message::Start { version: VERSION, model }, &[], patience.load)? {
             Message::Ready { version: VERSION, audio_ctx } => running.audio_ctx = audio_ctx,
             Message::Refused { why } => return Err(TranscribeError::Model(why)),
             _ => return Err(TranscribeError::Lost("it did not say ready".into())),
@@ -151,7 +164,7 @@ impl Running {
 
     fn ask(&mut self, request: &Request) -> Result<Heard, TranscribeError> {
         let audio_ms = ms(request.samples.len());
-        let limit_ms = audio_ms.saturating_mul(2).saturating_add(HANG_GRACE_MS);
+        let limit = Duration::from_millis(u64::from(audio_ms) * 2) + self.patience.decode;
         let seconds = u32::try_from(request.samples.len().div_ceil(RATE)).unwrap_or(u32::MAX);
         let thresholds = &self.model.thresholds;
         let audio_ctx = if request.full_context { self.audio_ctx } else { thresholds.audio_ctx(request.samples.len(), self.audio_ctx) };
@@ -160,9 +173,8 @@ impl Running {
             language: thresholds.language.clone(),
             audio_ctx,
             max_tokens: TOKENS_BASE + TOKENS_PER_SECOND.saturating_mul(seconds),
-            deadline_ms: limit_ms - ABORT_BEFORE_MS,
+            deadline_ms: u32::try_from(limit.saturating_sub(ABORT_BEFORE).as_millis()).unwrap_or(u32::MAX),
         };
-        let limit = Duration::from_millis(u64::from(limit_ms));
         match self.exchange(&decode, &protocol::to_blob(&request.samples), limit)? {
             Message::Heard { key, heard } if key == request.key => Ok(heard),
             Message::Failed { key, why } if key == request.key => Err(TranscribeError::Lost(why)),
@@ -174,7 +186,7 @@ impl Running {
     fn exchange(&mut self, question: &Message, blob: &[u8], limit: Duration) -> Result<Message, TranscribeError> {
         let lost = |e: io::Error| match e.kind() {
             io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => TranscribeError::Lost("it hangs".into()),
-            io::ErrorKind::UnexpectedEof => TranscribeError::Lost("it died".into()),
+            io::ErrorKind::UnexpectedEof | io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset => TranscribeError::Lost("it died".into()),
             _ => TranscribeError::Lost(e.to_string()),
         };
         self.socket.set_write_timeout(Some(limit)).map_err(lost)?;

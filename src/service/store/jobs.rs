@@ -151,6 +151,30 @@ impl Store {
         })
     }
 
+    /// A job cannot be done for now and that is not its fault: it waits until `until`, the try does not count, and the
+    /// interaction says why. `trouble` is one sentence with the remedy. False when the lease was lost meanwhile.
+    pub async fn defer_job(&self, job: &Job, trouble: &str, until: UnixMs) -> Result<bool, StoreError> {
+        let mut tx = self.write().await?;
+        let trouble = line(trouble, LINE_MAX);
+        let deferred = sqlx::query(
+            "UPDATE job SET state = 'waiting', run_after = $3, attempts = attempts - 1, leased_until = NULL, trouble = $4 \
+             WHERE job = $1 AND lease = $2 AND state = 'running'",
+        )
+        .bind(job.job.to_string())
+        .bind(job.lease)
+        .bind(until.0)
+        .bind(&trouble)
+        .execute(&mut *tx)
+        .await?;
+        let ours = deferred.rows_affected() > 0;
+        if ours && job.kind == JobKind::Transcribe {
+            let says = "UPDATE interaction SET transcript_trouble = $2 WHERE interaction = $1";
+            sqlx::query(says).bind(&job.subject).bind(&trouble).execute(&mut *tx).await?;
+        }
+        self.commit(tx).await?;
+        Ok(ours)
+    }
+
     async fn job_due(&self, kinds: &[JobKind], now: UnixMs) -> Result<bool, StoreError> {
         let mut conn = self.read().await?;
         for kind in kinds {

@@ -1,0 +1,105 @@
+//! Words of a call from its tracks, then card, mood and promises from its words.
+
+use super::{Jobs, findings};
+use crate::{
+    domain::{insight::utterance::Transcript, live::LiveFact},
+    ids::{CustomerId, InteractionId},
+    service::{
+        speech::SpeechError,
+        store::{Job, StoreError},
+    },
+    time::UnixMs,
+};
+
+/// Without a model the job waits, and the installation is looked at again after this long.
+const NO_MODEL_WAIT_MS: i64 = 30_000;
+/// Most open subjects and references that a reason is compared with.
+const SUBJECTS_MAX: usize = 50;
+/// Shortest run of digits in a subject that is a reference.
+const REFERENCE_MIN: usize = 4;
+
+/// Why there is no transcript.
+enum Trouble {
+    /// The recording cannot be read.
+    Tracks(String),
+    /// Speech cannot do it.
+    Speech(SpeechError),
+}
+
+pub(super) async fn run(jobs: &Jobs, job: &Job, at: UnixMs) -> Result<(), StoreError> {
+    let interaction = job.interaction()?;
+    let customer = jobs.store.interaction_access(interaction).await?.and_then(|access| access.customer);
+    match words(jobs, interaction).await {
+        Ok(transcript) => save(jobs, interaction, customer, &transcript, at).await?,
+        Err(Trouble::Speech(SpeechError::Stopped)) => return Ok(()),
+        Err(Trouble::Speech(e @ (SpeechError::NoModel | SpeechError::Model(_) | SpeechError::Thresholds { .. }))) => {
+            jobs.store.defer_job(job, &e.to_string(), at.plus_ms(NO_MODEL_WAIT_MS)).await?;
+            (jobs.changed)(LiveFact::Changed { interaction, customer });
+            return Ok(());
+        }
+        Err(Trouble::Speech(e)) => return fail(jobs, job, interaction, customer, &e.to_string(), at).await,
+        Err(Trouble::Tracks(why)) => {
+            let why = format!("The recording cannot be read: {why}");
+            return fail(jobs, job, interaction, customer, &why, at).await;
+        }
+    }
+    jobs.store.finish_job(job, at).await?;
+    (jobs.changed)(LiveFact::Changed { interaction, customer });
+    Ok(())
+}
+
+async fn fail(
+    jobs: &Jobs,
+    job: &Job,
+    interaction: InteractionId,
+    customer: Option<CustomerId>,
+    why: &str,
+    at: UnixMs,
+) -> Result<(), StoreError> {
+    let outcome = jobs.store.fail_job(job, why, at).await?;
+    tracing::warn!(%interaction, ?outcome, why, "a call could not be transcribed");
+    (jobs.changed)(LiveFact::Changed { interaction, customer });
+    Ok(())
+}
+
+/// Reads and transcribes on a thread that may block.
+async fn words(jobs: &Jobs, interaction: InteractionId) -> Result<Transcript, Trouble> {
+    jobs.pool.model().map_err(Trouble::Speech)?;
+    let (tracks, pool) = (jobs.tracks.clone(), jobs.pool.clone());
+    let work = tokio::task::spawn_blocking(move || {
+        let tracks = tracks(interaction).map_err(Trouble::Tracks)?;
+        pool.transcribe_call(&tracks).map_err(Trouble::Speech)
+    });
+    work.await.unwrap_or_else(|e| Err(Trouble::Tracks(format!("our own mistake ({e})"))))
+}
+
+async fn save(
+    jobs: &Jobs,
+    interaction: InteractionId,
+    customer: Option<CustomerId>,
+    transcript: &Transcript,
+    at: UnixMs,
+) -> Result<(), StoreError> {
+    let subjects = subjects(jobs, customer).await?;
+    let references = subjects.iter().flat_map(|s| references(s)).collect::<Vec<_>>();
+    let saved = jobs.store.save_transcript(interaction, transcript, at).await?;
+    let found = findings::of(transcript, interaction.made_at(), &subjects, &references);
+    jobs.store.save_findings(interaction, saved.revision, &found, at).await
+}
+
+/// What the customer's open tickets are about.
+async fn subjects(jobs: &Jobs, customer: Option<CustomerId>) -> Result<Vec<String>, StoreError> {
+    let Some(customer) = customer else { return Ok(Vec::new()) };
+    match jobs.store.customer_page(customer).await {
+        Ok(page) => Ok(page.tickets.into_iter().map(|t| t.subject).take(SUBJECTS_MAX).collect()),
+        Err(StoreError::NotFound(_)) => Ok(Vec::new()),
+        Err(e) => Err(e),
+    }
+}
+
+/// Order and contract numbers in a subject.
+fn references(subject: &str) -> Vec<String> {
+    let digits = |word: &str| word.chars().filter(char::is_ascii_digit).count();
+    let words = subject.split(|c: char| !c.is_ascii_alphanumeric() && c != '-');
+    words.filter(|w| digits(w) >= REFERENCE_MIN).map(str::to_owned).collect()
+}

@@ -115,8 +115,8 @@ pub enum RegisterError {
     /// `Contact: *` beside other contacts or with an Expires other than 0, or a contact that cannot be called.
     #[error("the contacts are malformed")]
     BadContact,
-    /// Same Call-ID and a CSeq that is not newer (RFC 3261 §10.3 step 7).
-    #[error("an older or repeated REGISTER of the same Call-ID")]
+    /// Same Call-ID and an older CSeq (RFC 3261 §10.3 step 7).
+    #[error("an older REGISTER of the same Call-ID")]
     OutOfOrder,
     /// Asked for a life shorter than [`SHORTEST_EXPIRES`].
     #[error("the life asked for is shorter than {SHORTEST_EXPIRES} s")]
@@ -392,7 +392,8 @@ fn wishes(request: &Message<'_>, max_contacts: usize) -> Result<Vec<Wish>, Regis
 }
 
 fn in_order(old: &Binding, request: &Message<'_>) -> Result<(), RegisterError> {
-    let is_older = old.call_id == request.call_id() && request.cseq().seq <= old.cseq;
+    // The same number again is the request whose 200 was lost in a crash of ours: the phone must not be told that it failed.
+    let is_older = old.call_id == request.call_id() && request.cseq().seq < old.cseq;
     if is_older { Err(RegisterError::OutOfOrder) } else { Ok(()) }
 }
 

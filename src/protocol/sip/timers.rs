@@ -7,6 +7,9 @@ use std::time::{Duration, Instant};
 /// Timer D on UDP: how long a client keeps re-acknowledging a rejected INVITE (RFC 3261 §17.1.1.2: at least 32 s).
 const TIMER_D: Duration = Duration::from_secs(32);
 
+/// Shortest interval between repetitions, whatever the configuration says: an interval of zero would never let time pass.
+const SHORTEST_INTERVAL: Duration = Duration::from_millis(1);
+
 /// The base values from which every transaction timer is derived.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timers {
@@ -64,7 +67,8 @@ pub struct Retransmission {
 impl Retransmission {
     /// The first repetition comes `t1` after `now`.
     pub fn start(now: Instant, t1: Duration) -> Self {
-        Self { at: now + t1, interval: t1 }
+        let interval = t1.max(SHORTEST_INTERVAL);
+        Self { at: now + interval, interval }
     }
 
     /// When the message is due again.
@@ -77,7 +81,7 @@ impl Retransmission {
     pub fn is_due(&mut self, now: Instant, longest: Duration) -> bool {
         let due = now >= self.at;
         if due {
-            self.interval = (self.interval * 2).min(longest);
+            self.interval = (self.interval * 2).min(longest).max(SHORTEST_INTERVAL);
             self.at = now + self.interval;
         }
         due
@@ -87,7 +91,7 @@ impl Retransmission {
     pub fn is_due_every(&mut self, now: Instant, interval: Duration) -> bool {
         let due = now >= self.at;
         if due {
-            *self = Self { at: now + interval, interval };
+            *self = Self::start(now, interval);
         }
         due
     }
@@ -121,5 +125,21 @@ pub(super) fn earlier(a: Option<Instant>, b: Option<Instant>) -> Option<Instant>
         (Some(a), Some(b)) => Some(a.min(b)),
         (Some(one), None) | (None, Some(one)) => Some(one),
         (None, None) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn time_passes_between_repetitions_even_with_timers_of_zero() {
+        #[expect(clippy::disallowed_methods, reason = "an arbitrary origin for simulated time")]
+        let start = Instant::now();
+        let mut repeat = Retransmission::start(start, Duration::ZERO);
+        assert!(!repeat.is_due(start, Duration::ZERO));
+        let later = start + SHORTEST_INTERVAL;
+        assert!(repeat.is_due(later, Duration::ZERO) && !repeat.is_due(later, Duration::ZERO));
+        assert!(repeat.is_due_every(later + SHORTEST_INTERVAL, Duration::ZERO) && repeat.at() > later + SHORTEST_INTERVAL);
     }
 }

@@ -338,7 +338,7 @@ impl TransactionLayer {
     }
 
     fn find_invite(&self, head: &RequestHead<'_>) -> Option<ServerId> {
-        ServerKey::of_invite(head).iter().find_map(|key| self.server_by_key.get(key)).copied()
+        ServerKey::of_invite(head).find_map(|key| self.server_by_key.get(&key).copied())
     }
 
     fn receive_ack(&mut self, now: Instant, head: &RequestHead<'_>) -> RequestFate {

@@ -118,17 +118,22 @@ fn a_renewal_replaces_the_binding_and_its_flow() {
 }
 
 #[test]
-fn an_older_or_repeated_register_of_the_same_call_is_refused_and_changes_nothing() {
+fn an_older_register_of_the_same_call_is_refused_and_changes_nothing() {
     let mut desk = Desk::new();
     desk.register("c1", 5, &["Contact: <sip:a@10.0.0.5>"]).expect("registers");
-    for cseq in [4, 5] {
-        let lines = ["Contact: <sip:new@10.0.0.6>", "Contact: <sip:a@10.0.0.5>;expires=0"];
-        assert_eq!(desk.register("c1", cseq, &lines), Err(RegisterError::OutOfOrder));
-        assert_eq!(desk.register("c1", cseq, &["Contact: *", "Expires: 0"]), Err(RegisterError::OutOfOrder));
-    }
+    let lines = ["Contact: <sip:new@10.0.0.6>", "Contact: <sip:a@10.0.0.5>;expires=0"];
+    assert_eq!(desk.register("c1", 4, &lines), Err(RegisterError::OutOfOrder));
+    assert_eq!(desk.register("c1", 4, &["Contact: *", "Expires: 0"]), Err(RegisterError::OutOfOrder));
     assert_eq!(desk.contacts(NOW), ["sip:a@10.0.0.5"]);
     desk.register("c2", 1, &["Contact: <sip:a@10.0.0.5>;expires=0"]).expect("a restarted phone has a new Call-ID");
     assert!(desk.0.is_empty());
+}
+
+#[test]
+fn a_register_whose_200_was_lost_in_a_crash_may_come_again() {
+    let mut desk = Desk::new();
+    let first = desk.register("c1", 5, &["Contact: <sip:a@10.0.0.5>"]).expect("registers");
+    assert_eq!(desk.register("c1", 5, &["Contact: <sip:a@10.0.0.5>"]), Ok(first));
 }
 
 #[test]

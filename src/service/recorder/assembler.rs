@@ -92,11 +92,6 @@ impl Assembler {
         self.axis.end_us()
     }
 
-    /// Where the track has got to, microseconds.
-    pub fn end_us(&self) -> u64 {
-        self.axis.end_us()
-    }
-
     /// The next blocks to write.
     pub fn next_encoded(&mut self) -> Option<Encoded> {
         self.ready.pop_front()

@@ -78,7 +78,8 @@ pub fn recover(root: &Path) -> io::Result<Recovery> {
     Ok(recovery)
 }
 
-/// Appends the closing block. `None` when nothing was ever written, or the block is there and only the mark was left.
+/// Appends the closing block, unless it is there and only the mark was left: its end may not have reached the record.
+/// `None` when nothing was ever written.
 fn close(path: &Path) -> Result<Option<RecoveredTrack>, TrackError> {
     let index = match TrackIndex::load(path) {
         Err(TrackError::NoHead) => return Ok(None),

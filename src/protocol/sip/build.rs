@@ -31,7 +31,7 @@ impl ViaBuf {
     /// A UDP Via with a branch, asking for the source port (RFC 3581).
     pub fn udp(sent_by: SocketAddr, branch: &str) -> Self {
         let params = vec![param("rport", None), param("branch", Some(branch))];
-        Self { transport: named("UDP"), host: HostBuf::Ip(sent_by.ip()), port: Some(sent_by.port()), params }
+        Self { transport: Token::proven("UDP"), host: HostBuf::Ip(sent_by.ip()), port: Some(sent_by.port()), params }
     }
 
     /// The branch.
@@ -55,16 +55,12 @@ impl ViaBuf {
 
 impl From<&Via<'_>> for ViaBuf {
     fn from(via: &Via<'_>) -> Self {
-        Self { transport: named(via.transport_name), host: via.host.into(), port: via.port, params: via.params.to_owned() }
+        Self { transport: Token::proven(via.transport_name), host: via.host.into(), port: via.port, params: via.params.to_owned() }
     }
 }
 
-fn named(token: &str) -> Token {
-    Token::new(token).unwrap_or_else(|| unreachable!("a parsed or literal token"))
-}
-
 fn param(name: &str, value: Option<&str>) -> Param {
-    Param { name: named(name), value: value.map(Text::new) }
+    Param { name: Token::proven(name), value: value.map(Text::new) }
 }
 
 /// A header whose value is one line of text.
@@ -364,7 +360,7 @@ impl Response {
 }
 
 fn call_id(message: &Message<'_>) -> CallId {
-    CallId::new(message.call_id()).unwrap_or_else(|| unreachable!("the parser proved the Call-ID"))
+    CallId::new(message.call_id()).unwrap_or_else(|| unreachable!("only the parser makes messages, and it takes what CallId takes"))
 }
 
 fn body(message: &Message<'_>) -> Option<Body> {

@@ -5,7 +5,7 @@ use std::{borrow::Cow, net::IpAddr};
 use memchr::{memchr, memchr3, memrchr};
 
 use super::{
-    field::{Address, Method, Param, Text, Token, UriBuf, is_word},
+    field::{Address, Method, Param, Text, Token, UriBuf},
     scan,
     uri::{Host, Uri, host_port},
 };
@@ -19,14 +19,8 @@ macro_rules! header_ids {
         pub enum HeaderId { $($(#[$doc])* $id,)+ /** Any other header. */ Unknown }
 
         impl HeaderId {
-            /// Finds a header by its name in any case or by its compact form (RFC 3261 §7.3.3).
-            pub fn of(name: &[u8]) -> Self {
-                let mut lower = [0_u8; 24];
-                let Some(lower) = lower.get_mut(..name.len()) else { return Self::Unknown };
-                lower.copy_from_slice(name);
-                lower.make_ascii_lowercase();
-                match &*lower { $($($spelling)|+ => Self::$id,)+ _ => Self::Unknown }
-            }
+            /// Every spelling in lower case, compact forms included.
+            const SPELLINGS: &[(&'static [u8], Self)] = &[$($(($spelling, Self::$id)),+),+];
 
             /// The name as we write it.
             pub const fn name(self) -> &'static str {
@@ -85,6 +79,49 @@ header_ids! {
     Date = "Date" | b"date";
     AlertInfo = "Alert-Info" | b"alert-info";
     Warning = "Warning" | b"warning";
+}
+
+/// Slots of the name table; a power of two, a quarter full.
+const NAME_SLOTS: usize = 256;
+
+/// Where a name is looked for first: a mix of its length and three of its letters, without case.
+const fn name_slot(name: &[u8]) -> usize {
+    let [first, middle, last] = [name[0], name[name.len() / 2], name[name.len() - 1]];
+    ((first | 0x20) as usize * 7 + (middle | 0x20) as usize * 31 + (last | 0x20) as usize * 3 + name.len() * 13) % NAME_SLOTS
+}
+
+/// Open addressing: a slot holds 1 + the index of a spelling, 0 when it is free.
+const NAME_TABLE: [u8; NAME_SLOTS] = {
+    let mut table = [0; NAME_SLOTS];
+    let mut index = 0;
+    while index < HeaderId::SPELLINGS.len() {
+        let mut slot = name_slot(HeaderId::SPELLINGS[index].0);
+        while table[slot] != 0 {
+            slot = (slot + 1) % NAME_SLOTS;
+        }
+        index += 1;
+        #[expect(clippy::cast_possible_truncation, reason = "there are fewer than 256 spellings")]
+        let entry = index as u8;
+        table[slot] = entry;
+    }
+    table
+};
+
+impl HeaderId {
+    /// Finds a header by its name in any case or by its compact form (RFC 3261 §7.3.3).
+    pub fn of(name: &[u8]) -> Self {
+        if name.is_empty() {
+            return Self::Unknown;
+        }
+        let mut slot = name_slot(name);
+        while let Some(&(spelling, id)) = usize::from(NAME_TABLE[slot]).checked_sub(1).and_then(|i| Self::SPELLINGS.get(i)) {
+            if name == id.name().as_bytes() || spelling.eq_ignore_ascii_case(name) {
+                return id;
+            }
+            slot = (slot + 1) % NAME_SLOTS;
+        }
+        Self::Unknown
+    }
 }
 
 /// The parameters of a header value, from their first `;` on.
@@ -149,7 +186,7 @@ fn split_param(one: &[u8]) -> Option<(&str, Option<&[u8]>)> {
         None => true,
         Some([b'"', inside @ ..]) => scan::quoted_end(inside) == Ok(inside.len()),
         // `tag=` with nothing after it is wrong and seen; it says as little as no value.
-        Some(value) => value.is_empty() || (is_word(value) && memchr3(b'"', b',', b';', value).is_none()),
+        Some(value) => value.iter().all(|&b| b > b' ' && !matches!(b, b'"' | b',' | b';' | 0x7f)),
     };
     if !fits || !scan::is_token(name) {
         return None;
@@ -299,7 +336,7 @@ impl<'a> Via<'a> {
         }
         let (sent_by, params) = sent_by.split_at(memchr(b';', sent_by).unwrap_or(sent_by.len()));
         let sent_by = scan::trim_end(sent_by);
-        let (host, port) = host_port(std::str::from_utf8(sent_by).ok()?)?;
+        let (host, port) = host_port(sent_by)?;
         let (mut branch, mut received, mut rport) = (None, None, Rport::Absent);
         let mut bad_rport = false;
         let params = Params::checked(params, |name, value| {
@@ -382,4 +419,45 @@ impl CSeq {
 pub(super) fn auth_params(value: &[u8]) -> impl Iterator<Item = Option<(&str, &[u8])>> {
     let fields = scan::Elements::of(value).filter(|field| !field.is_empty());
     fields.map(|field| split_param(field).and_then(|(name, value)| Some((name, value?))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_header_is_found_by_its_names_in_any_case() {
+        for (spelling, id) in HeaderId::SPELLINGS {
+            assert_eq!(HeaderId::of(spelling), *id);
+            assert_eq!(HeaderId::of(&spelling.to_ascii_uppercase()), *id);
+            assert_eq!(HeaderId::of(id.name().as_bytes()), *id);
+        }
+        let unknown: [&[u8]; 5] = [b"", b"X-Via", b"vi", b"z", &[b'a'; 300]];
+        assert!(unknown.iter().all(|name| HeaderId::of(name) == HeaderId::Unknown));
+        // The parser keeps one bit per header.
+        assert!((HeaderId::Unknown as u8) < 64);
+    }
+
+    #[test]
+    fn addresses_in_their_odd_forms_are_read() {
+        let parts = |text: &'static str| {
+            NameAddr::parse(text.as_bytes()).map(|a| (a.display_name().unwrap_or_default().into_owned(), a.uri.as_str(), a.tag))
+        };
+        assert_eq!(parts("sip:a@b;tag=1"), Some((String::new(), "sip:a@b", Some("1"))));
+        assert_eq!(parts("<sip:a@b;tag=0>;tag = 1 ;;x"), Some((String::new(), "sip:a@b;tag=0", Some("1"))));
+        assert_eq!(parts("\"A, <B>; \\\"C\\\"\"<sip:a@b>"), Some(("A, <B>; \"C\"".into(), "sip:a@b", None)));
+        assert_eq!(parts("Bell, Alexander <sip:a@b>"), Some(("Bell, Alexander".into(), "sip:a@b", None)));
+        assert_eq!(parts("<sip:a@b>;tag="), Some((String::new(), "sip:a@b", None)));
+        for bad in
+            ["", "<>", "<sip:a@b", "\"A <sip:a@b>", "A \"B\" <sip:a@b>", "sip:a@b?x=y", "sip:a@b, sip:c@d", "<sip:a@b> x", "<sip:a@b>;=1"]
+        {
+            assert_eq!(parts(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_comment_after_a_via_says_nothing() {
+        let via = Via::parse(b"SIP/2.0/TCP h:5060;maddr=192.0.2.5 (NTA 1.0)").expect("well formed");
+        assert_eq!((via.port, via.params.get("maddr").as_deref()), (Some(5060), Some("192.0.2.5")));
+    }
 }

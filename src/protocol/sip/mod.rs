@@ -8,6 +8,7 @@ pub mod build;
 pub mod client_transaction;
 pub mod dialog;
 pub mod digest;
+pub mod extension;
 pub mod field;
 pub mod flow;
 pub mod header;

@@ -27,7 +27,7 @@ pub const MAX_HEADER_NAME_LEN: usize = 255;
 pub const MAX_START_LINE: usize = MAX_URI_LEN + 256;
 /// Via values per message: Max-Forwards starts at 70, so that more means a loop.
 pub const MAX_VIAS: usize = 70;
-/// Values of Contact, Route or Record-Route per message, each.
+/// Values of Contact, Route and Record-Route per message, together.
 pub const MAX_ADDRESSES: usize = 128;
 
 /// Reads one datagram. The error says which status answers it, if one does, and can make that answer.

@@ -1,5 +1,10 @@
+//! Answers, injection and round trips of built messages.
+
 use super::*;
-use crate::protocol::sip::parse::parse;
+use crate::protocol::sip::{
+    parse::parse,
+    uri::{Host, Uri},
+};
 use proptest::prelude::*;
 
 const SOURCE: ([u8; 4], u16) = ([198, 51, 100, 7], 40_000);
@@ -68,8 +73,17 @@ fn what_was_typed_into_fields_stays_inside_them() {
 }
 
 #[test]
+fn a_hand_made_host_cannot_smuggle_a_line() {
+    assert_eq!(HostBuf::from(Host::Name("h\r\nEvil: 1")).to_string(), "h--Evil--1");
+    assert_eq!(HostBuf::from(Host::Name("")).to_string(), "-");
+}
+
+#[test]
 fn a_uri_takes_parameters_before_its_headers() {
-    let uri = UriBuf::new("sip:a@b?x=y").expect("a URI").with_param(&named("ob"), None).with_param(&named("t"), Some(&named("udp")));
+    let uri = UriBuf::new("sip:a@b?x=y")
+        .expect("a URI")
+        .with_param(&Token::proven("ob"), None)
+        .with_param(&Token::proven("t"), Some(&Token::proven("udp")));
     assert_eq!(uri.as_str(), "sip:a@b;ob;t=udp?x=y");
     assert_eq!(
         UriBuf::sip(Some("a b@c"), &HostBuf::new("[2001:db8::1]").expect("IPv6"), Some(5070)).as_str(),
@@ -78,7 +92,7 @@ fn a_uri_takes_parameters_before_its_headers() {
 }
 
 fn token() -> impl Strategy<Value = Token> {
-    "[a-zA-Z0-9.!%*_+'~-]{1,12}".prop_map(|t| named(&t))
+    "[a-zA-Z0-9.!%*_+'~-]{1,12}".prop_map(|t| Token::proven(&t))
 }
 
 fn text() -> impl Strategy<Value = Text> {
@@ -177,6 +191,21 @@ proptest! {
         let bytes = response.to_bytes();
         let read = parse(&bytes).map_err(|e| TestCaseError::fail(format!("{e}: {}", String::from_utf8_lossy(&bytes))))?;
         prop_assert_eq!(Response::from_message(&read).expect("a response"), response);
+    }
+
+    #[test]
+    fn an_owned_uri_always_reads_as_a_uri(
+        text in "(sip|SIPS|tel|x-y):[a-z0-9@:;?=.\\[\\]%\u{80}-\u{a0}-]{1,24}",
+        name in token(),
+        user in any::<String>(),
+        times in 1..900_usize,
+    ) {
+        if let Some(uri) = Uri::parse(text.as_bytes()) {
+            let owned = UriBuf::from(uri);
+            prop_assert_eq!(owned.with_param(&name, Some(&name)).uri().sip().is_some(), uri.sip().is_some());
+        }
+        let long = UriBuf::sip(Some(&user.repeat(times)), &HostBuf::new("h").expect("a name"), None);
+        prop_assert!(long.with_param(&name, None).uri().param(name.as_str()).is_some());
     }
 
     #[test]

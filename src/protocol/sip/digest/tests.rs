@@ -1,3 +1,5 @@
+//! The examples of RFC 7616, replays, stale nonces, and users that do not exist.
+
 use super::*;
 use crate::protocol::sip::parse::parse;
 

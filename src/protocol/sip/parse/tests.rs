@@ -1,3 +1,5 @@
+//! What is read, what is refused and how it is answered; nothing panics.
+
 use super::*;
 use crate::protocol::sip::{
     header::{Rport, Transport},

@@ -18,7 +18,7 @@ use crate::protocol::rtp::packet::Header;
 const LOCK_RUN: u8 = 5;
 /// A locked source that is silent this long may be replaced from the peer's own IP (NAT rebinding).
 const RELEARN_AFTER: Duration = Duration::from_secs(2);
-/// New sources of one leg come no faster than this; faster ones are an attack or a fault.
+/// The SSRC of one address changes no faster than this; faster changes are an attack or a fault.
 const SOURCE_INTERVAL: Duration = Duration::from_secs(1);
 /// Packets under way when the peer moved its address do not lock the old one again within this time.
 const MOVE_GRACE: Duration = Duration::from_millis(500);
@@ -46,6 +46,7 @@ pub struct SourceLock {
     state: State,
     candidates: [Option<Candidate>; CANDIDATES_MAX],
     announced: Option<SocketAddr>,
+    /// When the present address last changed its SSRC.
     changed_at: Option<Instant>,
 }
 
@@ -152,7 +153,6 @@ impl SourceLock {
 
     fn try_signalled(&mut self, now: Instant, source: SocketAddr, header: &Header) -> Verdict {
         self.candidates = [None; CANDIDATES_MAX];
-        self.changed_at = Some(now);
         self.state = State::Trying { current: Current { address: source, ssrc: header.ssrc, heard_at: now, rival: None }, run: 1 };
         Verdict::Accept { new_source: true, locked: false }
     }
@@ -213,7 +213,6 @@ impl SourceLock {
             return Verdict::Refuse(DropReason::WrongSource);
         }
         self.candidates = [None; CANDIDATES_MAX];
-        self.changed_at = Some(now);
         self.state = State::Locked { current: Current { address: source, ssrc: header.ssrc, heard_at: now, rival: None } };
         Verdict::Accept { new_source: true, locked: self.lock() }
     }

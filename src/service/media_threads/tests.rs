@@ -1,1 +1,223 @@
-//! Real sockets on the loopback address.
+//! Real sockets on the loopback address, waited for with deadlines.
+
+use std::{
+    net::{Ipv4Addr, SocketAddr, UdpSocket},
+    time::{Duration, Instant},
+};
+
+use crossbeam_channel::{Receiver, bounded};
+
+use super::*;
+use crate::{
+    domain::media::engine::{Outlet, Transmit},
+    domain::media::plan::{Codec, Hears, LegPlan, MediaEventKind, MediaPlan, RecordingPlan, RemoteMedia},
+    ids::{InteractionId, LegId, Party, RecordingId},
+    protocol::rtp::packet::{self, HEADER_LEN, Header, encode_header},
+    time::UnixMs,
+};
+
+const DEADLINE: Duration = Duration::from_secs(5);
+const LOCALHOST: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
+struct House {
+    threads: MediaThreads,
+    events: Receiver<MediaEvent>,
+    taps: Receiver<Tap>,
+}
+
+fn start(ports: RangeInclusive<u16>, threads: u16) -> House {
+    let (tap_in, taps) = bounded(1000);
+    let (event_in, events) = bounded(1000);
+    let config = MediaThreadsConfig { threads, raise_priority: false, ..MediaThreadsConfig::new(LOCALHOST, ports) };
+    let threads = MediaThreads::start(config, tap_in, move |event| {
+        let _ = event_in.try_send(event);
+    });
+    House { threads: threads.expect("the ports are free"), events, taps }
+}
+
+fn phone() -> UdpSocket {
+    let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    socket.set_read_timeout(Some(DEADLINE)).unwrap();
+    socket
+}
+
+fn leg(n: u8, ports: PortPair, phone: &UdpSocket) -> LegPlan {
+    let rtp = phone.local_addr().unwrap();
+    let rtcp = SocketAddr::new(rtp.ip(), 9);
+    LegPlan {
+        leg: LegId::new(UnixMs(1), [n; 10]),
+        party: Party::Agent,
+        ports,
+        remote: Some(RemoteMedia { rtp, rtcp, epoch: 1 }),
+        codec: Codec::Pcmu,
+        payload_type: 0,
+        telephone_event: None,
+        max_ptime_ms: 20,
+        send: true,
+        receive: true,
+        recording: RecordingPlan::On(RecordingId::new(UnixMs(1), [n; 10])),
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the call's zero is this thread's clock")]
+fn plan(n: u8, legs: [LegPlan; 2]) -> MediaPlan {
+    let hears = vec![Hears { listener: legs[0].leg, source: legs[1].leg }, Hears { listener: legs[1].leg, source: legs[0].leg }];
+    MediaPlan {
+        call: InteractionId::new(UnixMs(1), [n; 10]),
+        generation: 1,
+        axis_start: Instant::now(),
+        axis_start_wall: UnixMs(1),
+        legs: legs.into(),
+        hears,
+    }
+}
+
+fn speak(from: &UdpSocket, to: PortPair, sequence: u16, octet: u8) {
+    let mut datagram = [octet; HEADER_LEN + 160];
+    let header = Header { marker: false, payload_type: 0, sequence, timestamp: u32::from(sequence) * 160, ssrc: 7 };
+    encode_header(&mut datagram, header);
+    from.send_to(&datagram, (Ipv4Addr::LOCALHOST, to.rtp_port)).unwrap();
+}
+
+/// The first octet of the next packet's payload, and the port it came from.
+fn hear(at: &UdpSocket) -> (u8, u16) {
+    let mut buffer = [0; 2048];
+    let (len, from) = at.recv_from(&mut buffer).expect("a packet before the deadline");
+    let packet = packet::parse(&buffer[..len]).unwrap();
+    (packet.payload(&buffer)[0], from.port())
+}
+
+fn wait_for(events: &Receiver<MediaEvent>, wanted: impl Fn(&MediaEventKind) -> bool) -> MediaEventKind {
+    loop {
+        let event = events.recv_timeout(DEADLINE).expect("an event before the deadline");
+        if wanted(&event.kind) {
+            return event.kind;
+        }
+    }
+}
+
+/// Waits until the worker has read the plan: a packet sent earlier would find its port unused.
+fn settle(house: &House) {
+    let opened = house.taps.recv_deadline(deadline());
+    assert!(matches!(opened, Ok(Tap::Open(_))), "{opened:?}");
+}
+
+#[expect(clippy::disallowed_methods, reason = "a deadline for real threads")]
+fn deadline() -> Instant {
+    Instant::now() + DEADLINE
+}
+
+#[test]
+fn two_phones_hear_each_other_through_real_sockets_and_are_recorded() {
+    let house = start(21_000..=21_015, 2);
+    let ports = house.threads.ports();
+    assert_eq!(ports.len(), 8);
+    let same: Vec<PortPair> = ports.iter().copied().filter(|pair| pair.thread == 1).take(2).collect();
+    let (caller, agent) = (phone(), phone());
+    let plan = plan(1, [leg(1, same[0], &caller), leg(2, same[1], &agent)]);
+    let call = plan.call;
+    house.threads.send(1, MediaCommand::Plan(plan)).unwrap();
+    settle(&house);
+    for n in 0..50 {
+        speak(&caller, same[0], n, 0x11);
+        assert_eq!(hear(&agent), (0x11, same[1].rtp_port));
+        speak(&agent, same[1], n, 0x22);
+        assert_eq!(hear(&caller), (0x22, same[0].rtp_port));
+    }
+    wait_for(&house.events, |kind| matches!(kind, MediaEventKind::SourceLocked { .. }));
+    house.threads.send(1, MediaCommand::Close { call }).unwrap();
+    let MediaEventKind::Closed { legs } = wait_for(&house.events, |kind| matches!(kind, MediaEventKind::Closed { .. })) else { return };
+    assert_eq!(legs.iter().map(|leg| (leg.received, leg.sent)).collect::<Vec<_>>(), [(50, 50), (50, 50)]);
+    house.threads.shutdown();
+    let taps: Vec<Tap> = house.taps.iter().collect();
+    let count = |wanted: fn(&Tap) -> bool| taps.iter().filter(|tap| wanted(tap)).count();
+    assert_eq!(count(|tap| matches!(tap, Tap::Frame(_))), 100);
+    assert_eq!(count(|tap| matches!(tap, Tap::Close { dropped: 0, .. })), 2);
+}
+
+#[test]
+fn shutting_down_closes_the_tracks_of_running_calls() {
+    let house = start(21_020..=21_027, 1);
+    let ports = house.threads.ports();
+    let (caller, agent) = (phone(), phone());
+    house.threads.send(0, MediaCommand::Plan(plan(1, [leg(1, ports[0], &caller), leg(2, ports[1], &agent)]))).unwrap();
+    settle(&house);
+    assert_eq!(
+        house.threads.send(7, MediaCommand::Close { call: InteractionId::new(UnixMs(1), [9; 10]) }),
+        Err(MediaSendError::NoSuchThread(7))
+    );
+    house.threads.shutdown();
+    assert_eq!(house.taps.iter().filter(|tap| matches!(tap, Tap::Close { .. })).count(), 2);
+    wait_for(&house.events, |kind| matches!(kind, MediaEventKind::Closed { .. }));
+}
+
+#[test]
+fn a_burst_larger_than_the_budget_is_read_to_the_end() {
+    let house = start(21_030..=21_037, 1);
+    let ports = house.threads.ports();
+    let (caller, agent) = (phone(), phone());
+    house.threads.send(0, MediaCommand::Plan(plan(1, [leg(1, ports[0], &caller), leg(2, ports[1], &agent)]))).unwrap();
+    settle(&house);
+    for n in 0..100 {
+        speak(&caller, ports[0], n, 0x33);
+    }
+    for _ in 0..100 {
+        assert_eq!(hear(&agent).0, 0x33);
+    }
+}
+
+#[test]
+fn ports_that_another_program_holds_are_left_out_and_none_left_is_an_error() {
+    let taken = UdpSocket::bind((Ipv4Addr::LOCALHOST, 21_041)).unwrap();
+    let house = start(21_040..=21_043, 1);
+    assert_eq!(house.threads.ports(), [PortPair { thread: 0, rtp_port: 21_042 }]);
+    let again = MediaThreads::start(MediaThreadsConfig::new(LOCALHOST, 21_040..=21_043), bounded(1).0, |_| {});
+    let error = again.expect_err("all in use").to_string();
+    assert!(error.contains("21040–21043") && error.contains("choose another range"), "{error}");
+    drop(taken);
+}
+
+#[test]
+fn a_range_without_a_pair_and_a_foreign_address_say_what_to_do() {
+    let start = |bind: &str, ports| {
+        let config = MediaThreadsConfig::new(bind.parse().unwrap(), ports);
+        MediaThreads::start(config, bounded(1).0, |_| {}).expect_err("refused").to_string()
+    };
+    assert!(start("127.0.0.1", 21_051..=21_052).contains("hold no pair"));
+    assert!(start("192.0.2.77", 21_050..=21_053).contains("an address of this machine"));
+}
+
+/// An outlet with a mistake in it.
+struct Mistaken;
+
+impl Outlet for Mistaken {
+    fn transmit(&mut self, _: Transmit<'_>) {
+        panic!("a mistake put here by the test");
+    }
+    fn tap(&mut self, _: Tap) -> Option<Tap> {
+        None
+    }
+}
+
+#[test]
+fn a_panic_in_a_step_is_caught_told_and_ends_one_leg() {
+    let config = MediaThreadsConfig::new(LOCALHOST, 21_060..=21_063);
+    let pairs = pool::bind(&config).unwrap().remove(0);
+    let (ports, (tap_in, _taps), (event_in, events)) = ([pairs[0].ports, pairs[1].ports], bounded(100), bounded(100));
+    let on_event: worker::OnEvent = Arc::new(move |event| event_in.send(event).unwrap());
+    let links = worker::Links { commands: bounded(1).1, taps: tap_in, on_event, published: Arc::new(Published::new()) };
+    let engine = EngineConfig { thread: 0, seed: [0; 32], silence_limit: SILENCE_LIMIT };
+    let (mut worker, _waker) = worker::Worker::new(engine, pairs, links).unwrap();
+    let (caller, agent) = (phone(), phone());
+    let plan = plan(1, [leg(1, ports[0], &caller), leg(2, ports[1], &agent)]);
+    let (now, failed) = (plan.axis_start, plan.legs[0].leg);
+    worker.step(now, |engine, now, wire| engine.handle_command(now, MediaCommand::Plan(plan), wire));
+    let mut datagram = [0; HEADER_LEN + 160];
+    encode_header(&mut datagram, Header { marker: false, payload_type: 0, sequence: 1, timestamp: 1, ssrc: 1 });
+    let source = caller.local_addr().unwrap();
+    worker.step(now, |engine, now, _| engine.handle_packet(now, ports[0], false, source, &mut datagram, &mut Mistaken));
+    worker.tell_control();
+    assert_eq!(events.try_recv().map(|event| event.kind), Ok(MediaEventKind::Failed { leg: failed }));
+    worker.step(now, |engine, now, wire| engine.handle_packet(now, ports[0], false, source, &mut datagram, wire));
+    assert_eq!(worker.counters().panics, 1);
+}

@@ -80,7 +80,7 @@ impl Sockets {
 }
 
 /// The engine's way out: this thread's sockets and the tap.
-struct Wire<'a> {
+pub(super) struct Wire<'a> {
     sockets: &'a mut Sockets,
     taps: &'a Sender<Tap>,
     /// Until when a full tap is waited for; only at shutdown.
@@ -159,10 +159,7 @@ impl Worker {
             if self.engine.next_timeout().is_some_and(|at| at <= now) {
                 self.step(now, |engine, now, wire| engine.handle_timeout(now, wire));
             }
-            while let Some(event) = self.engine.poll_event() {
-                (self.links.on_event)(event);
-            }
-            self.links.published.store(self.engine.counters(), &self.sockets.counters);
+            self.tell_control();
             if stop {
                 return self.finish();
             }
@@ -170,7 +167,7 @@ impl Worker {
     }
 
     /// Runs one step of the engine; a panic in it ends one leg's media and nothing else.
-    fn step(&mut self, now: Instant, run: impl FnOnce(&mut Engine, Instant, &mut Wire<'_>)) {
+    pub fn step(&mut self, now: Instant, run: impl FnOnce(&mut Engine, Instant, &mut Wire<'_>)) {
         let mut wire = Wire { sockets: &mut self.sockets, taps: &self.links.taps, patience: None };
         let engine = &mut self.engine;
         if catch_unwind(AssertUnwindSafe(|| run(engine, now, &mut wire))).is_err() {
@@ -217,10 +214,21 @@ impl Worker {
         let now = clock();
         let mut wire = Wire { sockets: &mut self.sockets, taps: &self.links.taps, patience: Some(now + DRAIN_MAX) };
         self.engine.close_all(now, &mut wire);
+        self.tell_control();
+    }
+
+    /// Hands on what the engine has to say, and publishes the totals.
+    pub fn tell_control(&mut self) {
         while let Some(event) = self.engine.poll_event() {
             (self.links.on_event)(event);
         }
         self.links.published.store(self.engine.counters(), &self.sockets.counters);
+    }
+
+    /// What the sockets have counted.
+    #[cfg(test)]
+    pub fn counters(&self) -> SocketCounters {
+        self.sockets.counters
     }
 }
 

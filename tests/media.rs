@@ -1,0 +1,14 @@
+//! The media engine in simulated time: two phones, their tones, their faults, and everybody else's.
+
+#[path = "media/bench.rs"]
+mod bench;
+#[path = "media/bridging.rs"]
+mod bridging;
+#[path = "media/corpora.rs"]
+mod corpora;
+#[path = "media/lifecycle.rs"]
+mod lifecycle;
+#[path = "media/recording.rs"]
+mod recording;
+#[path = "media/relaying.rs"]
+mod relaying;

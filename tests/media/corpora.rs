@@ -13,6 +13,7 @@ use throughline::{
 
 use super::bench::*;
 
+#[expect(clippy::print_stdout, reason = "a skipped test says so")]
 fn folder() -> Option<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let shared = env::var_os("THROUGHLINE_SHARED").map(PathBuf::from);

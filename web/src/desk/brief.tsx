@@ -10,8 +10,8 @@ import { ActionButton, Kbd, MoodBars, Tag, Timer } from "../ui/bits.tsx";
 import { CHANNEL_ICON } from "../ui/icons.tsx";
 import type { Brief, Candidate, Chip, Id, LastContact } from "../types.ts";
 import { ago, count, country, initials, language, phone } from "../words/format.ts";
-import { callerName } from "../words/labels.ts";
-import { jumpTo } from "./timeline.tsx";
+import { callerName, plain } from "../words/labels.ts";
+import { aboutOpen, jumpTo } from "./timeline.tsx";
 
 /** Where the brief comes from decides which of its keys work. */
 export type Stage = "offer" | "call" | "wrap_up" | "item";
@@ -25,7 +25,7 @@ export function BriefPanel({ brief, interaction, stage }: { brief: Brief; intera
         : (
           <div class="brief-card">
             <div class="why">
-              {brief.matched === "known" ? <Reasons brief={brief} /> : brief.matched === "late" ? <Late /> : brief.matched === "withheld" ? <Withheld />
+              {brief.matched === "known" ? <Reasons brief={brief} label={stage === "item" ? "To do" : "Probably about"} /> : brief.matched === "late" ? <Late /> : brief.matched === "withheld" ? <Withheld />
                 : <Unknown brief={brief} interaction={interaction} />}
             </div>
             <Chips chips={brief.chips} late={brief.matched === "late"} />
@@ -53,6 +53,11 @@ function WhoLine({ brief }: { brief: Brief }) {
         </div>
         <div class="one muted"><WhoFacts brief={brief} /></div>
       </div>
+      {who && (
+        <button type="button" class="btn small" aria-expanded={aboutOpen.value === who.customer} onClick={() => (aboutOpen.value = aboutOpen.value === who.customer ? null : who.customer)}>
+          Details
+        </button>
+      )}
     </div>
   );
 }
@@ -61,8 +66,8 @@ function WhoFacts({ brief }: { brief: Brief }) {
   const facts: string[] = [];
   if (brief.customer?.organisation) facts.push(brief.customer.organisation);
   if (brief.number && callerName(brief) !== phone(brief.number)) facts.push(phone(brief.number));
-  if (brief.country) facts.push(country(brief.country));
-  if (brief.matched === "known") facts.push("matched by this number");
+  if (brief.country && brief.matched !== "known") facts.push(country(brief.country));
+  if (brief.matched === "known" && brief.number) facts.push("matched by this number");
   if (brief.matched === "several") facts.push(brief.display_name ? `calls itself “${brief.display_name}”` : "a shared number");
   if (brief.matched === "unknown") facts.push(brief.display_name ? "name as sent by the caller's phone, not checked" : "nobody in the record has this number");
   if (brief.matched === "withheld") facts.push("nothing is matched and nobody is created");
@@ -70,12 +75,12 @@ function WhoFacts({ brief }: { brief: Brief }) {
   return <>{facts.join(" · ")}</>;
 }
 
-function Reasons({ brief }: { brief: Brief }) {
+function Reasons({ brief, label }: { brief: Brief; label: string }) {
   const [first, second] = brief.reasons;
-  if (!first) return <><span class="label">Probably about</span><div class="big">No open ticket</div></>;
+  if (!first) return <><span class="label">{label}</span><div class="big">No open ticket</div></>;
   return (
     <>
-      <span class="label">Probably about</span>
+      <span class="label">{label}</span>
       {second ? [first, second].map((reason) => <div class="two" key={reason.text}><b>{reason.text}</b> <span class="muted">{reason.because}</span></div>)
         : <><div class="big">{first.text}</div><div class="one muted">because: {first.because}</div></>}
     </>
@@ -192,7 +197,7 @@ function LastContacts({ contacts, late, first }: { contacts: LastContact[]; late
               <Icon size={13} aria-hidden="true" />
               <span class="muted num when">{ago(contact.at, now.value)}</span>
               <span class="one">{contact.title}</span>
-              {contact.outcome && <span class="muted outcome">{contact.outcome}</span>}
+              {contact.outcome && <span class="muted outcome">{plain(contact.outcome)}</span>}
             </button>
           </li>
         );
@@ -204,7 +209,7 @@ function LastContacts({ contacts, late, first }: { contacts: LastContact[]; late
 function Edge({ brief, stage }: { brief: Brief; stage: Stage }) {
   return (
     <dl class="edge">
-      <EdgeFact label={stage === "offer" ? "Waited so far" : "Waited"}><Waited stage={stage} /></EdgeFact>
+      {stage !== "item" && <EdgeFact label={stage === "offer" ? "Waited so far" : "Waited"}><Waited stage={stage} /></EdgeFact>}
       <EdgeFact label="Last 30 days"><b class="num">{brief.matched === "late" ? "–" : count(brief.contacts_30_days, "contact")}</b></EdgeFact>
       <EdgeFact label="Mood">{brief.matched === "late" ? "–" : <MoodBars values={brief.sentiment} />}</EdgeFact>
     </dl>

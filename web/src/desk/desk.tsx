@@ -68,7 +68,7 @@ function Centre({ current }: { current: Workspace }) {
   if (current.kind === "idle") return <Idle />;
   if (current.kind === "item") return <ItemCentre key={current.item.work_item} item={current.item} />;
   return (
-    <div class="customer" key={current.interaction}>
+    <div class="workspace" key={current.interaction}>
       <BriefPanel brief={current.brief} interaction={current.interaction} stage={current.stage} />
       <TimelineOf subject={subjectOf(current.brief)} brief={current.brief} />
     </div>
@@ -92,7 +92,7 @@ function ItemCentre({ item }: { item: WorkItem }) {
   const subject: Subject | null = item.customer ? { of: "customers", id: item.customer.customer } : null;
   const entries = subject ? timelineOf(subject).entries.value : [];
   return (
-    <div class="customer">
+    <div class="workspace">
       <BriefPanel brief={briefOfItem(item, page?.kind === "ready" ? page.value : null, entries, now.value)} interaction={null} stage="item" />
       <TimelineOf subject={subject} brief={null} />
     </div>

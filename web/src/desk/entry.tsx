@@ -9,8 +9,13 @@ import { duration, timeOfDay } from "../words/format.ts";
 import { CARD, CHANNEL, plain } from "../words/labels.ts";
 import { transcriptSentence } from "../words/transcript.ts";
 
-/** Messages longer than this are folded, characters. */
-const FOLD_CHARS = 360;
+/** Messages longer than this are folded. */
+const FOLD_CHARS = 280;
+const FOLD_LINES = 4;
+
+function isLong(body: string | null): boolean {
+  return body !== null && (body.length > FOLD_CHARS || body.split("\n").length > FOLD_LINES);
+}
 
 /** A first guess at an entry's height, px; it is measured when drawn. */
 export function estimateEntry(entry: TimelineEntry): number {
@@ -20,7 +25,7 @@ export function estimateEntry(entry: TimelineEntry): number {
 
 export function Entry({ entry, active, open, toggle }: { entry: TimelineEntry; active: boolean; open: boolean; toggle: () => void }) {
   const Icon = CHANNEL_ICON[entry.channel];
-  const long = (entry.body?.length ?? 0) > FOLD_CHARS;
+  const long = isLong(entry.body);
   const hasWords = entry.channel === "phone" && entry.transcript !== "none";
   return (
     <article class={active ? "entry active" : "entry"} aria-label={`${CHANNEL[entry.channel]}: ${entry.title}`}>

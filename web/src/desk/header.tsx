@@ -21,7 +21,7 @@ export function Header() {
       {board.value && <Waiting />}
       <OwnPhone />
       <ConnectionState />
-      {view.value && <OwnState />}
+      {view.value && me()?.extension != null && <OwnState />}
       <ThemeButton />
       <button type="button" class="btn quiet icon keys-button" aria-label="Keys" title="Keys (?)" onClick={() => (keyMapOpen.value = true)}><Keyboard size={16} aria-hidden="true" /></button>
       <Person />
@@ -51,10 +51,10 @@ function Waiting() {
 
 function OwnPhone() {
   const v = view.value;
-  if (!v) return null;
-  const extension = me()?.extension;
+  const extension = me()?.extension ?? null;
+  if (!v || extension === null) return null;
   return v.phone_registered
-    ? <span class="fact" title="Your phone is registered"><Phone size={14} aria-hidden="true" /><span>{extension ?? "Phone"}</span></span>
+    ? <span class="fact" title="Your phone is registered"><Phone size={14} aria-hidden="true" /><span>{extension}</span></span>
     : <span class="fact bad" role="status"><PhoneOff size={14} aria-hidden="true" /><span>Phone not registered</span></span>;
 }
 

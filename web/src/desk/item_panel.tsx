@@ -28,7 +28,7 @@ export function ItemPanel({ item }: { item: WorkItem }) {
   };
   const mine = item.owner !== null && item.owner === me()?.name;
   return (
-    <div class="live item-panel">
+    <div class="conversation item-panel">
       <div class="live-bar">
         <div class="line"><b class="item-kind">{WORK[item.kind]}</b>{when && <Tag tone={when.urgency === "late" ? "bad" : when.urgency === "soon" ? "warn" : ""}>{when.text}</Tag>}<span class="grow" /><button type="button" class="btn quiet" onClick={() => (opened.value = null)}>Leave <kbd>Esc</kbd></button></div>
         <div class="bar-note">{item.queue ?? "No queue"} · opened {dateTime(item.opened_at, now.value)}{item.owner ? ` · ${item.owner}` : ""}</div>

@@ -61,10 +61,9 @@ function WorkRow({ item }: { item: WorkItem }) {
     <button type="button" class="row" aria-current={opened.value?.work_item === item.work_item ? "true" : undefined} onClick={() => (opened.value = item)}>
       <Icon size={15} aria-hidden="true" />
       <span class="row-text">
-        <b class="one">{workName(item)}</b>
+        <span class="line"><b class="one">{workName(item)}</b>{when && <Tag tone={when.urgency === "late" ? "bad" : when.urgency === "soon" ? "warn" : ""}>{when.text}</Tag>}</span>
         <span class="one muted">{WORK[item.kind]}{item.title && item.title !== WORK[item.kind] ? ` · ${item.title}` : ""}</span>
       </span>
-      {when && <Tag tone={when.urgency === "late" ? "bad" : when.urgency === "soon" ? "warn" : ""}>{when.text}</Tag>}
     </button>
   );
 }

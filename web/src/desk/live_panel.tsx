@@ -26,12 +26,12 @@ export function LivePanel() {
 
 function Offered({ offer }: { offer: OfferView }) {
   return (
-    <div class="live">
+    <div class="conversation">
       <div class="live-bar offered">
         <PhoneIncoming size={20} aria-hidden="true" />
         <div><b>{offer.ringing ? "Rings on your phone" : "About to ring"}</b><div class="muted">Answer there; the brief is already here.</div></div>
       </div>
-      <Empty title="The call's words and notes come here">{offer.queue}</Empty>
+      <Empty title={offer.queue}>Notes, words and wrap-up are here once you have answered.</Empty>
     </div>
   );
 }
@@ -50,7 +50,7 @@ function Conversation({ interaction, call, wrapUp }: { interaction: Id; call: Ca
     },
   });
   return (
-    <div class={ended ? "live wrapping" : "live"}>
+    <div class={ended ? "conversation wrapping" : "conversation"}>
       {call ? <CallBar call={call} /> : wrapUp && <WrapUpBar wrapUp={wrapUp} />}
       <div class="live-words scroll" tabIndex={0} role="group" aria-label="Words">
         {ended ? <AfterCall page={page} error={slot.value.kind === "error" ? slot.value.why : null} retry={() => reloadInteraction(interaction)} />
@@ -72,12 +72,15 @@ function CallBar({ call }: { call: CallView }) {
     <div class="live-bar">
       <div class="line">
         <span class="big-timer"><Timer since={call.answered_at} /></span>
-        {held ? <Tag tone="warn">on hold {duration(now.value - (call.held_since ?? 0))}</Tag> : <Tag tone="ok">talking</Tag>}
-        {call.recording ? <Tag><i class="rec" aria-hidden="true" />recording</Tag> : <Tag tone="warn">not recording</Tag>}
         <span class="grow" />
         <button type="button" class="btn bad" onClick={() => hangUp(call.interaction)}><PhoneOff size={14} aria-hidden="true" />Hang up <Kbd>⇧F9</Kbd></button>
       </div>
-      <BarNote tone={call.trouble ? "warn" : ""}>{call.trouble ? <><TriangleAlert size={13} aria-hidden="true" />{call.trouble}</> : <>{call.queue} · hold and mute at your phone</>}</BarNote>
+      <div class="line">
+        {held ? <Tag tone="warn">on hold {duration(now.value - (call.held_since ?? 0))}</Tag> : <Tag tone="ok">talking</Tag>}
+        {call.recording ? <Tag><i class="rec" aria-hidden="true" />recording</Tag> : <Tag tone="warn">not recording</Tag>}
+        <span class="grow" /><span class="muted one">{call.queue}</span>
+      </div>
+      <BarNote tone={call.trouble ? "warn" : ""}>{call.trouble ? <><TriangleAlert size={13} aria-hidden="true" />{call.trouble}</> : <>Hold and mute at your phone</>}</BarNote>
     </div>
   );
 }
@@ -91,12 +94,12 @@ function WrapUpBar({ wrapUp }: { wrapUp: WrapUpView }) {
     <div class="live-bar">
       <div class="line">
         <span class={left < 15_000 ? "big-timer warn-text" : "big-timer"}><Timer until={wrapUp.until} /></span>
-        <Tag>wrap-up</Tag>
-        <Tag>talked {duration(wrapUp.talked_ms)}</Tag>
+        <span class="muted">left to wrap up</span>
         <span class="grow" />
         <button type="button" class="btn" disabled={!wrapUp.may_extend} onClick={extend}>{wrapUp.may_extend ? "More time" : "Extended"}</button>
       </div>
-      <BarNote tone="">{left <= 0 ? "Time is up: saved as not wrapped up, in your own work." : "When time is up it is saved as not wrapped up, in your own work."}</BarNote>
+      <div class="line"><Tag>talked {duration(wrapUp.talked_ms)}</Tag></div>
+      <BarNote tone="">{left <= 0 ? "Time is up: saved as not wrapped up, under Mine." : "Then it is saved as not wrapped up, under Mine."}</BarNote>
     </div>
   );
 }

@@ -27,9 +27,15 @@ export function OfferSlot() {
   return (
     <section class="offers" aria-label="Offers">
       <h2 class="sec">Offers</h2>
-      {offer ? <Offer offer={offer} /> : gone.value ? <GoneOffer /> : <div class="offer-slot none">No offer</div>}
+      {offer ? <Offer offer={offer} /> : gone.value ? <GoneOffer /> : <NoOffer />}
     </section>
   );
+}
+
+function NoOffer() {
+  const v = view.value;
+  if (v && !v.phone_registered) return <div class="offer-slot none warn-text">Your phone is not registered. Calls will skip you.</div>;
+  return <div class="offer-slot none">{v?.state === "not_ready" || v?.state === "offline" ? "Not ready: calls go to your colleagues" : "No offer"}</div>;
 }
 
 function decline(offer: OfferView): void {
@@ -45,9 +51,9 @@ function Offer({ offer }: { offer: OfferView }) {
         <span class="grow" />
         <span title="Waited so far"><Timer since={offer.at - offer.waited_ms} /></span>
       </div>
-      <div class="one why">{callerLine(offer.brief)}</div>
+      <div class="one reason">{callerLine(offer.brief)}</div>
       <div class="line">
-        <span class={offer.ringing ? "rings on" : "rings"}>{offer.ringing ? "Answer at your phone" : "About to ring"}</span>
+        <span class={offer.ringing ? "rings on" : "rings"}>{offer.ringing ? "On your phone" : "About to ring"}</span>
         <span class="grow" />
         {opened.value && <button type="button" class="btn small" onClick={() => (opened.value = null)}>Show</button>}
         <button type="button" class="btn small" onClick={() => decline(offer)}>Decline <Kbd>⇧F2</Kbd></button>

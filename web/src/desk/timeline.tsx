@@ -18,6 +18,9 @@ type Row = { kind: "day"; key: string; at: number } | { kind: "entry"; key: stri
 const MORE_AHEAD = 12;
 const DAY_ROW_PX = 32;
 
+/** The customer whose details lie over the timeline. */
+export const aboutOpen = signal<Id | null>(null);
+
 const jump = signal<Id | null>(null);
 
 /** Shows an entry of the timeline that is open. */
@@ -42,16 +45,15 @@ export function timelineRows(entries: TimelineEntry[], channel: Channel | null):
 export function TimelinePanel({ subject }: { subject: Subject }) {
   const store = timelineOf(subject);
   const [channel, setChannel] = useState<Channel | null>(null);
-  const [about, setAbout] = useState(false);
+  const about = subject.of === "customers" && aboutOpen.value === subject.id;
   return (
     <section class="timeline" aria-label="Everything before">
       <div class="line timeline-head">
         <h2>Everything before</h2>
         <span class="grow" />
         <Filters store={store} channel={channel} choose={setChannel} />
-        {subject.of === "customers" && <button type="button" class="btn small" aria-expanded={about} onClick={() => setAbout(!about)}>Details</button>}
       </div>
-      {about && subject.of === "customers" ? <About customer={subject.id} close={() => setAbout(false)} /> : <Body store={store} channel={channel} />}
+      {about ? <About customer={subject.id} close={() => (aboutOpen.value = null)} /> : <Body store={store} channel={channel} />}
     </section>
   );
 }

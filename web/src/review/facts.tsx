@@ -3,7 +3,7 @@ import type { ComponentChildren } from "preact";
 import { now } from "../state/clock.ts";
 import { PlayEvidence, Tag } from "../ui/bits.tsx";
 import type { CardLine, InteractionPage, Leg, OfferRow } from "../types.ts";
-import { ago, duration } from "../words/format.ts";
+import { ago, duration, signed } from "../words/format.ts";
 import { CARD, mood, plain, SEGMENT } from "../words/labels.ts";
 
 export function Facts({ page }: { page: InteractionPage }) {
@@ -57,7 +57,7 @@ function Sentiment({ page }: { page: InteractionPage }) {
           <polyline points={points} />
         </svg>
       )}
-      <p><b>{mood(sentiment.overall)}</b> <span class="muted num">{sentiment.overall} · {sentiment.confidence} % sure{sentiment.trend && ` · ${sentiment.trend[0]} → ${sentiment.trend[1]}`}</span></p>
+      <p><b>{mood(sentiment.overall)}</b> <span class="muted num">{signed(sentiment.overall)} · {sentiment.confidence} % sure{sentiment.trend && ` · ${signed(sentiment.trend[0])} → ${signed(sentiment.trend[1])}`}</span></p>
       {sentiment.why.length > 0 && <p class="muted">because of {sentiment.why.map((word) => `“${word}”`).join(", ")}</p>}
     </>
   );

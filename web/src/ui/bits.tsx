@@ -4,7 +4,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { now } from "../state/clock.ts";
 import { playFrom, loaded, playing } from "../state/player.ts";
 import type { Evidence, Id } from "../types.ts";
-import { duration } from "../words/format.ts";
+import { duration, signed } from "../words/format.ts";
 import { mood, moodTrend } from "../words/labels.ts";
 import { ChevronDown, Play, type LucideIcon } from "./icons.tsx";
 
@@ -41,7 +41,7 @@ export function MoodBars({ values }: { values: number[] }) {
 
 export function Mood({ value }: { value: number }) {
   const word = mood(value);
-  return <Tag tone={word === "negative" ? "warn" : word === "positive" ? "ok" : ""} title={`Sentiment ${value} of −100…100`}>{word}</Tag>;
+  return <Tag tone={word === "negative" ? "warn" : word === "positive" ? "ok" : ""} title={`Sentiment ${signed(value)} of −100…100`}>{word}</Tag>;
 }
 
 /** Says what is not there, and what to do. */

@@ -84,6 +84,11 @@ export function span(ms: number): string {
   return days === 1 ? "1 day" : `${days} days`;
 }
 
+/** A number with a true minus sign. */
+export function signed(n: number): string {
+  return n < 0 ? `−${-n}` : String(n);
+}
+
 /** `1 call`, `3 calls`. */
 export function count(n: number, one: string, many = `${one}s`): string {
   return `${n} ${n === 1 ? one : many}`;

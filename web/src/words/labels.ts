@@ -10,7 +10,7 @@ export const CHANNEL: Record<Channel, string> = {
   phone: "Call", email: "E-mail", chat: "Chat", whatsapp: "WhatsApp", sms: "SMS", web_form: "Web form", social: "Social", self_service: "Self-service",
 };
 
-export const CHANNELS: Record<Channel, string> = { ...CHANNEL, phone: "Calls", chat: "Chats", web_form: "Web forms" };
+export const CHANNELS: Record<Channel, string> = { ...CHANNEL, phone: "Calls", chat: "Chats", web_form: "Forms" };
 
 export const WORK: Record<WorkItemKind, string> = {
   call: "Call", message: "Message", callback: "Callback", missed_call: "Missed call", promise: "Promise", follow_up: "Follow-up", not_wrapped_up: "Not wrapped up",

@@ -1,5 +1,8 @@
 // Peaks to bars, and the axis under them. Pure.
 
+/** Peaks up to this are line noise: drawn as silence. */
+const NOISE = 2;
+
 /** Loudness 0…1 of each of `count` bars over `durationMs`; a square root lifts quiet speech into sight. */
 export function laneBars(values: [number, number][], bucketMs: number, durationMs: number, count: number): number[] {
   const bars: number[] = [];
@@ -11,7 +14,7 @@ export function laneBars(values: [number, number][], bucketMs: number, durationM
       const [low, high] = values[j] as [number, number];
       loudest = Math.max(loudest, -low, high);
     }
-    bars.push(Math.sqrt(Math.min(1, loudest / 127)));
+    bars.push(Math.sqrt(Math.min(1, Math.max(0, loudest - NOISE) / (127 - NOISE))));
   }
   return bars;
 }

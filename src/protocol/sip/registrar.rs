@@ -258,12 +258,11 @@ impl Registrar {
     /// Drops what has ended.
     pub fn expire(&mut self, now_unix_ms: i64) -> Vec<BindingChange> {
         let mut changes = Vec::new();
-        while let Some((&(at, _), aor)) = self.by_expiry.first_key_value() {
-            if at > now_unix_ms {
-                break;
+        while self.next_expiry_unix_ms().is_some_and(|at| at <= now_unix_ms) {
+            // Taken out first, so that every turn of the loop makes the queue shorter.
+            if let Some((_, aor)) = self.by_expiry.pop_first() {
+                changes.extend(self.expire_of(now_unix_ms, &aor));
             }
-            let aor = aor.clone();
-            changes.extend(self.expire_of(now_unix_ms, &aor));
         }
         changes
     }

@@ -6,13 +6,12 @@ import { useKeys } from "../state/keys.ts";
 import { timelineOf, type Subject, type Timeline as Store } from "../state/record.ts";
 import { Empty, Problem, Skeleton } from "../ui/bits.tsx";
 import { useVirtual } from "../ui/virtual.ts";
-import type { Channel, Id, TimelineEntry } from "../types.ts";
-import { calendarDays, dayHeading } from "../words/format.ts";
+import type { Channel, Id } from "../types.ts";
+import { dayHeading } from "../words/format.ts";
 import { CHANNELS } from "../words/labels.ts";
+import { timelineRowsOf, type Row } from "../words/rows.ts";
 import { About } from "./about.tsx";
 import { Entry, estimateEntry } from "./entry.tsx";
-
-type Row = { kind: "day"; key: string; at: number } | { kind: "entry"; key: string; entry: TimelineEntry };
 
 /** Distance from the end at which older entries are asked for, rows. */
 const MORE_AHEAD = 12;
@@ -27,19 +26,6 @@ const jump = signal<Id | null>(null);
 export function jumpTo(interaction: Id): void {
   jump.value = null;
   jump.value = interaction;
-}
-
-/** Entries with a heading wherever the day changes. */
-export function timelineRows(entries: TimelineEntry[], channel: Channel | null): Row[] {
-  const rows: Row[] = [];
-  let before: number | null = null;
-  for (const entry of entries) {
-    if (channel !== null && entry.channel !== channel) continue;
-    if (before === null || calendarDays(entry.at, before) !== 0) rows.push({ kind: "day", key: `day/${entry.interaction}`, at: entry.at });
-    rows.push({ kind: "entry", key: entry.interaction, entry });
-    before = entry.at;
-  }
-  return rows;
 }
 
 export function TimelinePanel({ subject }: { subject: Subject }) {
@@ -94,7 +80,7 @@ function Body({ store, channel }: { store: Store; channel: Channel | null }) {
 function List({ store, channel }: { store: Store; channel: Channel | null }) {
   const scroller = useRef<HTMLDivElement>(null);
   const entries = store.entries.value;
-  const rows = useMemo(() => timelineRows(entries, channel), [entries, channel]);
+  const rows = useMemo(() => timelineRowsOf(entries, channel), [entries, channel]);
   const [active, setActive] = useState<string | null>(null);
   const [open, setOpen] = useState<ReadonlySet<string>>(new Set());
   const list = useVirtual({

@@ -1,5 +1,6 @@
 // The keyboard: handlers by key, the latest mounted first. Letters and digits work only outside fields.
 import { useEffect, useRef } from "preact/hooks";
+import { keyName } from "../words/key_name.ts";
 
 /** After a pop appears, agent keys are dead this long: a key meant for something else must not act on a call. */
 export const DEAD_AFTER_POP_MS = 300;
@@ -11,14 +12,6 @@ let deadUntil = 0;
 
 export function deadenKeys(): void {
   deadUntil = performance.now() + DEAD_AFTER_POP_MS;
-}
-
-/** `Ctrl+Enter` → `ctrl+enter`, `J` → `j`, `?` → `?`. */
-export function keyName(event: Pick<KeyboardEvent, "key" | "ctrlKey" | "metaKey" | "shiftKey" | "altKey">): string {
-  const key = event.key.toLowerCase();
-  const printable = event.key.length === 1;
-  const shift = event.shiftKey && !printable ? "shift+" : "";
-  return `${event.ctrlKey || event.metaKey ? "ctrl+" : ""}${event.altKey ? "alt+" : ""}${shift}${key === " " ? "space" : key}`;
 }
 
 function inField(target: EventTarget | null): boolean {

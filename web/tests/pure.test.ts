@@ -1,0 +1,138 @@
+// The pure parts of the desk: words for times, numbers, transcripts, keys, back-off.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { interactionPage, timeline } from "../mock/data.mjs";
+import { timelineRowsOf } from "../src/words/rows.ts";
+import { sentence } from "../src/net/api.ts";
+import { backoffMs } from "../src/net/live.ts";
+import { keyName } from "../src/words/key_name.ts";
+import * as format from "../src/words/format.ts";
+import { callerLine, callerName, moodTrend, offerGone } from "../src/words/labels.ts";
+import { recordingSentence, transcriptLines, transcriptSentence, wordAt } from "../src/words/transcript.ts";
+import { axisStep, laneBars } from "../src/words/wave.ts";
+import type { Brief, InteractionPage, TimelineEntry } from "../src/types.ts";
+
+const NOW = Date.UTC(2026, 10, 18, 12, 0);
+const HOUR = 3_600_000;
+const page = (part: object = {}) => interactionPage("x", NOW, part) as unknown as InteractionPage;
+
+test("a length is minutes and seconds, with hours only when there are some", () => {
+  assert.equal(format.duration(252_000), "4:12");
+  assert.equal(format.duration(3_750_000), "1:02:30");
+  assert.equal(format.duration(-5), "0:00");
+});
+
+test("an age is said as people say it", () => {
+  assert.equal(format.ago(NOW - 20_000, NOW), "just now");
+  assert.equal(format.ago(NOW - 12 * 60_000, NOW), "12 min ago");
+  assert.equal(format.ago(NOW - 2 * HOUR, NOW), "2 h ago");
+  assert.equal(format.ago(NOW - 24 * HOUR, NOW), "yesterday");
+  assert.equal(format.ago(NOW - 3 * 24 * HOUR, NOW), "3 days ago");
+  assert.equal(format.ago(Date.UTC(2024, 10, 14), NOW), "14 Nov 2024");
+});
+
+test("what is due is late, soon or later", () => {
+  assert.deepEqual(format.due(NOW - 50 * HOUR, NOW), { text: "2 days late", urgency: "late" });
+  assert.deepEqual(format.due(NOW + 12 * 60_000, NOW), { text: "in 12 min", urgency: "soon" });
+  assert.deepEqual(format.due(NOW + 24 * HOUR, NOW), { text: "tomorrow 12:00", urgency: "later" });
+});
+
+test("a number is grouped without being changed", () => {
+  assert.equal(format.phone("+4520123456"), "+45 20 12 34 56");
+  assert.equal(format.phone("+12025550123"), "+1 202 555 0123");
+  assert.equal(format.phone("sip:x@y"), "sip:x@y");
+  for (const digits of ["+4520123456", "+33170189900", "+35312345678", "+491701234567"]) assert.equal(format.phone(digits).replaceAll(" ", ""), digits);
+});
+
+test("initials come from letters, never from markup", () => {
+  assert.equal(format.initials("Maria Jensen"), "MJ");
+  assert.equal(format.initials("4711"), "?");
+  assert.equal(format.initials("<b>Eve</b>"), "BB");
+});
+
+test("a late brief shows the number first and says that it is looking", () => {
+  const brief = { number: "+4520123456", matched: "late", display_name: null, customer: null, candidates: [], reasons: [], last_contacts: [] } as unknown as Brief;
+  assert.equal(callerName(brief), "+45 20 12 34 56");
+  assert.equal(callerLine(brief), "Looking up…");
+});
+
+test("a vanished offer says why", () => {
+  assert.equal(offerGone("answered_elsewhere", "Ann"), "Answered by Ann.");
+  assert.match(offerGone("caller_hung_up", null), /missed calls/);
+});
+
+test("a trend needs a real difference", () => {
+  assert.equal(moodTrend([35, 30, -31, -46]), "falling");
+  assert.equal(moodTrend([5, 8, 4]), "steady");
+  assert.equal(moodTrend([]), "not known");
+});
+
+test("transcript lines are in order of time with holds and losses between them", () => {
+  const lines = transcriptLines(page());
+  assert.ok(lines.every((line, index) => index === 0 || lines[index - 1]!.at <= line.at));
+  assert.ok(lines.some((line) => line.kind === "mark" && line.text === "on hold 0:09"));
+  assert.ok(lines.some((line) => line.kind === "mark" && /customer's audio lost/.test(line.text)));
+  const speakers = lines.filter((line) => line.kind === "say");
+  assert.equal(speakers[2]?.speaker, false, "the same speaker goes on");
+});
+
+test("a call understood badly says: listen", () => {
+  assert.equal(transcriptSentence(page({ coverage: { customer: 58, agent: 90 } })), "58 % understood. Listen.");
+  assert.equal(transcriptSentence(page()), null);
+  assert.match(transcriptSentence(page({ stage: "pending" })) ?? "", /being read/);
+});
+
+test("a missing recording says when it was paused", () => {
+  const recording = { state: "none" as const, trouble: null, duration_ms: null, gaps: [{ party: "customer" as const, kind: "paused" as const, from_ms: 40_000, to_ms: 70_000 }] };
+  assert.equal(recordingSentence({ recording }), "No recording: paused 0:40–1:10.");
+  assert.equal(recordingSentence({ recording: { ...recording, state: "ready", gaps: [] } }), null);
+});
+
+test("the word that sounds is the last that began and has not long ended", () => {
+  const words = [{ text: "a", from_ms: 100, to_ms: 300, confidence: 90 }, { text: "b", from_ms: 400, to_ms: 500, confidence: 90 }];
+  assert.equal(wordAt(words, 50), null);
+  assert.equal(wordAt(words, 350)?.text, "a");
+  assert.equal(wordAt(words, 450)?.text, "b");
+  assert.equal(wordAt(words, 2000), null);
+});
+
+test("bars cover the whole length and stay between 0 and 1", () => {
+  const peaks = Array.from({ length: 1153 }, (_, index): [number, number] => [-(index % 128), index % 127]);
+  const bars = laneBars(peaks, 50, 57_600, 310);
+  assert.equal(bars.length, 310);
+  assert.ok(bars.every((bar) => bar >= 0 && bar <= 1));
+  assert.ok(laneBars([[-1, 1]], 50, 1000, 10).every((bar) => bar === 0), "line noise is silence");
+});
+
+test("labels of the axis never touch", () => {
+  for (const duration of [900, 57_600, 600_000, 7_200_000]) assert.ok((axisStep(duration, 900) / duration) * 900 >= 79.9 || axisStep(duration, 900) >= duration);
+});
+
+test("a day's heading comes wherever the day changes", () => {
+  const entries = timeline(NOW) as unknown as TimelineEntry[];
+  const rows = timelineRowsOf(entries, null);
+  assert.equal(rows.filter((row) => row.kind === "entry").length, entries.length);
+  assert.equal(rows[0]?.kind, "day");
+  assert.equal(timelineRowsOf(entries, "chat").filter((row) => row.kind === "entry").length, 1);
+});
+
+test("keys have one name each", () => {
+  const key = (part: object) => keyName({ key: "", ctrlKey: false, metaKey: false, shiftKey: false, altKey: false, ...part });
+  assert.equal(key({ key: "Enter", ctrlKey: true }), "ctrl+enter");
+  assert.equal(key({ key: "Enter", metaKey: true }), "ctrl+enter");
+  assert.equal(key({ key: "F9", shiftKey: true }), "shift+f9");
+  assert.equal(key({ key: "?", shiftKey: true }), "?");
+  assert.equal(key({ key: " " }), "space");
+});
+
+test("reconnecting waits longer each time, never over 13 s, and not all at once", () => {
+  assert.ok(backoffMs(0, 0.5) < 500);
+  assert.ok(backoffMs(50, 1) <= 13_000);
+  assert.notEqual(backoffMs(3, 0), backoffMs(3, 1));
+});
+
+test("every refused request is said in words", () => {
+  for (const status of [0, 401, 403, 404, 409, 429, 500, 503, 418]) assert.match(sentence(status, null), /\.$/);
+  assert.equal(sentence(404, "No call with this id."), "No call with this id.");
+  assert.doesNotMatch(sentence(500, "panicked at src/x.rs"), /panicked/);
+});

@@ -37,7 +37,7 @@ export async function openDesk(browser, { user = "ann", viewport = WIDE, scheme 
     window.shifts = [];
     window.violations = [];
     document.addEventListener("securitypolicyviolation", (event) => window.violations.push(`${event.violatedDirective} ${event.blockedURI}`));
-    new PerformanceObserver((list) => { for (const entry of list.getEntries()) window.shifts.push({ at: entry.startTime, value: entry.value, input: entry.hadRecentInput, of: entry.sources.map((source) => source.node?.className ?? "") }); }).observe({ type: "layout-shift", buffered: true });
+    new PerformanceObserver((list) => { for (const entry of list.getEntries()) window.shifts.push({ at: entry.startTime, value: entry.value, input: entry.hadRecentInput, of: entry.sources.map((source) => source.node?.outerHTML?.slice(0, 90) ?? source.node?.textContent ?? "") }); }).observe({ type: "layout-shift", buffered: true });
   });
   await page.goto(url);
   if (login) {

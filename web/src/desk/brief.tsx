@@ -210,7 +210,7 @@ function Edge({ brief, stage }: { brief: Brief; stage: Stage }) {
   return (
     <dl class="edge">
       {stage !== "item" && <EdgeFact label={stage === "offer" ? "Waited so far" : "Waited"}><Waited stage={stage} /></EdgeFact>}
-      <EdgeFact label="Last 30 days"><b class="num">{brief.matched === "late" ? "–" : count(brief.contacts_30_days, "contact")}</b></EdgeFact>
+      <EdgeFact label="Last 30 days">{brief.matched === "late" ? "–" : <b class="num">{count(brief.contacts_30_days, "contact")}</b>}</EdgeFact>
       <EdgeFact label="Mood">{brief.matched === "late" ? "–" : <MoodBars values={brief.sentiment} />}</EdgeFact>
     </dl>
   );

@@ -78,7 +78,7 @@ function OwnState() {
   ];
   const name = v.state === "not_ready" && v.reason ? v.reason : STATE[v.state];
   return (
-    <Menu label={`My state: ${name}`} kind={`state ${v.state}`} items={items}>
+    <Menu label="My state:" kind={`state ${v.state}`} items={items}>
       <span class="dot" aria-hidden="true" /><span class="state-name">{failed ? "Not sent" : name}</span><Timer since={v.since} />
     </Menu>
   );
@@ -98,7 +98,7 @@ function Person() {
     { label: "Keys", detail: "?", pick: () => (keyMapOpen.value = true) },
     { label: "Log out", pick: () => void logout() },
   ];
-  return <Menu label={`${who.name}, ${who.role}`} items={items}><span class="person">{who.name}</span></Menu>;
+  return <Menu label="Account of" items={items}><span class="person">{who.name}</span></Menu>;
 }
 
 /** Connection lost, and back. Takes no room: it lies over the page's foot, inputs stay usable. */

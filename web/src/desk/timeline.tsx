@@ -30,6 +30,7 @@ export function jumpTo(interaction: Id): void {
 
 export function TimelinePanel({ subject }: { subject: Subject }) {
   const store = timelineOf(subject);
+  useEffect(() => store.start(), [store]);
   const [channel, setChannel] = useState<Channel | null>(null);
   const about = subject.of === "customers" && aboutOpen.value === subject.id;
   return (

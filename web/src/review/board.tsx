@@ -40,9 +40,9 @@ export function BoardPage() {
 function Alarms({ alarms }: { alarms: string[] }) {
   if (alarms.length === 0) return <p class="no-alarm muted">No alarm</p>;
   return (
-    <ul class="alarms" role="alert" aria-label="Alarms">
-      {alarms.map((alarm) => <li key={alarm}><TriangleAlert size={16} aria-hidden="true" /><span>{alarm}</span></li>)}
-    </ul>
+    <div role="alert">
+      <ul class="alarms" aria-label="Alarms">{alarms.map((alarm) => <li key={alarm}><TriangleAlert size={16} aria-hidden="true" /><span>{alarm}</span></li>)}</ul>
+    </div>
   );
 }
 

@@ -35,9 +35,16 @@ export class Timeline {
   /** Where the reader was. */
   scroll = 0;
   #next: string | null = null;
+  #started = false;
 
   constructor(subject: Subject) {
     this.subject = subject;
+  }
+
+  /** Reads the first page, once; called when the frame with the brief has been painted, which goes first. */
+  start(): void {
+    if (this.#started) return;
+    this.#started = true;
     void this.reload();
   }
 

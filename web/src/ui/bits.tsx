@@ -146,8 +146,8 @@ export function Menu({ label, children, items, kind = "btn quiet" }: { label: st
   };
   return (
     <div class="menu" ref={root} onKeyDown={onKeyDown}>
-      <button type="button" class={kind} aria-label={label} aria-haspopup="menu" aria-expanded={open} onClick={() => setOpen(!open)}>
-        {children}<ChevronDown size={13} aria-hidden="true" />
+      <button type="button" class={kind} aria-haspopup="menu" aria-expanded={open} onClick={() => setOpen(!open)}>
+        <span class="sr">{label} </span>{children}<ChevronDown size={13} aria-hidden="true" />
       </button>
       {open && (
         <div class="menu-list" role="menu" aria-label={label}>

@@ -1,0 +1,294 @@
+// The desk in Chromium against the mock server: what the sheet promises, measured.
+import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
+import { after, before, test } from "node:test";
+import { haveBrowser, openBrowser, openDesk, PHONE, until } from "./browser.mjs";
+import * as demo from "../mock/data.mjs";
+
+const skip = haveBrowser ? false : "no Chromium: set THROUGHLINE_CHROMIUM";
+let browser;
+let closeBrowser = async () => {};
+before(async () => { if (!skip) ({ browser, close: closeBrowser } = await openBrowser()); });
+after(() => closeBrowser());
+
+/** Runs a test on a desk of its own; afterwards nothing forbidden may have happened. */
+function desk(name, options, body) {
+  test(name, { skip }, async () => {
+    const opened = await openDesk(browser, options);
+    try {
+      await body(opened);
+      assert.deepEqual(opened.bad, []);
+      assert.deepEqual(await opened.page.evaluate(() => window.violations), []);
+    } finally {
+      await opened.close();
+    }
+  });
+}
+
+const sent = (mock, type) => mock.log.filter((entry) => entry.type === type);
+const frames = (page) => page.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))));
+async function pop(mock, page, kind = "known") {
+  const offer = mock.offer(kind);
+  await until("rendered", () => sent(mock, "ack").find((entry) => entry.offer === offer.offer));
+  await page.locator(`[data-offer="${offer.offer}"]`).waitFor();
+  return offer;
+}
+/** Keys are dead for 300 ms after a pop. */
+const keysAlive = (page) => page.waitForTimeout(320);
+
+desk("the pop moves nothing and takes no focus", {}, async ({ mock, page }) => {
+  await page.locator(".mine .row").first().waitFor();
+  await page.getByRole("button", { name: /^My state/ }).focus();
+  await frames(page);
+  const from = await page.evaluate(() => performance.now());
+  const before = await page.locator(".mine .row").first().boundingBox();
+  for (const kind of ["late", "known"]) {
+    await pop(mock, page, kind);
+    await page.locator(kind === "known" ? ".entry" : ".brief.late").first().waitFor();
+    await frames(page);
+    assert.deepEqual(await page.locator(".mine .row").first().boundingBox(), before);
+    assert.equal(await page.evaluate(() => document.activeElement?.textContent.slice(0, 8)), "My state");
+  }
+  await frames(page);
+  const shifts = await page.evaluate((at) => window.shifts.filter((shift) => shift.at >= at), from);
+  assert.deepEqual(shifts, [], "layout shift is 0");
+  assert.match(await page.title(), /Maria Jensen/);
+  assert.match(await page.locator("[aria-live=assertive]").textContent(), /Maria Jensen.*Invoice 4711/);
+});
+
+desk("the brief is equally high in every state", {}, async ({ mock, page }) => {
+  const heights = new Set();
+  for (const kind of ["late", "known", "two", "several", "unknown", "withheld"]) {
+    await pop(mock, page, kind);
+    heights.add((await page.locator(`.brief.${kind === "two" ? "known" : kind}`).boundingBox()).height);
+  }
+  assert.equal(heights.size, 1, [...heights].join(", "));
+});
+
+desk("rendered is said only after the name has been painted, and once", {}, async ({ mock, page }) => {
+  await page.evaluate(() => {
+    window.order = [];
+    new MutationObserver(() => { if (document.querySelector(".offer-slot.here")?.textContent.includes("Maria Jensen") && !window.order.includes("drawn")) { window.order.push("drawn"); requestAnimationFrame(() => window.order.push("frame")); } }).observe(document.body, { subtree: true, childList: true });
+    const send = WebSocket.prototype.send;
+    WebSocket.prototype.send = function (text) { window.order.push(JSON.parse(text).level ?? "other"); return send.call(this, text); };
+  });
+  const at = Date.now();
+  const offer = await pop(mock, page);
+  await frames(page);
+  const [ack, ...more] = sent(mock, "ack");
+  assert.deepEqual(await page.evaluate(() => window.order), ["drawn", "frame", "rendered"]);
+  assert.deepEqual([ack.offer, ack.level, more.length], [offer.offer, "rendered", 0]);
+  console.log(`pop sent → rendered acknowledged: ${ack.at - at} ms`);
+});
+
+desk("a hidden tab says delivered at once, and rendered when it is shown", {}, async ({ mock, page }) => {
+  const hide = (hidden) => page.evaluate((value) => {
+    Object.defineProperty(document, "hidden", { configurable: true, get: () => value });
+    document.dispatchEvent(new Event("visibilitychange"));
+  }, hidden);
+  await hide(true);
+  const offer = mock.offer("known");
+  await until("delivered", () => sent(mock, "ack").length === 1);
+  assert.equal(sent(mock, "ack")[0].level, "delivered");
+  await hide(false);
+  await until("rendered", () => sent(mock, "ack").length === 2);
+  assert.deepEqual([sent(mock, "ack")[1].offer, sent(mock, "ack")[1].level], [offer.offer, "rendered"]);
+});
+
+desk("agent keys are dead for 300 ms after a pop", {}, async ({ mock, page }) => {
+  await page.evaluate(() => new MutationObserver((_, observer) => {
+    if (!document.querySelector(".offer-slot.here")) return;
+    observer.disconnect();
+    document.dispatchEvent(new KeyboardEvent("keydown", { key: "F2", shiftKey: true, bubbles: true, cancelable: true }));
+  }).observe(document.body, { subtree: true, childList: true }));
+  await pop(mock, page);
+  assert.equal(sent(mock, "decline").length, 0);
+  await keysAlive(page);
+  await page.keyboard.press("Shift+F2");
+  await until("declined", () => sent(mock, "decline").length === 1);
+  await page.getByText("Declined. It goes to the next colleague.").waitFor();
+});
+
+desk("a vanished offer says why for a while, then the slot is free", {}, async ({ mock, page }) => {
+  await pop(mock, page);
+  mock.gone("answered_elsewhere", "Tom Weber");
+  await page.getByText("Answered by Tom Weber.").waitFor();
+  await page.getByText("Answered by Tom Weber.").waitFor({ state: "detached", timeout: 6000 });
+  await page.getByText("No offer").waitFor();
+});
+
+desk("a whole call by keyboard alone", { prepare: (mock) => mock.drafts.clear() }, async ({ mock, page }) => {
+  await pop(mock, page);
+  await keysAlive(page);
+  await page.keyboard.press("F2");
+  await page.getByText("accepted at your phone").waitFor();
+  mock.answerCall();
+  await page.locator(".big-timer").waitFor();
+  await page.keyboard.press("n");
+  await page.keyboard.type("Two payments for 4711.");
+  const field = await page.evaluateHandle(() => document.activeElement);
+  await page.keyboard.press("Shift+F9");
+  await page.locator(".wrap-form").waitFor();
+  await page.keyboard.type(" Refund by Wednesday.");
+  assert.ok(await field.evaluate((element) => element === document.activeElement && element.id === "note"), "hanging up leaves the caret where it was");
+  mock.cardArrives();
+  await page.locator(".live-words .card-lines").waitFor();
+  assert.equal(await page.locator("#note").inputValue(), "Two payments for 4711. Refund by Wednesday.", "the card overwrites nothing");
+  await until("draft on the server", () => mock.drafts.get(demo.CALL)?.text === "Two payments for 4711. Refund by Wednesday.");
+  await page.keyboard.press("Control+Enter");
+  await page.getByText("Choose a disposition: 1, 2 or 3.").waitFor();
+  await page.keyboard.press("Escape");
+  await page.keyboard.press("2");
+  await page.keyboard.press("Control+Enter");
+  const [wrapUp] = await until("wrap-up", () => { const all = mock.log.filter((entry) => entry.path?.endsWith("/wrap-up")); return all.length > 0 && all; });
+  assert.equal(wrapUp.body.disposition, "billing_question");
+  assert.equal(wrapUp.body.note, "Two payments for 4711. Refund by Wednesday.");
+  assert.equal(wrapUp.body.solved, true, "as the card says");
+  assert.equal(wrapUp.body.promises.length, 1);
+  await page.getByText("Nothing waiting.").waitFor();
+  assert.equal(await page.evaluate(() => Object.keys(localStorage).filter((key) => key.includes("draft")).length), 0);
+});
+
+desk("several customers: a digit chooses, nothing is mixed before", {}, async ({ mock, page }) => {
+  await pop(mock, page, "several");
+  assert.equal(await page.locator(".entry").count(), 0);
+  await keysAlive(page);
+  await page.keyboard.press("1");
+  await page.locator(".brief.known h1", { hasText: "Maria Jensen" }).waitFor();
+  assert.deepEqual(mock.log.find((entry) => entry.path?.endsWith("/customer")).body, { customer: demo.MARIA.customer });
+});
+
+desk("an unknown caller gets a name on N", {}, async ({ mock, page }) => {
+  await pop(mock, page, "unknown");
+  await keysAlive(page);
+  await page.keyboard.press("n");
+  await page.keyboard.type("Zoé <b>Martin</b>");
+  await page.keyboard.press("Enter");
+  await page.locator(".brief.known h1", { hasText: "Zoé <b>Martin</b>" }).waitFor();
+});
+
+desk("HTML in a caller's name is text", {}, async ({ mock, page }) => {
+  await pop(mock, page, "evil");
+  assert.equal(await page.locator(".brief h1").textContent(), "<img src=x onerror=alert(1)><b>Eve</b>");
+  mock.answerCall();
+  await page.locator(".big-timer").waitFor();
+  assert.equal(await page.locator("img:not([src='/icon.svg']), .desk script").count(), 0);
+});
+
+desk("a lost connection says so, keeps what is typed, and comes back", {}, async ({ mock, page }) => {
+  await pop(mock, page);
+  mock.answerCall();
+  await page.locator("#note").fill("kept");
+  mock.cut(true);
+  await page.getByText("Reconnecting… calls continue on your phone").waitFor();
+  await page.locator("#note").pressSequentially(" and on");
+  mock.down = false;
+  mock.cursor += 4;
+  await page.getByText("Back. 4 changes caught up.").waitFor({ timeout: 15_000 });
+  assert.equal(await page.locator("#note").inputValue(), "kept and on");
+});
+
+desk("an ended session asks over the page and the draft survives", {}, async ({ mock, page }) => {
+  await pop(mock, page);
+  mock.answerCall();
+  await page.locator("#note").fill("half a sentence");
+  mock.expired = true;
+  mock.cut(false);
+  await page.locator(".login-over").waitFor();
+  await page.locator(".login-over input[type=password]").fill("demo");
+  await page.keyboard.press("Enter");
+  await page.locator(".login-over").waitFor({ state: "detached" });
+  assert.equal(await page.locator("#note").inputValue(), "half a sentence");
+});
+
+desk("a conflict of drafts shows both and keeps both", {}, async ({ mock, page }) => {
+  await pop(mock, page);
+  mock.answerCall();
+  await page.locator("#note").fill("mine");
+  mock.drafts.set(demo.CALL, { text: "theirs", version: 7 });
+  await page.locator(".conflict").waitFor();
+  assert.match(await page.locator(".conflict").textContent(), /theirs/);
+  await page.getByRole("button", { name: "Keep both" }).click();
+  await until("both saved", () => mock.drafts.get(demo.CALL).text === "mine\n\ntheirs");
+});
+
+desk("a timeline of 5,000 entries answers within 50 ms", { prepare: (mock) => { mock.timelineExtra = 4993; } }, async ({ mock, page }) => {
+  await pop(mock, page);
+  await page.locator(".entry").first().waitFor();
+  const scroller = page.locator(".timeline-scroll");
+  await until("5,000 loaded", async () => {
+    await scroller.evaluate((element) => { element.scrollTop = element.scrollHeight; });
+    return mock.log.some((entry) => /before=4850/.test(entry.path ?? ""));
+  }, 60_000);
+  await until("the last one", async () => { await scroller.evaluate((element) => { element.scrollTop = element.scrollHeight; }); return (await page.locator(".entry-title").allTextContents()).some((text) => /^Contact 4993/.test(text)); }, 10_000);
+  assert.ok(await page.locator(".entry").count() < 60, "only what can be seen is in the document");
+  await keysAlive(page);
+  const times = await page.evaluate(async () => {
+    const result = [];
+    for (let n = 0; n < 40; n += 1) {
+      const from = performance.now();
+      document.dispatchEvent(new KeyboardEvent("keydown", { key: n % 8 === 7 ? "Enter" : "k", bubbles: true, cancelable: true }));
+      await new Promise((done) => requestAnimationFrame(() => { const channel = new MessageChannel(); channel.port1.onmessage = done; channel.port2.postMessage(0); }));
+      result.push(performance.now() - from);
+    }
+    return result.sort((a, b) => a - b);
+  });
+  const p95 = times[Math.floor(times.length * 0.95)];
+  console.log(`5,000 entries, input to paint: p50 ${times[20].toFixed(1)} ms, p95 ${p95.toFixed(1)} ms`);
+  assert.ok(p95 < 50, `p95 ${p95}`);
+});
+
+desk("the supervisor seeks, plays and hears one side", { user: "sofia" }, async ({ mock, page, url }) => {
+  await page.goto(`${url}/#/calls/${demo.CALL}`);
+  await page.locator(".word", { hasText: "charged" }).first().click();
+  await page.locator(".say.now .word.now").waitFor();
+  await until("byte range asked", () => mock.log.some((entry) => entry.path?.endsWith("audio.wav")));
+  await page.keyboard.press("Space");
+  const place = async () => (await page.locator(".place b").textContent());
+  const at = await place();
+  await page.keyboard.press("l");
+  await until("5 s on", async () => (await place()) !== at);
+  await page.keyboard.press("1");
+  await page.locator(".segmented [aria-pressed=true]", { hasText: "Customer" }).waitFor();
+  await page.keyboard.press(".");
+  await page.getByText("1.25×").waitFor();
+  const box = await page.locator(".wave").boundingBox();
+  await page.mouse.click(box.x + box.width / 2, box.y + 40);
+  await until("half of it", async () => (await place()) === "0:28");
+  await page.locator(".call-facts .play-chip").first().click();
+  await until("plays from the evidence", async () => (await place()) >= "0:14" && (await place()) < "0:28");
+  const pixels = await page.locator(".wave canvas").evaluate((canvas) => new Set(canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data).size);
+  assert.ok(pixels > 20, "the lanes are drawn");
+});
+
+desk("an agent sees no board and no list of calls", {}, async ({ page, url }) => {
+  await page.goto(`${url}/#/board`);
+  await page.locator(".desk").waitFor();
+  assert.equal(await page.getByRole("link", { name: "Board" }).count(), 0);
+});
+
+const axe = await readFile(new URL("../node_modules/axe-core/axe.min.js", import.meta.url), "utf8").catch(() => "");
+const VIEWS = {
+  login: [{ login: false }, async () => {}],
+  idle: [{}, async ({ page }) => { await page.locator(".mine .row").first().waitFor(); }],
+  pop: [{}, async ({ mock, page }) => { await pop(mock, page); await page.locator(".entry").first().waitFor(); }],
+  several: [{}, async ({ mock, page }) => { await pop(mock, page, "several"); }],
+  unknown: [{}, async ({ mock, page }) => { await pop(mock, page, "unknown"); }],
+  "wrap-up": [{}, async ({ mock, page }) => { await pop(mock, page); mock.answerCall(); mock.hangUp(); mock.cardArrives(); await page.locator(".live-words .card-lines").waitFor(); await page.getByRole("button", { name: "Billing › double charge" }).click(); }],
+  board: [{ user: "sofia" }, async () => {}],
+  review: [{ user: "sofia" }, async ({ page, url }) => { await page.goto(`${url}/#/calls/${demo.CALL}`); await page.locator(".word", { hasText: "charged" }).first().click(); await page.locator(".say.now").waitFor(); }],
+};
+for (const [name, [options, act]] of Object.entries(VIEWS)) {
+  for (const scheme of ["light", "dark"]) {
+    for (const viewport of scheme === "dark" ? [undefined] : [undefined, PHONE]) {
+      desk(`axe finds nothing serious: ${name}, ${scheme}${viewport ? ", phone" : ""}`, { ...options, scheme, ...(viewport ? { viewport } : {}) }, async (opened) => {
+        if (viewport && options.user !== "sofia" && options.login !== false) await opened.page.locator(".tabs button", { hasText: name === "idle" ? "Work" : name === "wrap-up" ? "Live" : "Customer" }).click();
+        await act(opened);
+        await opened.page.evaluate(axe);
+        const { violations } = await opened.page.evaluate(() => window.axe.run(document, { resultTypes: ["violations"] }));
+        const serious = violations.filter((one) => one.impact === "serious" || one.impact === "critical").flatMap((one) => one.nodes.slice(0, 4).map((node) => `${one.id}: ${node.html.slice(0, 140)} ${node.any[0]?.message ?? node.all[0]?.message ?? ""}`));
+        assert.deepEqual(serious, []);
+      });
+    }
+  }
+}

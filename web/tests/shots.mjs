@@ -16,7 +16,7 @@ const SHOTS = [
   ["login", { login: false }, async ({ page }) => { await page.getByLabel("User name").fill("ann"); await page.getByLabel("Password").fill("wrong"); await page.keyboard.press("Enter"); await page.getByText("do not fit").waitFor(); }],
   ["idle", {}, async ({ page }) => { await page.locator(".mine .row").first().waitFor(); }],
   ["idle-nothing", { prepare: (mock) => { mock.work = []; } }, async () => {}],
-  ["idle-no-phone", {}, async ({ mock, page }) => { mock.show({ ...mock.ready(), phone_registered: false }); await page.getByText("Calls will skip you").waitFor(); }],
+  ["idle-no-phone", {}, async ({ mock, page }) => { mock.show({ ...mock.ready(), phone_registered: false }); await page.locator(".offer-slot.warn-text").waitFor(); }],
   ["idle-not-ready", {}, async ({ mock, page }) => { mock.show({ ...mock.ready(), state: "not_ready", reason: "Lunch" }); await page.getByText("You are not ready").waitFor(); }],
   ["pop-known", {}, pop("known")], ["pop-two", {}, pop("two")], ["pop-several", {}, pop("several")], ["pop-unknown", {}, pop("unknown")], ["pop-late", {}, pop("late")], ["pop-withheld", {}, pop("withheld")], ["pop-evil", {}, pop("evil")],
   ["pop-gone", {}, async (desk) => { await pop("known")(desk); desk.mock.gone("answered_elsewhere", "Tom Weber"); await desk.page.locator(".offer-slot.gone").waitFor(); }],

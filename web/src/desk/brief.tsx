@@ -28,7 +28,7 @@ export function BriefPanel({ brief, interaction, stage }: { brief: Brief; intera
               {brief.matched === "known" ? <Reasons brief={brief} label={stage === "item" ? "To do" : "Probably about"} /> : brief.matched === "late" ? <Late /> : brief.matched === "withheld" ? <Withheld />
                 : <Unknown brief={brief} interaction={interaction} />}
             </div>
-            <Chips chips={brief.chips} late={brief.matched === "late"} />
+            <Chips chips={brief.chips} late={brief.matched === "late"} known={brief.matched === "known"} />
             <div class="brief-foot">
               <LastContacts contacts={brief.last_contacts} late={brief.matched === "late"} first={brief.matched !== "late" && brief.last_contacts.length === 0} />
               <Edge brief={brief} stage={stage} />
@@ -171,7 +171,7 @@ function CandidateRow({ candidate, digit, choose }: { candidate: Candidate; digi
   );
 }
 
-function Chips({ chips, late }: { chips: Chip[]; late: boolean }) {
+function Chips({ chips, late, known }: { chips: Chip[]; late: boolean; known: boolean }) {
   const tone = { overdue_promise: "bad", open_tickets: "", unanswered_message: "warn" } as const;
   const red = chips.findIndex((chip) => chip.kind === "overdue_promise");
   return (
@@ -179,7 +179,7 @@ function Chips({ chips, late }: { chips: Chip[]; late: boolean }) {
       {late ? <div class="bar" /> : chips.slice(0, 3).map((chip, index) => (
         <Tag key={chip.kind + chip.text} tone={chip.kind === "overdue_promise" && index !== red ? "warn" : tone[chip.kind]}>{chip.text}</Tag>
       ))}
-      {!late && chips.length === 0 && <span class="muted">We owe nothing</span>}
+      {known && chips.length === 0 && <span class="muted">We owe nothing</span>}
     </div>
   );
 }

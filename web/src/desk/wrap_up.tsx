@@ -37,16 +37,18 @@ export function WrapUp({ interaction, page }: { interaction: Id; page: Interacti
   const chosen = form.disposition.value;
   return (
     <div class="wrap-form">
-      <div class="sec"><span>Disposition</span></div>
+      <div class="sec">
+        <span>Disposition</span>
+        <select class="compact" aria-label="All dispositions" value={chosen !== null && !offered.some((one) => one.id === chosen) ? chosen : ""} onChange={(event) => form.choose(event.currentTarget.value)}>
+          <option value="" disabled>Another…</option>
+          {dispositions.value.map((one) => <option key={one.id} value={one.id}>{one.label}</option>)}
+        </select>
+      </div>
       <div class="suggested" role="group" aria-label="Suggested dispositions">
         {offered.map((one, index) => (
           <button key={one.id} type="button" class="chip" aria-pressed={chosen === one.id} onClick={() => form.choose(one.id)}><Kbd>{String(index + 1)}</Kbd><span class="one">{one.label}</span></button>
         ))}
       </div>
-      <select aria-label="All dispositions" value={chosen ?? ""} onChange={(event) => form.choose(event.currentTarget.value)}>
-        <option value="" disabled>Another disposition…</option>
-        {dispositions.value.map((one) => <option key={one.id} value={one.id}>{one.label}</option>)}
-      </select>
       <Promises form={form} />
       <div class="line finish">
         <label class="toggle"><input type="checkbox" checked={form.solved.value} onChange={(event) => form.setSolved(event.currentTarget.checked)} />Solved</label>

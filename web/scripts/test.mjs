@@ -18,7 +18,7 @@ async function unit() {
 }
 
 function desk() {
-  return spawnSync(process.execPath, ["--test", "--test-timeout=120000", `${root}tests/desk.test.mjs`], { stdio: "inherit" }).status ?? 1;
+  return spawnSync(process.execPath, ["--test", "--test-timeout=600000", `${root}tests/desk.test.mjs`], { stdio: "inherit" }).status ?? 1;
 }
 
 process.exit(which === "desk" ? desk() : await unit());

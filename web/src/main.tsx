@@ -3,12 +3,13 @@ import { render } from "preact";
 import { useEffect } from "preact/hooks";
 import { ConnectionBanner, Header } from "./desk/header.tsx";
 import { Desk } from "./desk/desk.tsx";
+import { OfferSlot } from "./desk/offer_slot.tsx";
 import { KeyMap, keyMapOpen } from "./desk/key_map.tsx";
 import { LoginOver, LoginPage } from "./login.tsx";
 import { BoardPage } from "./review/board.tsx";
 import { CallsPage } from "./review/calls.tsx";
 import { startClock } from "./state/clock.ts";
-import { startLive } from "./state/desk.ts";
+import { startLive, view } from "./state/desk.ts";
 import { startDrafts } from "./state/draft.ts";
 import { hintText } from "./state/hint.ts";
 import { startKeys, useKeys } from "./state/keys.ts";
@@ -37,6 +38,7 @@ function Page({ expired }: { expired: boolean }) {
     <>
       <Header />
       {at.place === "desk" || !isSupervisor() ? <Desk /> : at.place === "board" ? <BoardPage /> : <CallsPage interaction={at.interaction} />}
+      {at.place !== "desk" && isSupervisor() && view.value?.offer && <div class="floating-offer"><OfferSlot /></div>}
       <ConnectionBanner />
       <div class="hint-place" role="status">{hintText.value && <div class="hint">{hintText.value}</div>}</div>
       <div class="sr" aria-live="assertive">{spoken.value}</div>

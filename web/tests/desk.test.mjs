@@ -261,6 +261,14 @@ desk("the supervisor seeks, plays and hears one side", { user: "sofia" }, async 
   assert.ok(pixels > 20, "the lanes are drawn");
 });
 
+desk("a supervisor with a phone sees an offer on any page, and the call at the desk", { user: "sofia" }, async ({ mock, page }) => {
+  await pop(mock, page);
+  await page.locator(".floating-offer", { hasText: "Maria Jensen" }).waitFor();
+  assert.equal(sent(mock, "ack")[0].level, "rendered");
+  mock.answerCall();
+  await page.locator(".desk .big-timer").waitFor();
+});
+
 desk("an agent sees no board and no list of calls", {}, async ({ page, url }) => {
   await page.goto(`${url}/#/board`);
   await page.locator(".desk").waitFor();

@@ -2,7 +2,7 @@
 import { useState } from "preact/hooks";
 import { now } from "../state/clock.ts";
 import { backNotice, board, connection, send, view } from "../state/desk.ts";
-import { isSupervisor, logout, me } from "../state/session.ts";
+import { isSupervisor, logout, me, takesCalls } from "../state/session.ts";
 import { nextTheme, theme } from "../state/theme.ts";
 import { askNotifications, mayAskNotifications } from "../state/pop.ts";
 import { go, route } from "../state/route.ts";
@@ -21,7 +21,7 @@ export function Header() {
       {board.value && <Waiting />}
       <OwnPhone />
       <ConnectionState />
-      {view.value && me()?.extension != null && <OwnState />}
+      {view.value && takesCalls() && <OwnState />}
       <ThemeButton />
       <button type="button" class="btn quiet icon keys-button" aria-label="Keys" title="Keys (?)" onClick={() => (keyMapOpen.value = true)}><Keyboard size={16} aria-hidden="true" /></button>
       <Person />
@@ -51,8 +51,8 @@ function Waiting() {
 
 function OwnPhone() {
   const v = view.value;
-  const extension = me()?.extension ?? null;
-  if (!v || extension === null) return null;
+  const extension = me()?.extension ?? "Phone";
+  if (!v || !takesCalls()) return null;
   return v.phone_registered
     ? <span class="fact" title="Your phone is registered"><Phone size={14} aria-hidden="true" /><span>{extension}</span></span>
     : <span class="fact bad" role="status"><PhoneOff size={14} aria-hidden="true" /><span>Phone not registered</span></span>;

@@ -87,7 +87,10 @@ function onAgent(next: AgentView & { cursor?: number }): void {
     gone.value = null;
   }
   // Accepting switches the workspace; the item that was open keeps its draft and scroll.
-  if (next.call && next.call.interaction !== before?.call?.interaction) opened.value = null;
+  if (next.call && next.call.interaction !== before?.call?.interaction) {
+    opened.value = null;
+    if (before) location.hash = "#/desk";
+  }
   if (before?.wrap_up && !next.wrap_up) void loadWork();
   view.value = next;
 }

@@ -2,6 +2,7 @@
 import { signal } from "@preact/signals";
 import { api, ApiError } from "../net/api.ts";
 import type { Id } from "../types.ts";
+import { draftKey, parseKept, type Kept } from "./kept_drafts.ts";
 import { me } from "./session.ts";
 
 const LOCAL_AFTER_MS = 300;
@@ -9,7 +10,6 @@ const SERVER_AFTER_MS = 2000;
 const RETRY_AFTER_MS = 5000;
 
 export type DraftStatus = "empty" | "typing" | "local" | "saved" | "conflict";
-interface Kept { text: string; version: number; saved: boolean }
 
 export class Draft {
   readonly interaction: Id;
@@ -119,17 +119,11 @@ export class Draft {
   }
 
   #read(): Kept | null {
-    try {
-      const value: unknown = JSON.parse(localStorage.getItem(this.#key()) ?? "null");
-      const kept = value as Partial<Kept> | null;
-      return typeof kept?.text === "string" && typeof kept.version === "number" ? { text: kept.text, version: kept.version, saved: kept.saved === true } : null;
-    } catch {
-      return null;
-    }
+    return parseKept(localStorage.getItem(this.#key()));
   }
 
   #key(): string {
-    return `throughline.draft.${me()?.agent ?? "nobody"}.${this.interaction}`;
+    return draftKey(me()?.agent ?? null, this.interaction);
   }
 }
 

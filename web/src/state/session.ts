@@ -1,6 +1,7 @@
 // Who is logged in. An ended session asks for the password over the page; nothing below it is lost.
 import { signal } from "@preact/signals";
 import { api, ApiError, whenSessionExpires } from "../net/api.ts";
+import { forgetSavedDrafts } from "./kept_drafts.ts";
 import type { Me } from "../types.ts";
 
 export type Session =
@@ -18,6 +19,12 @@ export function me(): Me | null {
 export function isSupervisor(): boolean {
   const role = me()?.role;
   return role === "supervisor" || role === "admin";
+}
+
+/** A supervisor without an extension has no phone, and so no state of their own. */
+export function takesCalls(): boolean {
+  const who = me();
+  return who !== null && (who.role === "agent" || who.extension !== null);
 }
 
 function expire(): void {
@@ -44,6 +51,7 @@ export async function login(username: string, password: string): Promise<void> {
 
 export async function logout(): Promise<void> {
   await api.logout().catch(() => undefined);
+  forgetSavedDrafts();
   location.hash = "";
   location.reload();
 }

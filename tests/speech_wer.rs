@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use throughline::{
     domain::insight::utterance::Transcript,
     ids::{LegId, Party},
+    protocol::audio::g711,
     service::speech::{
         Pool, PoolConfig, TrackAudio, WorkerProgram,
         decode::{Engine, Limits},
@@ -28,14 +29,7 @@ fn pool() -> Pool {
 
 /// A-law there and back (ITU-T G.711): what a line does to the samples.
 fn through_g711(samples: &[i16]) -> Vec<i16> {
-    let code = |s: i16| -> i16 {
-        let magnitude = (i32::from(s).abs() >> 4).min(2_047);
-        let exponent = (32 - magnitude.leading_zeros()).saturating_sub(5);
-        let step = 1 << exponent.saturating_sub(if exponent > 0 { 1 } else { 0 }) << 1;
-        let coded = (magnitude / step * step + step / 2) << 4;
-        (if s < 0 { -coded } else { coded }).clamp(-32_768, 32_767) as i16
-    };
-    samples.iter().map(|s| code(*s)).collect()
+    samples.iter().map(|s| g711::alaw_to_linear(g711::linear_to_alaw(*s))).collect()
 }
 
 fn words(text: &str) -> Vec<String> {

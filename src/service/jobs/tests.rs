@@ -1,1 +1,197 @@
-//! Jobs with doubles.
+//! A call's job from recorded tracks to the record, with a double that knows what was said.
+
+use std::{
+    path::Path,
+    sync::{Arc, Mutex, atomic::AtomicUsize, atomic::Ordering},
+};
+
+use super::{Jobs, step};
+use crate::{
+    domain::{
+        fact::{Direction, EndCause, Fact, InteractionOpened},
+        live::LiveFact,
+        media::plan::Codec,
+    },
+    ids::{AgentId, Channel, InteractionId, LegId, Party, RecordingId, SipCallId},
+    service::{
+        speech::{
+            Heard, HeardWord, Pool, PoolConfig, Request, TrackAudio, TranscribeError, Transcriber, file,
+            model::{Model, Thresholds},
+        },
+        store::Store,
+    },
+    time::UnixMs,
+};
+
+/// A Thursday: 2026-03-05 09:00 UTC.
+const CALL: UnixMs = UnixMs(1_772_701_200_000);
+const CUSTOMER_SAYS: &str = "My headset is broken and this is unacceptable.";
+const AGENT_SAYS: &str = "I will send you a new one tomorrow.";
+
+/// Says one sentence for each leg, whatever the audio.
+struct Script(LegId);
+
+impl Transcriber for Script {
+    fn transcribe(&mut self, request: &Request) -> Result<Heard, TranscribeError> {
+        let text = if request.key.leg == self.0 { CUSTOMER_SAYS } else { AGENT_SAYS };
+        let words = text.split(' ').zip(0u32..).map(|(w, n)| HeardWord {
+            text: w.into(),
+            from_ms: n * 200,
+            to_ms: n * 200 + 180,
+            probability: 0.9,
+        });
+        Ok(Heard { language: "en".into(), no_speech: 0.0, logprob: -0.1, words: words.collect() })
+    }
+}
+
+/// One ended call with a recorded track per leg.
+struct Scene {
+    jobs: Jobs,
+    interaction: InteractionId,
+    told: Arc<Mutex<Vec<LiveFact>>>,
+    read: Arc<AtomicUsize>,
+    _folder: tempfile::TempDir,
+}
+
+fn leg(n: u8) -> LegId {
+    LegId::new(CALL, [n; 10])
+}
+
+fn facts(interaction: InteractionId) -> Vec<Fact> {
+    let recording = |n: u8| RecordingId::new(CALL, [n; 10]);
+    let opened = InteractionOpened {
+        interaction,
+        channel: Channel::Phone,
+        direction: Direction::Inbound,
+        at: CALL,
+        caller_raw: Some("+493012345678".into()),
+        caller: "+493012345678".to_owned().try_into().ok(),
+        display_name: None,
+        called: "+4930555".into(),
+        via: "trunk".into(),
+        queue: None,
+    };
+    let mut all = vec![Fact::InteractionOpened(opened)];
+    for (n, party) in [(1, Party::Customer), (2, Party::Agent)] {
+        let sip_call_id = SipCallId(format!("{n}"));
+        all.push(Fact::LegOpened { leg: leg(n), interaction, party, agent: None, sip_call_id, from_ms: 0 });
+        all.push(Fact::RecordingOpened { recording: recording(n), interaction, leg: leg(n), codec: Codec::Pcma, from_ms: 0 });
+    }
+    all.push(Fact::InteractionEnded { interaction, at_ms: 20_000, cause: EndCause::CustomerHungUp, answered_by: None });
+    for n in [1, 2] {
+        all.push(Fact::RecordingClosed { recording: recording(n), to_ms: 20_000, lost_ms: 0, paused_ms: 0, trouble: None });
+    }
+    all
+}
+
+async fn scene(pool: Pool, readable: bool) -> Scene {
+    let folder = tempfile::TempDir::new().expect("a folder");
+    let store = Store::open(&folder.path().join("record.db")).await.expect("opens");
+    let interaction = InteractionId::new(CALL, [9; 10]);
+    store.apply(&facts(interaction)).await.expect("applies");
+    let (told, read) = (Arc::new(Mutex::new(Vec::new())), Arc::new(AtomicUsize::new(0)));
+    let (tell, count) = (told.clone(), read.clone());
+    let samples = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/samples");
+    let tracks = move |_| -> Result<Vec<TrackAudio>, String> {
+        count.fetch_add(1, Ordering::Relaxed);
+        if !readable {
+            return Err("the disk is gone".into());
+        }
+        let one = |name: &str, n: u8, party, start_ms| TrackAudio {
+            leg: leg(n),
+            party,
+            start_ms,
+            ..file::read_wav(&samples.join(name)).expect("carried").remove(0)
+        };
+        Ok(vec![one("sample-2.wav", 1, Party::Customer, 1_000), one("sample-3.wav", 2, Party::Agent, 6_000)])
+    };
+    let changed = move |fact| tell.lock().expect("not poisoned").push(fact);
+    Scene {
+        jobs: Jobs { store, pool: Arc::new(pool), tracks: Arc::new(tracks), changed: Arc::new(changed) },
+        interaction,
+        told,
+        read,
+        _folder: folder,
+    }
+}
+
+fn script() -> Pool {
+    Pool::of("double", Thresholds::default(), vec![Box::new(Script(leg(1)))]).expect("threads start")
+}
+
+async fn page(scene: &Scene) -> serde_json::Value {
+    let reader = AgentId::new(CALL, [3; 10]);
+    let page = scene.jobs.store.interaction_page(scene.interaction, reader).await.expect("is there");
+    serde_json::to_value(page).expect("serialises")
+}
+
+#[tokio::test]
+async fn a_call_gets_words_card_mood_and_title_and_the_desks_are_told() {
+    let scene = scene(script(), true).await;
+    assert!(step(&scene.jobs, CALL.plus_ms(30_000)).await.expect("runs"));
+    let page = page(&scene).await;
+    println!("{page:#}");
+    assert_eq!(page["transcript"]["state"], "done");
+    assert_eq!(page["transcript"]["coverage"]["customer"], 100);
+    let utterances = page["transcript"]["utterances"].as_array().expect("a list");
+    assert_eq!(utterances.len(), 2);
+    assert!(utterances[0]["from_ms"].as_u64() < utterances[1]["from_ms"].as_u64());
+    assert!(utterances[0]["sentiment"].as_i64().expect("fired") < 0);
+    assert_eq!(page["card"]["lines"][0]["text"], "My headset is broken and this is unacceptable");
+    assert_eq!(page["title"], "My headset is broken and this is unacceptable");
+    assert_eq!(page["sentiment"]["enough"], false, "one turn is not enough");
+    assert!(page["card"]["lines"][0]["evidence"][0]["from_ms"].as_u64() >= utterances[0]["from_ms"].as_u64());
+    let told = scene.told.lock().expect("not poisoned").clone();
+    assert!(matches!(told.as_slice(), [LiveFact::Changed { interaction, .. }] if *interaction == scene.interaction), "{told:?}");
+    assert!(!step(&scene.jobs, CALL.plus_ms(40_000)).await.expect("nothing to do"));
+}
+
+#[tokio::test]
+async fn without_a_model_the_job_waits_and_the_interaction_says_what_to_do() {
+    let pool = Pool::start(PoolConfig { model: Some("/nowhere/ggml-x.bin".into()), ..PoolConfig::default() }).expect("starts");
+    let mut scene = scene(pool, true).await;
+    for minute in 1..=5 {
+        assert!(step(&scene.jobs, CALL.plus_ms(minute * 60_000)).await.expect("runs"), "it is looked at again and again");
+    }
+    let before = page(&scene).await;
+    assert_eq!(before["transcript"]["state"], "pending");
+    let trouble = before["transcript"]["trouble"].as_str().expect("says why");
+    assert!(trouble.starts_with("No speech model. Run `throughline model`"), "{trouble}");
+    assert_eq!(scene.read.load(Ordering::Relaxed), 0, "no track is read in vain");
+    assert!(Model::find(None).is_ok());
+    scene.jobs.pool = Arc::new(script());
+    assert!(step(&scene.jobs, CALL.plus_ms(600_000)).await.expect("runs"));
+    let after = page(&scene).await;
+    assert_eq!((&after["transcript"]["state"], &after["transcript"]["trouble"]), (&"done".into(), &serde_json::Value::Null));
+}
+
+#[tokio::test]
+async fn a_recording_that_cannot_be_read_is_tried_three_times_and_then_said_so() {
+    let scene = scene(script(), false).await;
+    for try_at in [60_000, 600_000, 6_000_000] {
+        assert!(step(&scene.jobs, CALL.plus_ms(try_at)).await.expect("runs"));
+    }
+    assert!(!step(&scene.jobs, CALL.plus_ms(60_000_000)).await.expect("parked"));
+    let page = page(&scene).await;
+    assert_eq!(page["transcript"]["state"], "failed");
+    assert!(page["transcript"]["trouble"].as_str().expect("says why").contains("the disk is gone"));
+}
+
+#[tokio::test]
+async fn a_job_that_is_run_twice_leaves_one_card() {
+    let scene = scene(script(), true).await;
+    for minute in [1, 2] {
+        let at = CALL.plus_ms(minute * 60_000);
+        scene
+            .jobs
+            .store
+            .enqueue_job(crate::service::store::JobKind::Transcribe, &scene.interaction.to_string(), true, at)
+            .await
+            .expect("queued");
+        assert!(step(&scene.jobs, at).await.expect("runs"));
+    }
+    let page = page(&scene).await;
+    assert_eq!(page["transcript"]["revision"], 2);
+    assert_eq!(page["transcript"]["utterances"].as_array().map(Vec::len), Some(2));
+    assert_eq!(page["card"]["lines"].as_array().expect("a list").iter().filter(|l| l["label"] == "reason").count(), 1);
+}

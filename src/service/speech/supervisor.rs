@@ -186,7 +186,9 @@ impl Running {
     fn exchange(&mut self, question: &Message, blob: &[u8], limit: Duration) -> Result<Message, TranscribeError> {
         let lost = |e: io::Error| match e.kind() {
             io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => TranscribeError::Lost("it hangs".into()),
-            io::ErrorKind::UnexpectedEof | io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset => TranscribeError::Lost("it died".into()),
+            io::ErrorKind::UnexpectedEof | io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset => {
+                TranscribeError::Lost("it died".into())
+            }
             _ => TranscribeError::Lost(e.to_string()),
         };
         self.socket.set_write_timeout(Some(limit)).map_err(lost)?;

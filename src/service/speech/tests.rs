@@ -198,3 +198,114 @@ fn yes_no_and_four_of_300_ms_come_out_with_their_pre_roll() {
         assert!(piece.audio.len() >= RATE * 12 / 10, "padded for the model");
     }
 }
+
+fn heard(text: &str, change: impl Fn(&mut Heard)) -> Heard {
+    let word = |(w, n): (&str, u32)| HeardWord { text: w.into(), from_ms: n * 200, to_ms: n * 200 + 180, probability: 0.9 };
+    let words = text.split_whitespace().zip(0..).map(word).collect();
+    let mut heard = Heard { language: "en".into(), no_speech: 0.0, logprob: -0.2, words };
+    change(&mut heard);
+    heard
+}
+
+#[test]
+fn every_gate_after_the_model_says_why() {
+    use gates::{Rejection, after};
+    let t = Thresholds::default();
+    let judged = |h: &Heard, voiced_ms| after(h, voiced_ms, voiced_ms, &t);
+    let long = "I sent you an email two hours ago and nobody answered it until now";
+    assert_eq!(judged(&heard(long, |_| ()), 4_000), None);
+    assert_eq!(judged(&heard("", |_| ()), 4_000), Some(Rejection::Nothing));
+    assert_eq!(judged(&heard("", |h| h.no_speech = 0.9), 4_000), Some(Rejection::NoSpeech));
+    assert_eq!(judged(&heard(long, |h| (h.no_speech, h.logprob) = (0.9, -1.2)), 4_000), Some(Rejection::NoSpeech));
+    assert_eq!(judged(&heard(long, |h| h.no_speech = 0.9), 4_000), None, "sure words outweigh it");
+    assert_eq!(judged(&heard(long, |h| h.logprob = -1.6), 4_000), Some(Rejection::Unsure));
+    assert_eq!(judged(&heard(long, |_| ()), 1_000), Some(Rejection::TooFast));
+    let circle = "thank you so much thank you so much thank you so much thank you so much";
+    assert_eq!(judged(&heard(circle, |_| ()), 9_000), Some(Rejection::Repeats));
+    assert_eq!(judged(&heard("my number is 5 5 5 5 5", |_| ()), 3_000), None, "digits may repeat");
+    assert_eq!(judged(&heard("you", |_| ()), 400), Some(Rejection::StockPhrase));
+    assert_eq!(judged(&heard("Thank you.", |_| ()), 400), None);
+    assert_eq!(judged(&heard("Thank you.", |h| h.logprob = -0.9), 400), Some(Rejection::StockPhrase));
+    let beyond = heard("I see", |h| h.words[1].from_ms = 9_000);
+    assert_eq!(judged(&beyond, 1_000), Some(Rejection::BeyondAudio));
+    let demo = Thresholds { no_speech_alone: true, ..Thresholds::default() };
+    assert_eq!(after(&heard(long, |h| h.no_speech = 0.9), 4_000, 4_000, &demo), Some(Rejection::NoSpeech));
+}
+
+/// Goes round in circles until it is asked to look at the full context; then too, when `always`.
+struct Circles {
+    always: bool,
+}
+
+impl Transcriber for Circles {
+    fn transcribe(&mut self, request: &Request) -> Result<Heard, TranscribeError> {
+        let good = request.full_context && !self.always;
+        Ok(heard(if good { "It came late." } else { "It came late it came late it came late it came late" }, |_| ()))
+    }
+}
+
+#[test]
+fn a_decode_that_goes_round_in_circles_is_asked_once_more_and_then_cut() {
+    let sample = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("models/samples/sample-2.wav");
+    let tracks = file::read_wav(&sample).unwrap();
+    for always in [false, true] {
+        let pool = Pool::of("double", Thresholds::default(), vec![Box::new(Circles { always })]).unwrap();
+        let text = pool.transcribe_call(&tracks).unwrap().utterances[0].text();
+        assert_eq!(text.to_lowercase().trim_end_matches('.'), "it came late");
+    }
+}
+
+#[test]
+fn the_other_legs_words_heard_through_are_hidden_as_echo_and_real_ones_stay() {
+    let sample = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("models/samples/sample-2.wav");
+    let loud = file::read_wav(&sample).unwrap().remove(0);
+    for (gain, hidden) in [(0.1, true), (0.9, false)] {
+        let quiet: Vec<i16> = loud.samples.iter().map(|s| (f32::from(*s) * gain) as i16).collect();
+        let echo = TrackAudio { leg: leg(2), party: Party::Agent, start_ms: 150, samples: quiet, gaps: vec![] };
+        let transcript = inventor().transcribe_call(&[loud.clone(), echo]).unwrap();
+        let of_echo = transcript.utterances.iter().find(|u| u.leg == leg(2)).unwrap();
+        assert_eq!(of_echo.rejected.as_deref() == Some("echo"), hidden, "{transcript:?}");
+        assert_eq!(transcript.coverage[1].rejected > 0, hidden, "coverage counts it");
+    }
+}
+
+/// Answers, loses, or invents nothing, by the seed.
+struct Moody(u64);
+
+impl Transcriber for Moody {
+    fn transcribe(&mut self, _: &Request) -> Result<Heard, TranscribeError> {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        match self.0 >> 62 {
+            0 => Ok(heard("It came late.", |_| ())),
+            1 => Ok(heard("", |_| ())),
+            _ => Err(TranscribeError::Lost("moody".into())),
+        }
+    }
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(64))]
+    #[test]
+    fn every_sample_is_counted_exactly_once(
+        parts in proptest::collection::vec((proptest::bool::ANY, 1usize..30_000), 0..8),
+        gaps in proptest::collection::vec((0usize..90_000, 0usize..40_000, proptest::bool::ANY), 0..6),
+        seed in proptest::num::u64::ANY,
+    ) {
+        let samples: Vec<i16> = parts.iter().flat_map(|(loud, n)| noise(*n, if *loud { 9_000 } else { 10 }, seed)).collect();
+        let gap = |(from, len, paused): &(usize, usize, bool)| Gap {
+            samples: *from..from + len,
+            kind: if *paused { GapKind::Paused } else { GapKind::Lost },
+        };
+        let track = TrackAudio { gaps: gaps.iter().map(gap).collect(), ..track(samples) };
+        let pool = Pool::of("double", Thresholds::default(), vec![Box::new(Moody(seed))]).unwrap();
+        let transcript = pool.transcribe_call(std::slice::from_ref(&track)).unwrap();
+        let sum = transcript.coverage[0];
+        proptest::prop_assert_eq!(sum.received, track.samples.len() as u64);
+        proptest::prop_assert_eq!(sum.received, sum.voiced + sum.unvoiced + sum.lost + sum.paused);
+        proptest::prop_assert_eq!(sum.voiced, sum.transcribed + sum.rejected + sum.failed);
+        proptest::prop_assert_eq!(sum.pending, 0);
+        proptest::prop_assert!(transcript.utterances.windows(2).all(|w| w[0].from_ms <= w[1].from_ms), "in order of time");
+        let inside = |u: &crate::domain::insight::utterance::Utterance| u.words.iter().all(|w| u.from_ms <= w.from_ms && w.from_ms <= w.to_ms && w.to_ms <= u.to_ms);
+        proptest::prop_assert!(transcript.utterances.iter().all(inside));
+    }
+}

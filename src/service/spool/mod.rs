@@ -173,8 +173,13 @@ impl Spool {
     ) -> Result<Self, SpoolError> {
         let disk = |source| SpoolError::Disk { path: dir.to_owned(), source };
         std::fs::create_dir_all(dir).map_err(disk)?;
-        let shared =
-            Arc::new(Shared { options, counters: SpoolCounters::default(), full: AtomicBool::new(false), unwritable: AtomicU64::new(0), alarm: Arc::new(alarm) });
+        let shared = Arc::new(Shared {
+            options,
+            counters: SpoolCounters::default(),
+            full: AtomicBool::new(false),
+            unwritable: AtomicU64::new(0),
+            alarm: Arc::new(alarm),
+        });
         let mut applier = applier::Applier::open(dir, store, shared.clone()).await?;
         applier.replay().await?;
         let segment = applier.first_new_segment().map_err(disk)?;

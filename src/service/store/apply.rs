@@ -77,7 +77,8 @@ pub(super) async fn one(conn: &mut Conn, fact: &Fact) -> Result<(), StoreError> 
         Fact::OfferMade { .. } | Fact::OfferEnded { .. } => apply_call::offer(conn, fact).await,
         Fact::RecordingOpened { .. } | Fact::RecordingClosed { .. } => apply_call::recording(conn, fact).await,
         Fact::WorkItemOpened { work_item, kind, interaction, queue, priority, at, due } => {
-            let opened = Opened { id: Some(*work_item), kind: *kind, interaction: *interaction, priority: *priority, due: *due, owner: None };
+            let opened =
+                Opened { id: Some(*work_item), kind: *kind, interaction: *interaction, priority: *priority, due: *due, owner: None };
             work_item_opened(conn, &opened, Some(queue), *at).await
         }
         Fact::InteractionEnded { interaction, at_ms, cause, answered_by } => {
@@ -214,7 +215,8 @@ async fn agent_state(conn: &mut Conn, agent: AgentId, state: AgentState, reason:
     if new.rows_affected() == 0 {
         return Ok(());
     }
-    let ended = "UPDATE agent_state SET to_at = $2 WHERE agent = $1 AND to_at IS NULL AND from_at <= $2 AND NOT (from_at = $2 AND state = $3)";
+    let ended =
+        "UPDATE agent_state SET to_at = $2 WHERE agent = $1 AND to_at IS NULL AND from_at <= $2 AND NOT (from_at = $2 AND state = $3)";
     sqlx::query(ended).bind(agent.to_string()).bind(at.0).bind(word(&state)).execute(&mut *conn).await?;
     let data = Some(json!({ "state": state }));
     emit(conn, at, NewEvent { kind: "agent.state", agent: Some(agent), data, ..NewEvent::default() }).await

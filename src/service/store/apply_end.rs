@@ -51,8 +51,7 @@ pub(super) async fn ended(
     let missed = row.opt_int::<i64>("answered_ms")?.is_none() && answered_by.is_none();
     if missed && row.word::<Direction>("direction")? == Direction::Inbound {
         let due = Some(at.plus_ms(MISSED_CALL_DUE_MS));
-        let item =
-            Opened { id: None, kind: WorkItemKind::MissedCall, interaction, priority: MISSED_CALL_PRIORITY, due, owner: None };
+        let item = Opened { id: None, kind: WorkItemKind::MissedCall, interaction, priority: MISSED_CALL_PRIORITY, due, owner: None };
         work_item_opened(conn, &item, None, at).await?;
     }
     tickets::attach(conn, interaction, None, at).await?;

@@ -37,7 +37,6 @@ mod views_people;
 mod work_items;
 mod wrap_up;
 
-
 use std::{path::Path, sync::Arc, time::Duration};
 
 use sqlx::{

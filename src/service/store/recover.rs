@@ -62,7 +62,9 @@ impl Store {
         for track in tracks {
             done.tracks += usize::from(restore_track(&mut tx, track).await?);
         }
-        let rows = sqlx::query("SELECT interaction, at FROM interaction WHERE state <> 'closed' AND channel = 'phone'").fetch_all(&mut *tx).await?;
+        let rows = sqlx::query("SELECT interaction, at FROM interaction WHERE state <> 'closed' AND channel = 'phone'")
+            .fetch_all(&mut *tx)
+            .await?;
         for row in &rows {
             let ends = tracks.iter().filter(|track| row.id("interaction").is_ok_and(|id: InteractionId| id == track.interaction));
             let track_end = ends.map(|track| track.to_ms).max().unwrap_or(0);
@@ -77,8 +79,10 @@ impl Store {
 
 /// Makes rows for a track from its header; true when it had none.
 async fn restore_track(conn: &mut Conn, track: &RecoveredTrack) -> Result<bool, StoreError> {
-    let known: Option<i64> =
-        sqlx::query_scalar("SELECT 1 FROM recording WHERE recording = $1").bind(track.recording.to_string()).fetch_optional(&mut *conn).await?;
+    let known: Option<i64> = sqlx::query_scalar("SELECT 1 FROM recording WHERE recording = $1")
+        .bind(track.recording.to_string())
+        .fetch_optional(&mut *conn)
+        .await?;
     let opened = Fact::InteractionOpened(InteractionOpened {
         interaction: track.interaction,
         channel: Channel::Phone,
@@ -178,7 +182,9 @@ async fn talker(conn: &mut Conn, interaction: &str) -> Result<Option<AgentId>, S
 
 /// Nobody is anywhere until their desk connects again; registrations stay: phones are reachable at once.
 async fn close_agents(conn: &mut Conn, now: UnixMs) -> Result<(), StoreError> {
-    let rows = sqlx::query("SELECT agent FROM agent_state WHERE to_at IS NULL AND state <> 'offline' ORDER BY agent").fetch_all(&mut *conn).await?;
+    let rows = sqlx::query("SELECT agent FROM agent_state WHERE to_at IS NULL AND state <> 'offline' ORDER BY agent")
+        .fetch_all(&mut *conn)
+        .await?;
     for row in &rows {
         let gone = Fact::AgentState { agent: row.id("agent")?, state: AgentState::Offline, reason: None, at: now };
         apply::one(conn, &gone).await?;

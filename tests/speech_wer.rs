@@ -156,3 +156,43 @@ fn a_file_is_transcribed_with_times_and_coverage() {
     let transcript: Transcript = serde_json::from_slice(&out).expect("JSON");
     assert_eq!(transcript.model, "demo-phone.en");
 }
+
+#[test]
+fn the_demo_call_gets_a_sensible_card_from_recognised_words() {
+    use throughline::domain::insight::{
+        card::{Context, Label, Outcome, card},
+        sentiment::sentiment,
+        slots::Known,
+    };
+    let tracks = file::read_wav(&samples().join("call.wav")).expect("a WAV file");
+    let transcript = pool().transcribe_call(&tracks).expect("transcribes");
+    let call = time::macros::date!(2026 - 03 - 05);
+    let known = Known { call, references: &[], products: &[] };
+    let card = card(&transcript, &Context { known, subjects: &[] }).expect("enough is understood");
+    println!("{card:#?}");
+    let text = |label: Label| card.lines.iter().find(|l| l.label == label).map_or("", |l| l.text.as_str());
+    assert!(text(Label::Reason).contains("nobody answered") && text(Label::Reason).contains("charged twice"));
+    assert_eq!(text(Label::Details), "order 48215 · $45 · March 3rd");
+    assert!(text(Label::Agreed).contains("I will refund $45 to your card"));
+    assert_eq!(card.outcome, Outcome::Solved);
+    assert_eq!(card.promises.iter().map(|p| p.due).collect::<Vec<_>>(), [Some(time::macros::date!(2026 - 03 - 08))]);
+    for line in &card.lines {
+        assert!(line.evidence.iter().all(|e| e.from_ms < e.to_ms && e.to_ms < 48_760), "{line:?}");
+    }
+    let mood = sentiment(&transcript);
+    println!("{mood:?}");
+    assert!(mood.trend.is_some_and(|[start, end]| start < end));
+}
+
+#[test]
+fn a_single_yes_and_a_single_no_of_a_third_of_a_second_are_heard() {
+    let tracks = file::read_wav(&samples().join("call.wav")).expect("a WAV file");
+    for (from, to, word) in [(23.6, 24.2, "Yes."), (43.2, 43.75, "No.")] {
+        let at = |s: f64| (s * 8_000.0) as usize;
+        let mut track = tracks[0].clone();
+        let quiet = &tracks[0].samples[at(30.0)..at(31.5)];
+        track.samples = [quiet, &tracks[0].samples[at(from)..at(to)], quiet].concat();
+        let transcript = pool().transcribe_call(std::slice::from_ref(&track)).expect("transcribes");
+        assert_eq!(transcript.utterances.iter().map(|u| u.text()).collect::<Vec<_>>(), [word]);
+    }
+}

@@ -68,6 +68,8 @@ pub struct Piece {
     pub received: u64,
     /// Voiced time, milliseconds.
     pub voiced_ms: u32,
+    /// Which frames of the range are voiced.
+    pub voiced: Vec<bool>,
     /// Mean level of the voiced frames, dBov.
     pub level_db: f32,
     /// What goes to the model.
@@ -149,7 +151,8 @@ fn piece(track: &TrackAudio, activity: &Activity, span: &Span, next: usize, gaps
     let level_db = 10.0 * (power / count).max(1e-10).log10();
     let voiced_ms = ms(span.voiced * FRAME);
     let refused = gates::before(&gates::Sound { samples: &track.samples[range.clone()], voiced_ms, level_db, floor_db: floor / count });
-    Piece { received: (range.len() - overlap(gaps, &range)) as u64, range, voiced_ms, level_db, audio, refused }
+    let voiced = activity.active[span.frames.clone()].to_vec();
+    Piece { received: (range.len() - overlap(gaps, &range)) as u64, range, voiced_ms, voiced, level_db, audio, refused }
 }
 
 /// Sorted, disjoint and non-empty.

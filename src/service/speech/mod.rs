@@ -20,6 +20,7 @@ pub mod tones;
 pub mod transcribe;
 pub mod utterances;
 pub mod voice_activity;
+mod word_times;
 pub mod worker;
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ use super::{
     ms,
     supervisor::{Executable, Patience, Worker},
     transcribe::{Heard, HeardWord, Key, Request, TranscribeError, Transcriber},
+    word_times,
 };
 use crate::domain::insight::utterance::{Transcript, Utterance, Word};
 
@@ -251,14 +252,14 @@ fn utterance(track: &TrackAudio, piece: &Piece, heard: &[HeardWord], rejected: O
     let on_axis = |samples: usize| track.start_ms.saturating_add(ms(samples));
     let (from_ms, to_ms) = (on_axis(piece.range.start), on_axis(piece.range.end));
     let percent = |p: f32| (p * 100.0).round().clamp(0.0, 100.0) as u8;
-    let mut earliest = from_ms;
-    let mut words = Vec::with_capacity(heard.len());
-    for word in heard {
-        let from = from_ms.saturating_add(word.from_ms).clamp(earliest, to_ms);
-        let to = from_ms.saturating_add(word.to_ms).clamp(from, to_ms);
-        earliest = to;
-        words.push(Word { text: word.text.clone(), from_ms: from, to_ms: to, confidence: percent(word.probability) });
-    }
+    let places = word_times::place(heard, to_ms - from_ms, &piece.voiced);
+    let on_call = |(word, (from, to)): (&HeardWord, (u32, u32))| Word {
+        text: word.text.clone(),
+        from_ms: from_ms + from,
+        to_ms: from_ms + to,
+        confidence: percent(word.probability),
+    };
+    let words = heard.iter().zip(places).map(on_call).collect();
     let mean = heard.iter().map(|w| w.probability).sum::<f32>() / heard.len().max(1) as f32;
     Utterance { leg: track.leg, party: track.party, from_ms, to_ms, words, confidence: percent(mean), rejected }
 }

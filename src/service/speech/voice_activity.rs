@@ -77,9 +77,9 @@ fn smooth(level: &[f32]) -> Vec<f32> {
 fn thresholds(level: &[f32]) -> (Vec<f32>, Vec<f32>) {
     let (mut floor, mut threshold) = (Vec::with_capacity(level.len()), Vec::with_capacity(level.len()));
     for start in (0..level.len()).step_by(STEP) {
-        let near = sorted(level, start, FLOOR_REACH);
-        let far = sorted(level, start, LOUD_REACH);
-        let (fifth, low, loud) = (share(&near, FLOOR_SHARE), share(&near, FLOOR_SHARE / 4.0), share(&far, LOUD_SHARE));
+        let (mut near, mut far) = (around(level, start, FLOOR_REACH), around(level, start, LOUD_REACH));
+        let (fifth, low) = (share(&mut near, FLOOR_SHARE), share(&mut near, FLOOR_SHARE / 4.0));
+        let loud = share(&mut far, LOUD_SHARE);
         let above = ((fifth - low) * UNSTEADY).clamp(ABOVE_FLOOR_DB, ABOVE_UNSTEADY_DB);
         let here = fifth.max(LOWEST_FLOOR_DB);
         let count = STEP.min(level.len() - start);
@@ -89,15 +89,14 @@ fn thresholds(level: &[f32]) -> (Vec<f32>, Vec<f32>) {
     (floor, threshold)
 }
 
-fn sorted(level: &[f32], at: usize, reach: usize) -> Vec<f32> {
-    let mut near = level[at.saturating_sub(reach)..(at + reach).min(level.len())].to_vec();
-    near.sort_unstable_by(f32::total_cmp);
-    near
+fn around(level: &[f32], at: usize, reach: usize) -> Vec<f32> {
+    level[at.saturating_sub(reach)..(at + reach).min(level.len())].to_vec()
 }
 
-fn share(sorted: &[f32], share: f32) -> f32 {
-    let at = (sorted.len() as f32 * share) as usize;
-    sorted.get(at.min(sorted.len().saturating_sub(1))).copied().unwrap_or(LOWEST_FLOOR_DB)
+/// The level that this share of the frames does not reach.
+fn share(levels: &mut [f32], share: f32) -> f32 {
+    let at = ((levels.len() as f32 * share) as usize).min(levels.len().saturating_sub(1));
+    if levels.is_empty() { LOWEST_FLOOR_DB } else { *levels.select_nth_unstable_by(at, f32::total_cmp).1 }
 }
 
 /// Takes out bursts of under [`CLICK`] frames with nothing near them.

@@ -38,7 +38,7 @@ impl Call {
         ports: [PortPair; 2],
     ) -> Self {
         let InternalCall { caller, target, callee } = internal;
-        let display = Display { name: caller.display_name.clone(), user: caller.user.clone() };
+        let display = Display { name: caller.display_name.clone(), user: caller.user.clone(), hops: leg.hops() };
         let stage = Stage::Ringing { alive: false, silent_at: turn.now.mono + turn.house.policy.timing.phone_silence };
         let mut call = Self::open(turn, id, caller, CallKind::Internal { agents: Vec::new() }, leg, ports, stage);
         call.write_opening(turn, arrival.bounded(), Direction::Internal);

@@ -88,7 +88,7 @@ impl Call {
             return self.offer_failed(turn, OfferOutcome::Failed, EndCause::NoAgent);
         };
         let name = if has_desk { self.caller.display_name.clone() } else { Some(self.brief.display_line()) };
-        let display = Display { name, user: self.caller.user.clone() };
+        let display = Display { name, user: self.caller.user.clone(), hops: self.near.leg.hops() };
         let codecs = self.near.leg.preferred_codecs(turn);
         let role = LegRole { party: Party::Agent, agent: Some(agent) };
         let leg = Leg::outgoing(turn, role, &target, &display, self.ports[1], &codecs);

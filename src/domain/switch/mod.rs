@@ -18,6 +18,8 @@ mod io;
 mod panics;
 mod people;
 mod register;
+#[cfg(test)]
+mod tests;
 mod turns;
 
 use std::{

@@ -100,6 +100,8 @@ impl Leg {
             contact,
             session: Session::new(u64::from(turn.tokens.below(u32::MAX))),
             negotiated: None,
+            expected: turn.house.policy.codecs.first().copied().unwrap_or(Codec::Pcma),
+            hops: invite.max_forwards().unwrap_or(70).min(70).saturating_sub(1),
             epoch: 0,
             state: State::Incoming { server, template, offer, dialog, rung: false },
             checked: false,
@@ -137,6 +139,7 @@ impl Leg {
 
     /// Answers the caller: 200 with our answer in `codec` if it was offered, or with our offer where the INVITE had none.
     pub fn answer(&mut self, turn: &mut Turn<'_>, codec: Codec) -> Result<(), NotAcceptable> {
+        self.expected = codec;
         let codecs = Self::codecs_from(turn, codec);
         let local = self.local_media(turn, &codecs);
         let State::Incoming { offer, .. } = &self.state else { return Err(NotAcceptable) };

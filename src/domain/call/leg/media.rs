@@ -76,7 +76,7 @@ impl Leg {
             ports: self.ports,
             remote: remote.map(|remote| RemoteMedia { rtp: remote.rtp, rtcp: remote.rtcp, epoch: self.epoch }),
             codec: self.codec(),
-            payload_type: media.map_or(AudioCodec::Pcma.payload_type(), |media| media.payload_type),
+            payload_type: media.map_or(to_sdp(self.expected).payload_type(), |media| media.payload_type),
             telephone_event: media.and_then(|media| media.telephone_event),
             max_ptime_ms: media.map_or(crate::protocol::sdp::MAX_PTIME_MS, |media| media.max_ptime_ms),
             send: remote.is_some() && media.is_some_and(|media| media.direction.sends()),

@@ -48,6 +48,8 @@ pub struct Display {
     pub name: Option<String>,
     /// User part of From.
     pub user: String,
+    /// Max-Forwards of the INVITE: one less than the caller's (RFC 3261 §16.3).
+    pub hops: u8,
 }
 
 /// The peer's answer does not fit, or there is nothing to answer with.
@@ -91,6 +93,10 @@ pub struct Leg {
     contact: Address,
     session: Session,
     negotiated: Option<Negotiated>,
+    /// The codec that our offer lists first, until an answer decides.
+    expected: Codec,
+    /// Max-Forwards left after us, for the leg that this one leads to.
+    hops: u8,
     /// Grows with each change of the peer's media address.
     epoch: u32,
     state: State,
@@ -161,14 +167,19 @@ impl Leg {
         self.checked
     }
 
+    /// Max-Forwards left for the leg that this one leads to.
+    pub fn hops(&self) -> u8 {
+        self.hops
+    }
+
     /// Whether the peer does not want to hear us.
     pub fn peer_holds(&self) -> bool {
         self.negotiated.as_ref().is_some_and(|media| media.peer_holds)
     }
 
-    /// The codec that was agreed on; the first that we like before that.
+    /// The codec that was agreed on; before that, the one that we ask for.
     pub fn codec(&self) -> Codec {
-        self.negotiated.as_ref().map_or(Codec::Pcma, |media| media::from_sdp(media.codec))
+        self.negotiated.as_ref().map_or(self.expected, |media| media::from_sdp(media.codec))
     }
 
     /// Whether a request with this tag of the peer belongs to the leg.

@@ -37,6 +37,7 @@ impl Leg {
         let contact = wire::contact(turn, target.flow);
         let id = CallId::new(&call_id).unwrap_or_else(|| unreachable!("tokens are letters, digits and hyphens"));
         let mut invite = Request::new(Method::Invite, uri, from.clone(), Address::new(to_us), id, 1);
+        invite.max_forwards = display.hops;
         let asserted = Address { params: Vec::new(), ..from };
         invite.headers.push(Header::Address(AddressHeader::Contact, contact.clone()));
         invite.headers.push(Header::Address(AddressHeader::PAssertedIdentity, asserted));
@@ -52,6 +53,8 @@ impl Leg {
             contact,
             session: Session::new(u64::from(turn.tokens.below(u32::MAX))),
             negotiated: None,
+            expected: codecs.first().copied().unwrap_or(Codec::Pcma),
+            hops: 0,
             epoch: 0,
             state: State::Gone,
             checked: false,

@@ -1,0 +1,12 @@
+//! The switch in simulated time: scripted trunk, phones, desk, record and media around it.
+
+mod hold;
+mod internal;
+mod peer;
+mod queue;
+mod races;
+mod record;
+mod refusals;
+mod registration;
+mod walk;
+mod world;

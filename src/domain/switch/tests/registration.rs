@@ -1,0 +1,120 @@
+//! REGISTER and its digest: who gets in, who does not, and that nobody can tell why.
+
+use std::{net::SocketAddr, time::Duration};
+
+use super::{
+    peer::Peer,
+    world::{World, config, server},
+};
+use crate::{
+    domain::{
+        fact::Fact,
+        switch::{Counter, Input, Switch},
+    },
+    protocol::sip::digest::Algorithm,
+};
+
+fn phone(world: &mut World, user: &str, change: impl FnOnce(&mut Peer)) -> usize {
+    let port = 7000 + u16::try_from(world.peers.len()).expect("few");
+    let mut peer = Peer::new(SocketAddr::from(([198, 51, 100, 99], port)), server(), user, 200);
+    change(&mut peer);
+    peer.register(world.now.mono, 300);
+    world.peers.push(peer);
+    world.run(Duration::from_secs(1));
+    world.peers.len() - 1
+}
+
+#[test]
+fn a_phone_registers_by_digest_and_its_binding_is_written_through() {
+    let mut world = World::new(1, 1);
+    assert_eq!(world.peers[0].status, Some(200));
+    assert!(world.view(0).phone_registered);
+    let bindings = world.facts.iter().filter_map(|(_, fact)| if let Fact::Binding(binding) = fact { Some(binding) } else { None });
+    let binding = bindings.last().expect("written").clone();
+    assert_eq!((binding.source, binding.listener.as_str()), (world.peers[0].addr, "lan"));
+    let granted = binding.expires_at.0 - world.now.wall.0;
+    assert!((260_000..=330_000).contains(&granted), "{granted}");
+    let now = world.now.mono;
+    world.peers[0].register(now, 0);
+    world.run(Duration::from_secs(1));
+    assert!(!world.view(0).phone_registered);
+}
+
+#[test]
+fn a_phone_that_knows_no_sha_256_is_let_in_by_md5() {
+    let mut world = World::new(2, 2);
+    let both = phone(&mut world, "agent0", |peer| peer.knows = vec![Algorithm::Md5]);
+    assert_eq!(world.peers[both].status, Some(200), "it takes the second of two challenges");
+    let challenges = world.peers[both].last("401 REGISTER").expect("challenged");
+    assert_eq!(challenges.matches("WWW-Authenticate").count(), 2);
+    assert!(challenges.find("SHA-256") < challenges.find("MD5"));
+    // One that stops at the first algorithm it does not know comes again without an answer.
+    let stubborn = phone(&mut world, "agent1", |peer| peer.knows = Vec::new());
+    assert_eq!(world.peers[stubborn].status, Some(401));
+    let now = world.now.mono;
+    world.peers[stubborn].knows = vec![Algorithm::Md5];
+    world.peers[stubborn].register(now, 300);
+    world.run(Duration::from_secs(1));
+    let alone = world.peers[stubborn].last("401 REGISTER").expect("challenged again");
+    assert_eq!(alone.matches("WWW-Authenticate").count(), 1);
+    assert!(alone.contains("MD5"));
+    assert_eq!(world.peers[stubborn].status, Some(200));
+    assert_eq!(world.switch.counters().get(Counter::ChallengedMd5), 1);
+}
+
+#[test]
+fn a_wrong_password_and_an_unknown_user_are_answered_alike() {
+    let mut answers = Vec::new();
+    for (user, password) in [("agent0", "wrongly"), ("nobody", "wrongly")] {
+        let mut world = World::new(1, 3);
+        let peer = phone(&mut world, "agent0", |peer| {
+            peer.user = user.to_owned();
+            peer.password = password.to_owned();
+        });
+        assert_eq!(world.peers[peer].status, Some(401));
+        let text = world.peers[peer].last("401 REGISTER").expect("refused").replace("nobody", "agent0");
+        let without_nonce = text.split("nonce=\"").map(|part| part.split_once('"').map_or(part, |(_, rest)| rest)).collect::<String>();
+        let without_tags: Vec<&str> = without_nonce.lines().filter(|line| !line.starts_with("To:")).collect();
+        answers.push((text.len(), without_tags.join("\n")));
+        assert_eq!(world.switch.counters().get(Counter::WrongCredentials), 1);
+    }
+    assert_eq!(answers[0], answers[1]);
+}
+
+#[test]
+fn an_account_registers_itself_and_nobody_else() {
+    let mut world = World::new(2, 4);
+    let peer = phone(&mut world, "agent0", |_| {});
+    assert_eq!(world.peers[peer].status, Some(200));
+    let now = world.now.mono;
+    let mut thief = Peer::new(SocketAddr::from(([198, 51, 100, 98], 5060)), server(), "agent0", 9);
+    thief.register_for(now, "agent1");
+    world.peers.push(thief);
+    world.run(Duration::from_secs(1));
+    assert_eq!(world.peers.last().expect("pushed").status, Some(403));
+}
+
+#[test]
+fn after_a_restart_the_phone_rings_without_registering_again() {
+    let mut world = World::new(1, 5);
+    let bindings = world.facts.iter().filter_map(|(_, fact)| if let Fact::Binding(binding) = fact { Some(binding.clone()) } else { None });
+    let bindings: Vec<_> = bindings.collect();
+    let mut switch = Switch::new(config(40), [9; 32], 2, world.now);
+    std::mem::swap(&mut world.switch, &mut switch);
+    world.take_people();
+    world.input(Input::Bindings(bindings));
+    world.ready();
+    let caller = world.incoming("+442071234567");
+    world.until("talk", Duration::from_secs(10), |world| world.peers[caller].is_up());
+    world.assert_comes_to_rest_after_hang_up(caller);
+}
+
+#[test]
+fn a_registration_that_is_not_renewed_ends_by_itself() {
+    let mut world = World::new(1, 6);
+    world.run(Duration::from_secs(340));
+    assert!(!world.view(0).phone_registered);
+    let caller = world.incoming("+442071234567");
+    world.run(Duration::from_secs(1));
+    assert_eq!(world.peers[caller].status, Some(480));
+}

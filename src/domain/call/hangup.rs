@@ -20,7 +20,7 @@ impl Call {
     pub(super) fn leg_ended(&mut self, turn: &mut Turn<'_>, near: bool, end: LegEnd) {
         match (&self.stage, &self.kind, near) {
             (Stage::Ended, _, _) => {}
-            (Stage::LookingUp { .. } | Stage::Offering(_) | Stage::Ringing { .. }, _, true) => {
+            (Stage::LookingUp { .. } | Stage::Choosing | Stage::Offering(_) | Stage::Ringing { .. }, _, true) => {
                 let cause = match end {
                     LegEnd::Cancelled | LegEnd::HungUp => EndCause::Abandoned,
                     LegEnd::NotAcceptable => EndCause::NotAcceptable,
@@ -28,7 +28,7 @@ impl Call {
                 };
                 self.end(turn, cause);
             }
-            (Stage::Offering(_) | Stage::LookingUp { .. }, _, false) => self.phone_refused(turn, end),
+            (Stage::Offering(_) | Stage::Choosing | Stage::LookingUp { .. }, _, false) => self.phone_refused(turn, end),
             (Stage::Ringing { .. }, _, false) => self.colleague_refused(turn, end),
             (Stage::Talking { .. }, kind, near) => {
                 let cause = match (end, kind, near) {
@@ -59,7 +59,7 @@ impl Call {
         let at_ms = self.axis_ms(turn.now);
         let talked = match &self.stage {
             Stage::Talking { since, .. } => Some(*since),
-            Stage::LookingUp { .. } | Stage::Offering(_) | Stage::Ringing { .. } | Stage::Ended => None,
+            Stage::LookingUp { .. } | Stage::Choosing | Stage::Offering(_) | Stage::Ringing { .. } | Stage::Ended => None,
         };
         self.end_offer(turn, cause);
         self.ring_near_at = None;

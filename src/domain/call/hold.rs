@@ -56,7 +56,7 @@ impl Call {
     pub(super) fn records_now(&self, policy_on_hold: bool) -> bool {
         match &self.stage {
             Stage::Talking { held, .. } => !self.recordings.is_empty() && (held.is_none() || policy_on_hold),
-            Stage::LookingUp { .. } | Stage::Offering(_) | Stage::Ringing { .. } | Stage::Ended => false,
+            Stage::LookingUp { .. } | Stage::Choosing | Stage::Offering(_) | Stage::Ringing { .. } | Stage::Ended => false,
         }
     }
 

@@ -113,7 +113,7 @@ impl Call {
             via: arrival.via,
             queue,
         }));
-        self.open_side(&self.near, turn);
+        self.open_side(turn, true);
     }
 
     /// The record answered, in time or late: a late brief fills the pop in place.
@@ -131,7 +131,7 @@ impl Call {
         match &self.stage {
             Stage::LookingUp { .. } => self.offer_next(turn),
             Stage::Offering(_) | Stage::Talking { .. } | Stage::Ended => self.show(turn),
-            Stage::Ringing { .. } => {}
+            Stage::Choosing | Stage::Ringing { .. } => {}
         }
     }
 

@@ -47,9 +47,8 @@ impl Call {
         let codecs = call.near.leg.preferred_codecs(turn);
         let role = LegRole { party: Party::Agent, agent: callee };
         let leg = Leg::outgoing(turn, role, &target, &display, ports[1], &codecs);
-        let side = Side { leg, segment: None, closed: false };
-        call.open_side(&side, turn);
-        call.far = Some(side);
+        call.far = Some(Side { leg, segment: None, closed: false });
+        call.open_side(turn, false);
         call.enter(turn, false, SegmentKind::Ring);
         call
     }

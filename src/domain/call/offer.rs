@@ -92,9 +92,8 @@ impl Call {
         let codecs = self.near.leg.preferred_codecs(turn);
         let role = LegRole { party: Party::Agent, agent: Some(agent) };
         let leg = Leg::outgoing(turn, role, &target, &display, self.ports[1], &codecs);
-        let side = Side { leg, segment: None, closed: false };
-        self.open_side(&side, turn);
-        self.far = Some(side);
+        self.far = Some(Side { leg, segment: None, closed: false });
+        self.open_side(turn, false);
         self.enter(turn, false, SegmentKind::Ring);
         turn.act(Action::Show(agent));
     }
@@ -103,7 +102,11 @@ impl Call {
     pub(super) fn far_alive(&mut self) {
         match &mut self.stage {
             Stage::Offering(Offering { gate: Gate::Rung { alive, .. }, .. }) | Stage::Ringing { alive, .. } => *alive = true,
-            Stage::Offering(Offering { gate: Gate::Shut { .. }, .. }) | Stage::LookingUp { .. } | Stage::Talking { .. } | Stage::Ended => {}
+            Stage::Offering(Offering { gate: Gate::Shut { .. }, .. })
+            | Stage::LookingUp { .. }
+            | Stage::Choosing
+            | Stage::Talking { .. }
+            | Stage::Ended => {}
         }
     }
 
@@ -127,7 +130,12 @@ impl Call {
             Stage::Offering(offering) if (offering.agent, offering.offer) == (agent, offer) => {
                 self.offer_failed(turn, OfferOutcome::Declined, EndCause::Declined);
             }
-            Stage::LookingUp { .. } | Stage::Offering(_) | Stage::Ringing { .. } | Stage::Talking { .. } | Stage::Ended => {
+            Stage::LookingUp { .. }
+            | Stage::Choosing
+            | Stage::Offering(_)
+            | Stage::Ringing { .. }
+            | Stage::Talking { .. }
+            | Stage::Ended => {
                 turn.count(Counter::StaleDesk);
             }
         }
@@ -173,11 +181,11 @@ impl Call {
     /// The far leg lost: it says goodbye by itself, the record has its end now.
     pub(super) fn far_leaves(&mut self, turn: &mut Turn<'_>, cause: EndCause, reason: &'static str) {
         let now_ms = self.axis_ms(turn.now);
-        if let Some(mut far) = self.far.take() {
-            Self::close_side(&mut far, turn, now_ms, cause);
+        if let Some(far) = &mut self.far {
+            Self::close_side(far, turn, now_ms, cause);
             far.leg.leave(turn, reason);
-            self.leaving.push(far.leg);
         }
+        self.leaving.extend(self.far.take().map(|far| far.leg));
     }
 
     /// Writes how the offer ended; `gone` tells the desk, and frees the agent.
@@ -191,6 +199,7 @@ impl Call {
         let lead_ms =
             offering.acked_ms.zip(rang_ms).map(|(acked, rang)| i32::try_from(i64::from(rang) - i64::from(acked)).unwrap_or(i32::MIN));
         let (offer, agent, acked_ms) = (offering.offer, offering.agent, offering.acked_ms);
+        self.stage = Stage::Choosing;
         turn.fact(Fact::OfferEnded { offer, outcome, acked_ms, rang_ms, lead_ms, at_ms: now_ms });
         if let Some(why) = gone {
             turn.act(Action::OfferGone { agent, offer, why });

@@ -45,6 +45,8 @@ pub(super) enum Stage {
         /// The limit.
         until: Instant,
     },
+    /// Nothing: one offer is over and the next not yet made, within one turn.
+    Choosing,
     /// An agent.
     Offering(Offering),
     /// A colleague.
@@ -172,8 +174,8 @@ impl Call {
     /// When the caller came, for a caller who waits for an agent.
     pub fn waiting_since(&self) -> Option<UnixMs> {
         match (&self.stage, &self.kind) {
-            (Stage::LookingUp { .. } | Stage::Offering(_), CallKind::Queue(_)) => Some(self.start.wall),
-            (Stage::LookingUp { .. } | Stage::Offering(_), CallKind::Internal { .. })
+            (Stage::LookingUp { .. } | Stage::Choosing | Stage::Offering(_), CallKind::Queue(_)) => Some(self.start.wall),
+            (Stage::LookingUp { .. } | Stage::Choosing | Stage::Offering(_), CallKind::Internal { .. })
             | (Stage::Ringing { .. } | Stage::Talking { .. } | Stage::Ended, _) => None,
         }
     }
@@ -263,13 +265,15 @@ impl Call {
     }
 
     /// Writes that a leg came into being.
-    pub(super) fn open_side(&self, side: &Side, turn: &mut Turn<'_>) {
+    pub(super) fn open_side(&self, turn: &mut Turn<'_>, near: bool) {
+        let side = if near { Some(&self.near) } else { self.far.as_ref() };
+        let Some(Side { leg, .. }) = side else { return };
         turn.fact(Fact::LegOpened {
-            leg: side.leg.id(),
+            leg: leg.id(),
             interaction: self.id,
-            party: side.leg.party(),
-            agent: side.leg.agent(),
-            sip_call_id: side.leg.sip_call_id(),
+            party: leg.party(),
+            agent: leg.agent(),
+            sip_call_id: leg.sip_call_id(),
             from_ms: self.axis_ms(turn.now),
         });
     }

@@ -78,7 +78,7 @@ impl Call {
                 due.push((since.mono + timing.max_call, Due::Cap(EndCause::Limit)));
                 due.extend(held.map(|held| (held.mono + timing.max_hold, Due::Cap(EndCause::Limit))));
             }
-            Stage::Ended => {}
+            Stage::Choosing | Stage::Ended => {}
         }
         due.extend(self.ring_near_at.map(|at| (at, Due::CallerRings)));
         due.extend(self.close_media_by.map(|at| (at, Due::MediaNeverClosed)));

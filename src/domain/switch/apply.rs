@@ -18,12 +18,12 @@ use crate::{
 impl Switch {
     pub(super) fn apply(&mut self, id: InteractionId, ports: [PortPair; 2], actions: Vec<Action>) {
         for action in actions {
-            self.apply_one(id, ports[0].thread, action);
+            self.apply_one(id, ports, action);
             self.drain_sends();
         }
     }
 
-    fn apply_one(&mut self, id: InteractionId, thread: u16, action: Action) {
+    fn apply_one(&mut self, id: InteractionId, ports: [PortPair; 2], action: Action) {
         match action {
             Action::Respond { to, status, bytes } => {
                 if status >= 200 {
@@ -43,6 +43,7 @@ impl Switch {
             }
             Action::Send { flow, bytes } => self.layer.send_stateless(flow, bytes.into()),
             Action::Index { leg, call_id, local_tag } => {
+                self.ledgers.entry(id).or_default().indexed.push(leg);
                 self.legs.insert(leg, id);
                 self.dialogs.insert((call_id.clone(), local_tag.clone()), leg);
                 self.dialog_of.insert(leg, (call_id, local_tag));
@@ -51,8 +52,11 @@ impl Switch {
             Action::LookUp { number, display_name, queue } => {
                 self.outputs.push_back(Output::LookUp(LookUp { interaction: id, number, display_name, queue }));
             }
-            Action::Plan(plan) => self.outputs.push_back(Output::Media { thread, command: MediaCommand::Plan(plan) }),
-            Action::CloseMedia => self.outputs.push_back(Output::Media { thread, command: MediaCommand::Close { call: id } }),
+            Action::Plan(plan) => {
+                self.ledgers.entry(id).or_default().planned = true;
+                self.outputs.push_back(Output::Media { thread: ports[0].thread, command: MediaCommand::Plan(plan) });
+            }
+            Action::CloseMedia => self.close_media(id, ports),
             Action::Agent { agent, to } => self.move_agent(id, agent, to),
             Action::Show(agent) => {
                 self.to_show.insert(agent);
@@ -61,8 +65,24 @@ impl Switch {
             Action::OfferGone { agent, offer, why } => {
                 self.outputs.push_back(Output::Live(LiveFact::OfferGone { agent, offer, why, by: None }));
             }
-            Action::Fact(fact) => self.outputs.push_back(Output::Fact(fact)),
+            Action::Fact(fact) => {
+                if self.ledgers.entry(id).or_default().note(&fact) {
+                    self.outputs.push_back(Output::Fact(fact));
+                }
+            }
             Action::Count(counter) => self.counters.count(counter),
+        }
+    }
+
+    /// Tells the media thread that the call is over, once, and only if it was told of the call. The ports rest from now on:
+    /// the thread may say that they are quiet before the last goodbye or a wrap-up is done.
+    pub(super) fn close_media(&mut self, id: InteractionId, ports: [PortPair; 2]) {
+        let ledger = self.ledgers.entry(id).or_default();
+        if ledger.planned && !std::mem::replace(&mut ledger.closed_media, true) {
+            self.outputs.push_back(Output::Media { thread: ports[0].thread, command: MediaCommand::Close { call: id } });
+            for pair in ports {
+                self.ports.release(pair);
+            }
         }
     }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::{Counter, Switch};
 use crate::{
-    domain::{media::plan::PortPair, routing::Agent},
+    domain::{call::Call, media::plan::PortPair, routing::Agent},
     ids::{AgentId, InteractionId, LegId},
 };
 
@@ -12,7 +12,7 @@ impl Switch {
     /// What has no owner, or two, in words; empty when everything is in order.
     pub fn inconsistencies(&self) -> Vec<String> {
         let mut found = Vec::new();
-        let owned: Vec<PortPair> = self.calls.values().flat_map(|call| call.ports()).collect();
+        let owned = self.owned_ports();
         let owned_set: BTreeSet<PortPair> = owned.iter().copied().collect();
         if owned_set.len() != owned.len() {
             found.push("a pair of ports is in two calls".to_owned());
@@ -41,17 +41,29 @@ impl Switch {
 
     /// Whether no table holds anything: nobody is in a call, nothing is awaited.
     pub fn is_empty(&self) -> bool {
-        self.calls.is_empty()
-            && self.deadlines.is_empty()
-            && self.deadline_of.is_empty()
-            && self.legs.is_empty()
-            && self.dialogs.is_empty()
-            && self.dialog_of.is_empty()
-            && self.clients.is_empty()
-            && self.invites.is_empty()
-            && self.invited.is_empty()
-            && self.layer.is_empty()
-            && self.ports.in_use().is_empty()
+        self.leftovers().is_empty()
+    }
+
+    /// The names of the tables that hold something.
+    pub fn leftovers(&self) -> Vec<&'static str> {
+        let tables = [
+            ("calls", self.calls.is_empty()),
+            ("ledgers", self.ledgers.is_empty()),
+            ("deadlines", self.deadlines.is_empty() && self.deadline_of.is_empty()),
+            ("legs", self.legs.is_empty()),
+            ("dialogs", self.dialogs.is_empty() && self.dialog_of.is_empty()),
+            ("clients", self.clients.is_empty()),
+            ("invites", self.invites.is_empty() && self.invited.is_empty()),
+            ("transactions", self.layer.is_empty()),
+            ("ports", self.ports.in_use().is_empty()),
+        ];
+        tables.into_iter().filter(|(_, empty)| !empty).map(|(name, _)| name).collect()
+    }
+
+    /// The pairs of calls whose media has not been closed.
+    fn owned_ports(&self) -> Vec<PortPair> {
+        let open = |call: &&Call| self.ledgers.get(&call.id()).is_none_or(|ledger| !ledger.closed_media);
+        self.calls.values().filter(open).flat_map(Call::ports).collect()
     }
 
     fn is_orphan(&self, agent: &Agent) -> bool {
@@ -80,7 +92,7 @@ impl Switch {
                 self.write_agent(agent);
             }
         }
-        let owned: BTreeSet<PortPair> = self.calls.values().flat_map(|call| call.ports()).collect();
+        let owned: BTreeSet<PortPair> = self.owned_ports().into_iter().collect();
         let lost: Vec<PortPair> = self.ports.in_use().difference(&owned).copied().collect();
         for pair in lost {
             self.ports.give_back(pair);

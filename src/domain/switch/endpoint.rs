@@ -132,7 +132,11 @@ impl Switch {
             return self.refuse_extensions(flow, request, unknown);
         }
         let Some(server) = self.open(flow, request) else { return };
-        self.turn(call, |call, turn| call.on_request(turn, leg, request, server));
+        if !self.turn_or_panic(call, |call, turn| call.on_request(turn, leg, request, server)) {
+            // Where it was answered before the panic, the layer knows and sends nothing more.
+            let response = self.reply(request, 500, flow.remote);
+            self.respond(server, &response);
+        }
     }
 
     /// Who sent this, by address: a phone's own flow before a trunk's network.

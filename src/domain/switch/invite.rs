@@ -77,7 +77,9 @@ impl Switch {
                 return self.refuse(flow, request, status);
             }
         };
-        let ports = if self.calls.len() < self.config.limits.max_calls { self.ports.acquire::<2>() } else { None };
+        // Each call that has not ended holds two pairs; one that is only wrapped up holds none.
+        let live = self.ports.in_use().len() / 2;
+        let ports = if live < self.config.limits.max_calls { self.ports.acquire::<2>() } else { None };
         let Some(ports) = ports else {
             self.counters.count(Counter::NoRoom);
             // A trunk gets no Retry-After: it would silence the trunk as a whole.

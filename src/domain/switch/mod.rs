@@ -15,6 +15,7 @@ mod endpoint;
 pub mod gate;
 mod invite;
 mod io;
+mod ledger;
 mod panics;
 mod people;
 mod register;
@@ -69,6 +70,8 @@ pub struct Switch {
     agents: Agents,
     ports: PortPool,
     calls: BTreeMap<InteractionId, Call>,
+    /// What has been written of each call.
+    ledgers: HashMap<InteractionId, ledger::Ledger>,
     deadlines: BTreeSet<(Instant, InteractionId)>,
     deadline_of: HashMap<InteractionId, Instant>,
     /// Which call a leg belongs to, as long as it sends or awaits something.
@@ -113,6 +116,7 @@ impl Switch {
             agents: Agents::default(),
             ports: PortPool::new(config.ports.iter().copied()),
             calls: BTreeMap::new(),
+            ledgers: HashMap::new(),
             deadlines: BTreeSet::new(),
             deadline_of: HashMap::new(),
             legs: HashMap::new(),

@@ -7,12 +7,8 @@ use std::{
 
 use super::{Counter, Output, Switch};
 use crate::{
-    domain::{
-        call::Call,
-        fact::{EndCause, Fact},
-        media::plan::MediaCommand,
-    },
-    ids::{AgentId, InteractionId, LegId},
+    domain::{call::Call, fact::EndCause, media::plan::PortPair},
+    ids::{AgentId, InteractionId},
 };
 
 /// The time in which too many panics make the node not ready.
@@ -51,35 +47,27 @@ impl Switch {
         }
         let (actions, done) = self.guarded(id, |turn| call.end(turn, EndCause::Bug));
         self.apply(id, call.ports(), actions);
+        self.close_what_is_open(id, call.ports());
         match done {
             Some(()) => self.keep(call),
-            None => self.bury(&call),
+            // Even the goodbye panicked: what others hold of the call is taken away, without asking the call.
+            None => {
+                if let Some(at) = self.deadline_of.remove(&id) {
+                    self.deadlines.remove(&(at, id));
+                }
+                self.forget(&call);
+            }
         }
         self.free_agents_of(id);
         self.board.touch();
     }
 
-    /// Even the goodbye panicked: what others hold of the call is taken away, without asking the call.
-    fn bury(&mut self, call: &Call) {
-        let id = call.id();
-        self.outputs.push_back(Output::Fact(Fact::InteractionEnded {
-            interaction: id,
-            at_ms: u32::try_from(self.now.wall.0.saturating_sub(id.made_at().0).max(0)).unwrap_or(u32::MAX),
-            cause: EndCause::Bug,
-            answered_by: None,
-        }));
-        if call.has_media() {
-            let thread = call.ports()[0].thread;
-            self.outputs.push_back(Output::Media { thread, command: MediaCommand::Close { call: id } });
-        }
-        let legs: Vec<LegId> = self.legs.iter().filter(|(_, of)| **of == id).map(|(leg, _)| *leg).collect();
-        for leg in legs {
-            self.forget_leg(leg);
-        }
-        if let Some(at) = self.deadline_of.remove(&id) {
-            self.deadlines.remove(&(at, id));
-        }
-        self.forget(call);
+    /// Closes in the record and in media what the call's own goodbye left open.
+    fn close_what_is_open(&mut self, id: InteractionId, ports: [PortPair; 2]) {
+        let at_ms = u32::try_from(self.now.wall.0.saturating_sub(id.made_at().0).max(0)).unwrap_or(u32::MAX);
+        let facts = self.ledgers.entry(id).or_default().close_all(id, at_ms);
+        self.outputs.extend(facts.into_iter().map(Output::Fact));
+        self.close_media(id, ports);
     }
 
     /// Frees agents whom a call holds that does not own up to them.

@@ -11,13 +11,19 @@ use crate::{
 impl Switch {
     /// Gives a call a turn; nothing happens where the call is gone.
     pub(super) fn turn(&mut self, id: InteractionId, input: impl FnOnce(&mut Call, &mut Turn<'_>)) {
-        let Some(mut call) = self.calls.remove(&id) else { return };
+        let _ = self.turn_or_panic(id, input);
+    }
+
+    /// The same; false where the call panicked.
+    pub(super) fn turn_or_panic(&mut self, id: InteractionId, input: impl FnOnce(&mut Call, &mut Turn<'_>)) -> bool {
+        let Some(mut call) = self.calls.remove(&id) else { return true };
         let (actions, done) = self.guarded(id, |turn| input(&mut call, turn));
         self.apply(id, call.ports(), actions);
-        if done.is_none() {
-            return self.call_panicked(call);
+        match done {
+            Some(()) => self.keep(call),
+            None => self.call_panicked(call),
         }
-        self.keep(call);
+        done.is_some()
     }
 
     /// Runs call code with a fresh turn. The second value is `None` where it panicked; the actions until then are valid.
@@ -65,16 +71,20 @@ impl Switch {
 
     /// Lets go of what a call held.
     pub(super) fn forget(&mut self, call: &Call) {
-        self.release_ports(call);
-        #[cfg(any(test, feature = "fault-injection"))]
-        self.faults.remove(&call.id());
-        self.board.touch();
-    }
-
-    pub(super) fn release_ports(&mut self, call: &Call) {
-        for pair in call.ports() {
-            // A media thread that was told of the call puts the pair to rest and says when it is quiet.
-            let _ = if call.has_media() { self.ports.release(pair) } else { self.ports.give_back(pair) };
+        let id = call.id();
+        self.close_media(id, call.ports());
+        let ledger = self.ledgers.remove(&id).unwrap_or_default();
+        for leg in ledger.indexed {
+            self.forget_leg(leg);
         }
+        if !ledger.planned {
+            // No media thread was told of them: they need not rest.
+            for pair in call.ports() {
+                self.ports.give_back(pair);
+            }
+        }
+        #[cfg(any(test, feature = "fault-injection"))]
+        self.faults.remove(&id);
+        self.board.touch();
     }
 }

@@ -152,11 +152,10 @@ impl Leg {
             }
             None => (self.session.offer(&local), true),
         };
-        let State::Incoming { server, template, mut dialog, .. } = std::mem::replace(&mut self.state, State::Gone) else {
-            return Err(NotAcceptable);
-        };
+        let State::Incoming { server, template, dialog, .. } = &self.state else { return Err(NotAcceptable) };
+        let (server, mut dialog) = (*server, dialog.clone());
         dialog.confirm(None);
-        let mut response = wire::with_status(&template, 200).with_body(Body::sdp(body));
+        let mut response = wire::with_status(template, 200).with_body(Body::sdp(body));
         let timer = self.session_timer;
         response.headers.extend(timer.headers());
         self.restart_refresh(turn, timer);

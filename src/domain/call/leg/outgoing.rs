@@ -72,9 +72,10 @@ impl Leg {
 
     pub(super) fn cancel(&mut self, turn: &mut Turn<'_>, reason: &'static str) {
         if let State::Calling { cancelled, .. } = &mut self.state
-            && !std::mem::replace(cancelled, true)
+            && !*cancelled
         {
             turn.act(Action::Cancel { leg: self.id, reason });
+            *cancelled = true;
         }
     }
 

@@ -114,17 +114,16 @@ impl Leg {
 
     /// Says goodbye; while our 2xx is not acknowledged, as soon as it is (RFC 3261 §15).
     pub(super) fn bye(&mut self, turn: &mut Turn<'_>) {
-        match std::mem::replace(&mut self.state, State::Gone) {
-            State::Up { dialog, await_ack: Some(await_ack), .. } => {
-                self.state = State::Up { dialog, await_ack: Some(await_ack), leaving: true };
-            }
-            State::Up { mut dialog, await_ack: None, .. } => {
+        match &mut self.state {
+            State::Up { await_ack: Some(_), leaving, .. } => *leaving = true,
+            State::Up { dialog, await_ack: None, .. } => {
+                let mut dialog = dialog.clone();
                 let bye = dialog.request(Method::Bye);
                 self.send(turn, Purpose::Bye, bye);
                 self.refresh_by = None;
                 self.state = State::Closing { dialog };
             }
-            other @ (State::Incoming { .. } | State::Calling { .. } | State::Closing { .. } | State::Gone) => self.state = other,
+            State::Incoming { .. } | State::Calling { .. } | State::Closing { .. } | State::Gone => {}
         }
     }
 

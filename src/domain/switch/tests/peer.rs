@@ -7,13 +7,13 @@ use std::{
 };
 
 use crate::{
-    domain::call::token::Tokens,
+    domain::call::{leg::wire, token::Tokens},
     protocol::sip::{
         answer_retransmission::{AnswerRetransmission, AnswerStep},
-        build::{AddressHeader, Body, CredentialsHeader, Header, Request, Response, ViaBuf},
+        build::{AddressHeader, Body, CredentialsHeader, Header, Request, Response, TextHeader, ViaBuf},
         dialog::Dialog,
         digest::{Algorithm, Challenge, Ha1},
-        field::{Address, CallId, HostBuf, Method, UriBuf},
+        field::{Address, CallId, HostBuf, Method, Text, UriBuf},
         flow::{Flow, ListenerId, Transport},
         header::HeaderId,
         message::Message,
@@ -141,6 +141,9 @@ impl Peer {
         let call_id = CallId::new(&self.tokens.call_id()).expect("token");
         let mut request = Request::new(method, uri, from, to, call_id, self.cseq);
         request.headers.push(Header::Address(AddressHeader::Contact, self.contact()));
+        let name = "Example Desk Phone 300 firmware 12.34.56.78 (0015651234ab)";
+        request.headers.push(Header::Text(TextHeader::UserAgent, Text::new(name)));
+        request.headers.push(wire::allow());
         request
     }
 

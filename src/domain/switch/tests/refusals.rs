@@ -88,6 +88,9 @@ fn without_ports_a_trunk_hears_a_bare_503() {
     assert_eq!((world.peers[second].status, world.switch.counters().get(Counter::NoRoom)), (Some(503), 1));
     assert!(!world.peers[second].last("503 INVITE").expect("refused").contains("Retry-After"), "it would silence the whole trunk");
     world.assert_comes_to_rest_after_hang_up(first);
+    let now = world.now.mono;
+    world.peers[0].register(now, 300);
+    world.run(Duration::from_secs(1));
     let third = world.incoming("+442071234569");
     world.until("talk", Duration::from_secs(10), |world| world.peers[third].is_up());
     world.assert_comes_to_rest_after_hang_up(third);

@@ -139,7 +139,6 @@ fn opened(world: &World) -> Vec<InteractionId> {
 
 #[test]
 fn a_panic_at_any_action_ends_that_call_alone() {
-    std::panic::set_hook(Box::new(|_| {}));
     for after_actions in 0..40 {
         let mut world = World::new(2, 100 + u64::try_from(after_actions).expect("few"));
         world.ready();
@@ -165,12 +164,10 @@ fn a_panic_at_any_action_ends_that_call_alone() {
         assert!(after_actions > 25 || panicked == 1, "after {after_actions}: the fault was there");
         world.assert_comes_to_rest_after_hang_up(other);
     }
-    let _ = std::panic::take_hook();
 }
 
 #[test]
 fn more_than_five_panics_in_a_minute_make_the_node_not_ready() {
-    std::panic::set_hook(Box::new(|_| {}));
     let mut world = World::new(1, 1);
     world.brief_after = None;
     world.ready();
@@ -187,5 +184,4 @@ fn more_than_five_panics_in_a_minute_make_the_node_not_ready() {
     let caller = world.incoming("+442071234567");
     world.run(Duration::from_secs(1));
     assert_eq!(world.peers[caller].status, Some(503));
-    let _ = std::panic::take_hook();
 }

@@ -229,6 +229,7 @@ impl World {
                 self.plans.insert(plan.call, (plan, count + 1));
             }
             MediaCommand::Close { call } if self.media_answers => {
+                assert!(self.plans.contains_key(&call), "media is told only of calls that it knows");
                 let (plan, _) = &self.plans[&call];
                 let legs = plan.legs.iter().map(|leg| LegTotals { leg: Some(leg.leg), received: 50, sent: 50, ..LegTotals::default() });
                 let kind = MediaEventKind::Closed { legs: legs.collect() };
@@ -356,7 +357,7 @@ impl World {
         self.run(Duration::from_secs(100));
         self.wrap_up_all();
         self.run(Duration::from_secs(300));
-        assert!(self.switch.is_empty(), "something is left in a table, {} calls", self.switch.calls());
+        assert_eq!(self.switch.leftovers(), Vec::<&str>::new());
         assert_eq!(self.switch.counters().get(Counter::Orphan), 0);
         super::record::check(&self.facts);
     }

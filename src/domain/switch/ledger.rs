@@ -1,0 +1,73 @@
+//! What has been written and told of each call, kept apart from the call itself: after a mistake of ours the call's own
+//! memory may be wrong, and still everything that was opened must be closed, once, and nothing that was not.
+
+use crate::{
+    domain::fact::{EndCause, Fact, OfferOutcome},
+    ids::{InteractionId, LegId, OfferId, SegmentId},
+};
+
+/// One call as others know it.
+#[derive(Debug, Default)]
+pub(super) struct Ledger {
+    offers: Vec<OfferId>,
+    legs: Vec<LegId>,
+    segments: Vec<SegmentId>,
+    /// Legs whose dialogs were indexed.
+    pub indexed: Vec<LegId>,
+    /// Whether a media thread was told of it.
+    pub planned: bool,
+    /// Whether it was told to end it.
+    pub closed_media: bool,
+    /// Whether its end was written.
+    pub ended: bool,
+}
+
+fn close<T: PartialEq>(open: &mut Vec<T>, id: &T) -> bool {
+    let at = open.iter().position(|known| known == id);
+    at.map(|at| open.swap_remove(at)).is_some()
+}
+
+impl Ledger {
+    /// Notes a fact. False where it closes what is not open: then it must not be written.
+    pub fn note(&mut self, fact: &Fact) -> bool {
+        match fact {
+            Fact::OfferMade { offer, .. } => self.offers.push(*offer),
+            Fact::OfferEnded { offer, .. } => return close(&mut self.offers, offer),
+            Fact::LegOpened { leg, .. } => self.legs.push(*leg),
+            Fact::LegClosed { leg, .. } => return close(&mut self.legs, leg),
+            Fact::SegmentOpened { segment, .. } => self.segments.push(*segment),
+            Fact::SegmentClosed { segment, .. } => return close(&mut self.segments, segment),
+            Fact::InteractionEnded { .. } => return !std::mem::replace(&mut self.ended, true),
+            Fact::InteractionOpened(_)
+            | Fact::CustomerChosen { .. }
+            | Fact::LegMeasured { .. }
+            | Fact::RecordingOpened { .. }
+            | Fact::RecordingClosed { .. }
+            | Fact::WorkItemOpened { .. }
+            | Fact::InteractionClosed { .. }
+            | Fact::AgentState { .. }
+            | Fact::Binding(_) => {}
+        }
+        true
+    }
+
+    /// The facts that close what is still open of a call that a mistake of ours ended.
+    pub fn close_all(&mut self, interaction: InteractionId, at_ms: u32) -> Vec<Fact> {
+        let segments = std::mem::take(&mut self.segments).into_iter().map(|segment| Fact::SegmentClosed { segment, to_ms: at_ms });
+        let legs = std::mem::take(&mut self.legs).into_iter();
+        let legs = legs.map(|leg| Fact::LegClosed { leg, to_ms: at_ms, cause: EndCause::Bug, sip_status: None });
+        let offers = std::mem::take(&mut self.offers).into_iter().map(|offer| Fact::OfferEnded {
+            offer,
+            outcome: OfferOutcome::Failed,
+            acked_ms: None,
+            rang_ms: None,
+            lead_ms: None,
+            at_ms,
+        });
+        let mut facts: Vec<Fact> = offers.chain(segments).chain(legs).collect();
+        if !std::mem::replace(&mut self.ended, true) {
+            facts.push(Fact::InteractionEnded { interaction, at_ms, cause: EndCause::Bug, answered_by: None });
+        }
+        facts
+    }
+}

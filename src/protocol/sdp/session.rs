@@ -102,7 +102,8 @@ impl Session {
             self.lines.push(Line::Audio { transport: "RTP/AVP".to_owned() });
         }
         let formats: Vec<_> = local.codecs.iter().map(|codec| AudioFormat { codec: *codec, payload_type: codec.payload_type() }).collect();
-        self.say(local, &formats, Some(self.telephone_event), local.direction);
+        let telephone_event = Some(self.telephone_event).filter(|number| formats.iter().all(|format| format.payload_type != *number));
+        self.say(local, &formats, telephone_event, local.direction);
         self.last()
     }
 

@@ -143,7 +143,11 @@ impl Drain {
         hand_over(&mut track.assembler, &self.writer, &self.counters);
         let close = ToWriter::Close { head: track.assembler.head().clone(), end_us, tap_dropped, reason };
         if let Err(TrySendError::Full(close)) = self.writer.try_send(close) {
-            self.closes.push_back(close);
+            if self.closes.len() < MAX_TRACKS {
+                self.closes.push_back(close);
+            } else {
+                self.counters.closes_dropped.fetch_add(1, Relaxed);
+            }
         }
     }
 

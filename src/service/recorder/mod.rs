@@ -120,6 +120,8 @@ pub struct Counters {
     pub blocks_dropped_queue: AtomicU64,
     /// Blocks that could not be written.
     pub blocks_dropped_disk: AtomicU64,
+    /// Tracks whose end could not be kept waiting any more; the next start closes them.
+    pub closes_dropped: AtomicU64,
     /// Octets written.
     pub octets_written: AtomicU64,
     unsynchronised: AtomicBool,

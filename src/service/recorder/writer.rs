@@ -28,6 +28,11 @@ const ROOM_CHECK_EVERY: Duration = Duration::from_secs(1);
 /// How long the writer waits for blocks before it looks at what failed.
 const IDLE: Duration = Duration::from_millis(250);
 
+/// Trouble that has not been seen for so long is over.
+const OVER_AFTER: Duration = Duration::from_secs(10);
+/// Most ended tracks that wait for room for their closing block; the next start closes the others.
+const MAX_UNCLOSED: usize = 4_096;
+
 /// Said while blocks find the queue full.
 const TOO_SLOW: &str = "recordings have gaps: the disk took more than ten seconds to write; use a faster disk or take load off it";
 
@@ -38,8 +43,8 @@ pub(super) struct Writer {
     tracks: HashMap<RecordingId, Track>,
     on_event: Box<dyn Fn(RecorderEvent) + Send>,
     counters: Arc<Counters>,
-    /// Told that recording is in trouble.
-    alarmed: bool,
+    /// Told that recording is in trouble, which was last seen then.
+    trouble_seen: Option<Instant>,
     room: Option<(Instant, bool)>,
 }
 
@@ -64,7 +69,7 @@ impl Writer {
         counters: Arc<Counters>,
         on_event: Box<dyn Fn(RecorderEvent) + Send>,
     ) -> Self {
-        Self { storage, settings, tracks: HashMap::new(), on_event, counters, alarmed: false, room: None }
+        Self { storage, settings, tracks: HashMap::new(), on_event, counters, trouble_seen: None, room: None }
     }
 
     /// The thread: until the drain has gone and its queue is empty.
@@ -104,9 +109,12 @@ impl Writer {
     /// Lets time pass: closing blocks that are still missing, and the synchroniser's failures.
     pub(super) fn poll(&mut self, now: Instant) {
         if self.counters.sync_failed.swap(false, Relaxed) {
-            self.alarm("recordings may not survive a loss of power: the disk refuses to synchronise; check it".to_owned());
+            self.alarm(now, "recordings may not survive a loss of power: the disk refuses to synchronise; check it".to_owned());
         }
         self.retry_closing(Some(now));
+        if self.trouble_seen.is_some_and(|seen| now.saturating_duration_since(seen) >= OVER_AFTER) {
+            self.recover();
+        }
     }
 
     /// Appends to a track, or counts what cannot be appended.
@@ -116,9 +124,9 @@ impl Writer {
         if missed_us > 0 {
             track.totals.unwritten_us += missed_us;
             track.until_us = encoded.start_us;
-            if track.trouble.is_none() {
-                track.trouble = Some(TOO_SLOW.to_owned());
-                self.alarm(TOO_SLOW.to_owned());
+            if track.retry_at.is_none() {
+                track.trouble.get_or_insert_with(|| TOO_SLOW.to_owned());
+                self.alarm(now, TOO_SLOW.to_owned());
             }
         }
         if track.retry_at.is_some_and(|at| now < at) {
@@ -170,9 +178,14 @@ impl Writer {
     }
 
     fn wrote(&mut self, track: &mut Track) {
-        let recovered = track.retry_at.take().is_some();
-        if self.alarmed && recovered && self.tracks.values().all(|other| other.retry_at.is_none()) {
-            self.alarmed = false;
+        if track.retry_at.take().is_some() {
+            self.recover();
+        }
+    }
+
+    /// Tells that the trouble is over, unless another track still waits for its next try.
+    fn recover(&mut self) {
+        if self.tracks.values().all(|other| other.retry_at.is_none()) && self.trouble_seen.take().is_some() {
             (self.on_event)(RecorderEvent::Recovered);
         }
     }
@@ -183,12 +196,11 @@ impl Writer {
         track.file = None;
         track.retry_at = Some(now + self.settings.retry_every);
         track.trouble = Some(sentence.clone());
-        self.alarm(sentence);
+        self.alarm(now, sentence);
     }
 
-    fn alarm(&mut self, sentence: String) {
-        if !self.alarmed {
-            self.alarmed = true;
+    fn alarm(&mut self, now: Instant, sentence: String) {
+        if self.trouble_seen.replace(now).is_none() {
             (self.on_event)(RecorderEvent::Trouble { sentence });
         }
     }
@@ -208,7 +220,11 @@ impl Writer {
             }
             Err(error) => {
                 self.failed(now, &mut track, &error);
-                self.tracks.insert(track.head.recording, track);
+                if self.tracks.values().filter(|track| track.closing.is_some()).count() < MAX_UNCLOSED {
+                    self.tracks.insert(track.head.recording, track);
+                } else {
+                    self.counters.closes_dropped.fetch_add(1, Relaxed);
+                }
             }
         }
     }

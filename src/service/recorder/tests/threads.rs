@@ -163,7 +163,10 @@ fn a_writer_that_stalls_longer_leaves_a_marked_hole_and_goes_on() {
     bench.play(taps(&head, &[(0, 20_000)], 20_000), |ms, _| !(4_000..14_000).contains(&ms));
     let events: Vec<_> = bench.events.try_iter().collect();
     assert!(matches!(&events[0], RecorderEvent::Trouble { sentence } if sentence.contains("faster disk")), "{events:?}");
-    let (to_ms, lost_ms, _, trouble) = closed_as(events.last().unwrap());
+    assert_eq!(events.len(), 2);
+    let (to_ms, lost_ms, _, trouble) = closed_as(&events[1]);
+    bench.writer.poll(bench.start + Duration::from_secs(30));
+    assert_eq!(bench.events.try_iter().collect::<Vec<_>>(), [RecorderEvent::Recovered]);
     assert!(to_ms == 20_000 && (5_000..7_000).contains(&lost_ms) && trouble.is_some(), "{events:?}");
     let totals = bench.index(&head).totals();
     assert_eq!(totals.audio_us + totals.unwritten_us, 20_000 * MS);

@@ -246,10 +246,7 @@ fn a_panic_ends_the_media_of_one_leg_and_leaves_other_calls_alone() {
     let mut caller = Phone::caller();
     caller.speak(&mut bench);
     bench.out.panic_on = Some(AGENT);
-    let quiet = std::panic::take_hook();
-    std::panic::set_hook(Box::new(|_| {}));
     let caught = catch_unwind(AssertUnwindSafe(|| caller.speak(&mut bench)));
-    std::panic::set_hook(quiet);
     assert!(caught.is_err());
     assert_eq!(bench.engine.fail_stepping(bench.now), Some(leg_id(1)));
     bench.out.panic_on = None;
@@ -262,6 +259,23 @@ fn a_panic_ends_the_media_of_one_leg_and_leaves_other_calls_alone() {
     assert_eq!(tap_story(&bench.out.taps, 1), "open 2 close");
     assert_eq!(bench.close().len(), 2);
     assert_eq!(tap_story(&bench.out.taps, 1), "open 2 close", "closed once");
+}
+
+#[test]
+fn a_panic_while_a_call_is_taken_down_frees_its_legs_and_ports() {
+    let mut bench = Bench::two_phones();
+    let (mut caller, mut agent) = (Phone::caller(), Phone::agent());
+    bench.replan(|plan| plan.legs[0].recording = RecordingPlan::On(recording_id(1)));
+    talk(&mut bench, &mut caller, &mut agent, 10);
+    bench.out.panic_on = Some("192.0.2.2:50001");
+    let caught = catch_unwind(AssertUnwindSafe(|| bench.command(MediaCommand::Close { call: call_id(1) })));
+    assert!(caught.is_err());
+    bench.engine.abandon(bench.now, call_id(1));
+    bench.out.panic_on = None;
+    bench.pass(Duration::from_secs(40));
+    assert!(kinds(&bench).contains(&MediaEventKind::Failed { leg: leg_id(2) }));
+    assert_eq!(rested(&bench), [20_000, 20_002]);
+    assert_eq!((tap_story(&bench.out.taps, 1).as_str(), bench.engine.next_timeout()), ("open 10 close", None));
 }
 
 #[derive(Clone, Debug)]

@@ -189,6 +189,20 @@ impl Engine {
         }
     }
 
+    /// Gives up a call whose command panicked half-way: its legs end as they are, control is told of each.
+    pub fn abandon(&mut self, now: Instant, call: InteractionId) {
+        self.calls.remove(&call);
+        for slot in 0..self.legs.len() as u32 {
+            let Some(mut leg) = self.legs[slot as usize].take_if(|leg| leg.call == call) else { continue };
+            let axis_us = leg.axis_us(now);
+            leg.track.close(leg.plan.leg, axis_us, &mut self.taps);
+            self.rest(now, leg.plan.ports, call, leg.generation);
+            self.free.push(slot);
+            self.counters.failed_legs += 1;
+            self.tell(call, leg.generation, MediaEventKind::Failed { leg: leg.plan.leg });
+        }
+    }
+
     fn close(&mut self, now: Instant, call: InteractionId, out: &mut dyn Outlet) {
         let state = self.calls.remove(&call);
         let generation = state.as_ref().map_or(0, |state| state.generation);

@@ -211,7 +211,7 @@ fn a_panic_in_a_step_is_caught_told_and_ends_one_leg() {
     let (caller, agent) = (phone(), phone());
     let plan = plan(1, [leg(1, ports[0], &caller), leg(2, ports[1], &agent)]);
     let (now, failed) = (plan.axis_start, plan.legs[0].leg);
-    worker.step(now, |engine, now, wire| engine.handle_command(now, MediaCommand::Plan(plan), wire));
+    worker.command(now, MediaCommand::Plan(plan));
     let mut datagram = [0; HEADER_LEN + 160];
     encode_header(&mut datagram, Header { marker: false, payload_type: 0, sequence: 1, timestamp: 1, ssrc: 1 });
     let source = caller.local_addr().unwrap();

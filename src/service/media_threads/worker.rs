@@ -16,7 +16,7 @@ use mio::{Events, Interest, Poll, Token, Waker};
 use super::{Command, Published, SocketCounters, pool::SocketPair};
 use crate::domain::media::{
     engine::{Engine, EngineConfig, Outlet, Transmit},
-    plan::MediaEvent,
+    plan::{MediaCommand, MediaEvent},
     tap::Tap,
 };
 
@@ -168,13 +168,30 @@ impl Worker {
 
     /// Runs one step of the engine; a panic in it ends one leg's media and nothing else.
     pub fn step(&mut self, now: Instant, run: impl FnOnce(&mut Engine, Instant, &mut Wire<'_>)) {
-        let mut wire = Wire { sockets: &mut self.sockets, taps: &self.links.taps, patience: None };
-        let engine = &mut self.engine;
-        if catch_unwind(AssertUnwindSafe(|| run(engine, now, &mut wire))).is_err() {
-            self.sockets.counters.panics += 1;
+        if self.panics(now, run) {
             let leg = self.engine.fail_stepping(now);
             tracing::error!(?leg, "a mistake of ours ended one leg's media; other legs go on");
         }
+    }
+
+    /// Takes a command; a panic in it ends the media of its call and nothing else.
+    pub fn command(&mut self, now: Instant, command: MediaCommand) {
+        let call = match &command {
+            MediaCommand::Plan(plan) => plan.call,
+            MediaCommand::Close { call } => *call,
+        };
+        if self.panics(now, |engine, now, wire| engine.handle_command(now, command, wire)) {
+            self.engine.abandon(now, call);
+            tracing::error!(%call, "a mistake of ours ended one call's media; other calls go on");
+        }
+    }
+
+    fn panics(&mut self, now: Instant, run: impl FnOnce(&mut Engine, Instant, &mut Wire<'_>)) -> bool {
+        let mut wire = Wire { sockets: &mut self.sockets, taps: &self.links.taps, patience: None };
+        let engine = &mut self.engine;
+        let panicked = catch_unwind(AssertUnwindSafe(|| run(engine, now, &mut wire))).is_err();
+        self.sockets.counters.panics += u64::from(panicked);
+        panicked
     }
 
     fn read(&mut self, token: usize, buffer: &mut [u8; DATAGRAM_MAX]) {
@@ -200,7 +217,7 @@ impl Worker {
         self.more_commands = false;
         for _ in 0..COMMAND_BUDGET {
             match self.links.commands.try_recv() {
-                Ok(Command::Media(command)) => self.step(clock(), |engine, now, wire| engine.handle_command(now, command, wire)),
+                Ok(Command::Media(command)) => self.command(clock(), command),
                 Ok(Command::Stop) => return true,
                 Err(_) => return false,
             }

@@ -31,6 +31,10 @@ m=audio 16384 RTP/AVP 8 0 9 18 96 101\r\na=rtpmap:8 PCMA/8000\r\na=rtpmap:0 PCMU
 a=rtpmap:18 G729/8000\r\na=fmtp:18 annexb=no\r\na=rtpmap:96 opus/48000/2\r\na=rtpmap:101 telephone-event/8000\r\n\
 a=fmtp:101 0-15\r\na=ptime:20\r\na=sendrecv\r\na=rtcp:16385\r\n";
 
+/// Counts allocations: parsing must show none.
+#[global_allocator]
+static ALLOC: divan::AllocProfiler = divan::AllocProfiler::system();
+
 fn main() {
     divan::main();
 }

@@ -8,6 +8,7 @@ use std::{
 };
 
 use throughline::protocol::sip::{
+    build::{Request, Response},
     digest::Credentials,
     header::{HeaderId, Rport, Via},
     message::Message,
@@ -190,6 +191,19 @@ fn every_message_with_digest_credentials_gives_them_up() {
             println!("{file:44} {:?}", read.as_ref().map(|c| (c.algorithm, c.qop_auth.is_some())));
             // The Pingtel's has no user name.
             assert!(read.is_ok() || file.starts_with("pingtel"), "{file}: {read:?}");
+        }
+    }
+}
+
+#[test]
+fn every_accepted_message_can_be_answered_and_built_again() {
+    for Entry { file, bytes, .. } in entries("sip-devices").into_iter().chain(entries("sip-torture")) {
+        let Ok(m) = parse(&bytes) else { continue };
+        let answer = Response::to(&m, 486, "t1", ([192, 0, 2, 1], 5060).into());
+        let read = |bytes: &[u8]| parse(bytes).map(|m| (Request::from_message(&m), Response::from_message(&m))).map_err(|e| e.to_string());
+        assert_eq!(read(&answer.to_bytes()), Ok((None, Some(answer))), "{file}");
+        if let Some(request) = Request::from_message(&m) {
+            assert_eq!(read(&request.to_bytes()), Ok((Some(request), None)), "{file}");
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::protocol::sip::{
+    build::{Request, Response},
     header::{Rport, Transport},
     uri::Host,
 };
@@ -162,6 +163,7 @@ fn exercise(bytes: &[u8]) {
                 let _ = (m.tokens(id).count(), m.addresses(id).map(|a| (a.display_name(), a.q_thousandths(), a.expires())).count());
             }
             let _ = (m.session_expires(), m.content_type());
+            round_trip(&m);
         }
         Err(error) => {
             let _ = (error.via(), error.header(HeaderId::From));
@@ -170,4 +172,25 @@ fn exercise(bytes: &[u8]) {
             }
         }
     }
+}
+
+/// Whatever is accepted can be answered, and both it and the answer read back as the same fields.
+fn round_trip(m: &Message<'_>) {
+    let answer = Response::to(m, 486, "t1", ([192, 0, 2, 1], 5060).into());
+    let bytes = answer.to_bytes();
+    let read = parse(&bytes).unwrap_or_else(|e| panic!("{e}: {}", String::from_utf8_lossy(&bytes)));
+    assert_eq!(Response::from_message(&read).as_ref(), Some(&answer));
+    assert_eq!((read.call_id(), read.cseq(), read.vias().count()), (m.call_id(), m.cseq(), m.vias().count()));
+    assert!(m.from_tag().is_none_or(|tag| read.from_tag().is_some_and(|t| t == tag || tag.starts_with('"'))), "{:?}", m.from_tag());
+    if let Some(request) = Request::from_message(m) {
+        let bytes = request.to_bytes();
+        let read = parse(&bytes).unwrap_or_else(|e| panic!("{e}: {}", String::from_utf8_lossy(&bytes)));
+        assert_eq!(Request::from_message(&read), Some(request));
+    }
+}
+
+#[test]
+fn a_message_stays_small_enough_for_the_stack() {
+    let size = size_of::<Message<'_>>();
+    assert!(size <= 2048, "{size} octets");
 }

@@ -186,7 +186,7 @@ fn split_param(one: &[u8]) -> Option<(&str, Option<&[u8]>)> {
         None => true,
         Some([b'"', inside @ ..]) => scan::quoted_end(inside) == Ok(inside.len()),
         // `tag=` with nothing after it is wrong and seen; it says as little as no value.
-        Some(value) => value.iter().all(|&b| b > b' ' && !matches!(b, b'"' | b',' | b';' | 0x7f)),
+        Some(value) => value.iter().all(|&b| b > b' ' && !matches!(b, b'"' | b',' | b';' | b'<' | b'>' | b'\\' | 0x7f)),
     };
     if !fits || !scan::is_token(name) {
         return None;

@@ -2,7 +2,7 @@
 //!
 //! What routes a message (start line, Via, From, To, Call-ID, CSeq, Max-Forwards, Contact, Route, Record-Route, Content-Length)
 //! is proven here; other headers are read when asked for. Names are tokens, lines end in CRLF or LF, a bare CR is refused,
-//! so that no two readers can see different messages in one datagram (AST-2016-009).
+//! all in a message alike, so that no two readers can see different messages in one datagram (AST-2016-009).
 
 use memchr::{memchr, memrchr};
 
@@ -48,7 +48,7 @@ pub fn parse(datagram: &[u8]) -> Result<Message<'_>, ParseError<'_>> {
     at += line_len + 1;
     let start = start_line(first_line);
     let mut lines = Lines::new(datagram);
-    let indexed = index(&mut lines, at);
+    let indexed = index(&mut lines, at, datagram[..at].ends_with(b"\r\n"));
     // ACK and responses are never answered; whatever does not even look like a request neither.
     let answerable = match &start {
         Ok(StartLine::Request { method, .. }) => *method != Method::Ack,
@@ -130,26 +130,33 @@ fn status_line(line: &[u8]) -> Result<StartLine<'_>, ParseErrorKind> {
 }
 
 /// Indexes the header lines from `at` on and returns where the body starts. Goes on after a bad line, so that an answer can be made.
-fn index(lines: &mut Lines<'_>, mut at: usize) -> Result<usize, ParseErrorKind> {
+///
+/// All lines end as the first did; where LF stands for CRLF or the reverse, another reader might see another line.
+fn index(lines: &mut Lines<'_>, mut at: usize, crlf: bool) -> Result<usize, ParseErrorKind> {
     let datagram = lines.datagram();
+    let mixed = |line: &[u8]| line.ends_with(b"\r") != crlf;
     let mut first_error = None;
     loop {
         let start = at;
         let Some(len) = memchr(b'\n', &datagram[at..]) else { return Err(first_error.unwrap_or(ParseErrorKind::NoEmptyLine)) };
         at += len + 1;
         let mut end = start + strip_cr(&datagram[start..start + len]).len();
+        let mut bad_end = mixed(&datagram[start..start + len]);
         if end == start {
+            if bad_end {
+                first_error = first_error.or(Some(ParseErrorKind::BadHeaderLine));
+            }
             return first_error.map_or(Ok(at), Err);
         }
         let first_end = end;
-        let mut bare_cr = memchr(b'\r', &datagram[start..end]).is_some();
+        bad_end |= memchr(b'\r', &datagram[start..end]).is_some();
         while matches!(datagram.get(at), Some(b' ' | b'\t')) {
             let Some(len) = memchr(b'\n', &datagram[at..]) else { return Err(first_error.unwrap_or(ParseErrorKind::NoEmptyLine)) };
             end = at + strip_cr(&datagram[at..at + len]).len();
-            bare_cr |= memchr(b'\r', &datagram[at..end]).is_some();
+            bad_end |= mixed(&datagram[at..at + len]) || memchr(b'\r', &datagram[at..end]).is_some();
             at += len + 1;
         }
-        let added = if bare_cr {
+        let added = if bad_end {
             Err(ParseErrorKind::BadHeaderLine)
         } else if end - start > MAX_HEADER_LEN {
             Err(ParseErrorKind::HeaderTooLong)

@@ -50,7 +50,7 @@ fn params(text: &mut String, params: &[Param]) {
         let _ = write!(text, ";{}", p.name);
         let Some(value) = &p.value else { continue };
         text.push('=');
-        let plain = |b: u8| b > b' ' && b < 0x7f && !matches!(b, b'"' | b',' | b';' | b'<' | b'>' | b'\\');
+        let plain = |b: u8| b > b' ' && b != 0x7f && !matches!(b, b'"' | b',' | b';' | b'<' | b'>' | b'\\');
         if !value.is_empty() && value.as_str().bytes().all(plain) {
             text.push_str(value.as_str());
         } else {

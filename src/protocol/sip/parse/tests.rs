@@ -46,7 +46,7 @@ fn an_invite_gives_up_its_parts() {
 
 #[test]
 fn compact_names_folds_and_lists_mean_the_same() {
-    let text = "OPTIONS sip:x SIP/2.0\nv: SIP/2.0/UDP a;branch=z9hG4bK1 , SIP/2.0/TCP [2001:db8::1]:5061\r\n ;branch=z9hG4bK2\n\
+    let text = "OPTIONS sip:x SIP/2.0\nv: SIP/2.0/UDP a;branch=z9hG4bK1 , SIP/2.0/TCP [2001:db8::1]:5061\n ;branch=z9hG4bK2\n\
                 f: A <sip:a@b>;tag=1\nt:\n <sip:c@d>\ni: z\ncSEQ: 1\n\tOPTIONS\nm: <sip:a,b@c>, \"x, y\" <sip:d@e>\nk: a, ,b\nSupported: C\n\n";
     let m = parse(text.as_bytes()).expect("well formed");
     assert_eq!(m.vias().map(|v| v.port).collect::<Vec<_>>(), [None, Some(5061)]);
@@ -73,6 +73,9 @@ fn spellings_that_hide_a_header_are_refused() {
         assert_eq!(changed, ParseErrorKind::BadHeaderLine, "{name:?}");
     }
     assert_eq!(kind(|t| t.replace("Max-Forwards: 70", "X: a\rVia: b")), ParseErrorKind::BadHeaderLine, "a bare CR");
+    assert_eq!(kind(|t| t.replace("70\r\n", "70\n")), ParseErrorKind::BadHeaderLine, "LF among CRLF");
+    assert_eq!(kind(|t| t.replace("70\r\n", "70\r\n\n")), ParseErrorKind::BadHeaderLine, "an empty line of another kind");
+    assert_eq!(kind(|t| t.replace("\r\n", "\n").replace("70\n", "70\r\n")), ParseErrorKind::BadHeaderLine, "CRLF among LF");
     assert_eq!(kind(|t| t.replace("Max-Forwards: 70", "nothing")), ParseErrorKind::BadHeaderLine);
     assert!(with(|t| t.replace("Max-Forwards:", "Max-Forwards \t :")).is_ok(), "white space before the colon is legal");
     assert_eq!(kind(|t| t.replacen("\r\nVia", "\r\n Via", 1)), ParseErrorKind::BadHeaderLine, "a fold of nothing");

@@ -18,6 +18,7 @@ CREATE TABLE ticket (
 );
 CREATE INDEX ticket_customer ON ticket (customer, touched_at) WHERE state <> 'solved';
 CREATE INDEX ticket_identity ON ticket (identity, touched_at) WHERE state <> 'solved';
+CREATE INDEX ticket_opened_by ON ticket (opened_by);
 CREATE INDEX ticket_all_customer ON ticket (customer, touched_at);
 
 CREATE TABLE ticket_interaction (
@@ -61,5 +62,5 @@ CREATE TABLE work_item (
 CREATE INDEX work_item_owner ON work_item (owner, due, work_item) WHERE state <> 'done';
 CREATE INDEX work_item_due ON work_item (due, work_item) WHERE state <> 'done';
 CREATE INDEX work_item_customer ON work_item (customer, kind, due) WHERE state <> 'done';
-CREATE INDEX work_item_identity ON work_item (identity) WHERE state <> 'done';
+CREATE INDEX work_item_identity ON work_item (identity);
 CREATE INDEX work_item_interaction ON work_item (interaction);

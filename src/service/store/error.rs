@@ -46,7 +46,8 @@ impl StoreError {
                 let code = error.code().and_then(|code| code.parse::<u32>().ok()).unwrap_or(0) & 0xff;
                 matches!(code, 5..=10 | 13 | 14)
             }
-            Self::Database(sqlx::Error::PoolTimedOut | sqlx::Error::Io(_) | sqlx::Error::WorkerCrashed) | Self::Entropy(_) => true,
+            Self::Database(sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::Io(_) | sqlx::Error::WorkerCrashed)
+            | Self::Entropy(_) => true,
             Self::Database(_)
             | Self::Migrate(_)
             | Self::Corrupt { .. }

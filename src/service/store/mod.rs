@@ -39,6 +39,9 @@ mod views_people;
 mod work_items;
 mod wrap_up;
 
+#[cfg(test)]
+pub(crate) mod tests;
+
 use std::{path::Path, sync::Arc, time::Duration};
 
 use sqlx::{

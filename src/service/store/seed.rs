@@ -110,8 +110,7 @@ pub async fn seed_demo(store: &Store, realm: &str, now: UnixMs) -> Result<DemoSe
     let mut tx = store.write().await?;
     let mut agents: HashMap<String, AgentId> = HashMap::new();
     for (person, hash) in demo.agents.iter().zip(&hashes) {
-        let new =
-            NewAgent { name: &person.name, username: &person.username, password_hash: Some(hash), role: person.role, demo: true };
+        let new = NewAgent { name: &person.name, username: &person.username, password_hash: Some(hash), role: person.role, demo: true };
         let agent = put_agent(&mut tx, &new, now).await?;
         agents.insert(person.username.clone(), agent);
         if let Some(phone) = &person.phone {
@@ -136,7 +135,8 @@ pub async fn seed_demo(store: &Store, realm: &str, now: UnixMs) -> Result<DemoSe
         .execute(&mut *tx)
         .await?;
     }
-    let first = sqlx::query("INSERT INTO sequencer (name, last) VALUES ('demo', 1) ON CONFLICT (name) DO NOTHING").execute(&mut *tx).await?;
+    let first =
+        sqlx::query("INSERT INTO sequencer (name, last) VALUES ('demo', 1) ON CONFLICT (name) DO NOTHING").execute(&mut *tx).await?;
     if first.rows_affected() > 0 {
         Seeder::new(&mut tx, now, agents).run(&demo).await?;
     }

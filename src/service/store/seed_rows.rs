@@ -343,7 +343,13 @@ impl<'a> Seeder<'a> {
         Ok(())
     }
 
-    async fn message(&mut self, contact: &DemoContact, new: &DemoMessage, interaction: InteractionId, at: UnixMs) -> Result<(), StoreError> {
+    async fn message(
+        &mut self,
+        contact: &DemoContact,
+        new: &DemoMessage,
+        interaction: InteractionId,
+        at: UnixMs,
+    ) -> Result<(), StoreError> {
         let at = at.plus_ms(new.after * MINUTE_MS);
         let seq = next_number(self.conn, "message").await?;
         let agent = new.us.as_ref().and_then(|name| self.agents.get(name));

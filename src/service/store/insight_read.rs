@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use serde_json::Value;
 
 use super::{
-    Card, CardEvidence, CardLine, CardOutcome, CoverageView, FindingKind, FindingStatus, SentimentView, StoreError, TranscriptView,
-    UtteranceView,
+    Card, CardEvidence, CardLine, CardOutcome, CoverageView, FindingKind, FindingStatus, SentimentView, StoreError, SuggestedPromise,
+    TranscriptView, UtteranceView,
     db::{Columns, Conn, Row},
 };
 use crate::{
@@ -92,6 +92,22 @@ pub(super) async fn card_trouble(conn: &mut Conn, interaction: InteractionId) ->
 
 pub(super) async fn sentiment_of(conn: &mut Conn, interaction: InteractionId) -> Result<SentimentView, StoreError> {
     Ok(single(conn, interaction, FindingKind::Sentiment).await?.unwrap_or_default())
+}
+
+/// Promises of ours that were heard.
+pub(super) async fn promises_heard(conn: &mut Conn, interaction: InteractionId) -> Result<Vec<SuggestedPromise>, StoreError> {
+    let rows = sqlx::query(
+        "SELECT finding, value FROM finding WHERE interaction = $1 AND kind = 'promise' AND status <> 'rejected' ORDER BY place, finding LIMIT 20",
+    )
+    .bind(interaction.to_string())
+    .fetch_all(conn)
+    .await?;
+    rows.iter()
+        .map(|row| {
+            let value: Value = row.json("value")?;
+            Ok(SuggestedPromise { finding: row.id("finding")?, text: text_of(&value), due: part(&value, "due") })
+        })
+        .collect()
 }
 
 /// The newest words of an interaction whose row is `of`.

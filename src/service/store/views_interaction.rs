@@ -72,6 +72,8 @@ pub struct InteractionPage {
     pub draft: Option<DraftView>,
     /// Promises that came of it.
     pub promises: Vec<WorkItem>,
+    /// Promises of ours that were heard, for wrap-up.
+    pub suggested_promises: Vec<SuggestedPromise>,
     /// At most three, likeliest first.
     pub suggested_dispositions: Vec<SuggestedDisposition>,
 }
@@ -376,4 +378,15 @@ pub struct SuggestedDisposition {
     pub id: String,
     /// As shown.
     pub label: String,
+}
+
+/// A promise that was heard and that the agent may make a task of.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct SuggestedPromise {
+    /// The finding behind it.
+    pub finding: FindingId,
+    /// What was said.
+    pub text: String,
+    /// By when.
+    pub due: Option<UnixMs>,
 }

@@ -91,6 +91,12 @@ impl Store {
              WHERE work_item = $1 AND state <> 'done'";
         let mut tx = self.write().await?;
         let closed = sqlx::query(close).bind(item.to_string()).bind(at.0).bind(agent.to_string()).bind(why).execute(&mut *tx).await?;
+        if closed.rows_affected() > 0 {
+            // Somebody decided about the message: it no longer waits for an answer.
+            let settled = "UPDATE interaction SET awaiting_reply = 0 WHERE awaiting_reply = 1 \
+                 AND interaction = (SELECT interaction FROM work_item WHERE work_item = $1 AND kind = 'message')";
+            sqlx::query(settled).bind(item.to_string()).execute(&mut *tx).await?;
+        }
         self.after_change(tx, item, agent, "work_item.closed", closed.rows_affected(), at).await
     }
 

@@ -145,6 +145,16 @@ async fn work_is_taken_once_and_closed_with_a_reason() {
 }
 
 #[tokio::test]
+async fn a_message_that_was_closed_is_no_longer_a_reason_to_call() {
+    let (store, _dir, daniel) = seeded().await;
+    let items = store.work_items(None).await.expect("work");
+    let mail = items.iter().find(|item| item.title == "Charged twice for order 48215").expect("Laura's mail").work_item;
+    store.close_work_item(mail, daniel, "answered by phone", NOW).await.expect("closed");
+    let brief = store.brief_for_number(Some(&number(LAURA)), None, NOW).await.expect("a brief");
+    assert_eq!(brief.reasons[0].because, "open ticket waits on us, last contact 2 h ago");
+}
+
+#[tokio::test]
 async fn a_session_ends_by_time_by_log_out_and_by_nobody_else() {
     let (store, _dir, daniel) = seeded().await;
     store.create_session("hash", daniel, NOW, NOW.plus_ms(HOUR)).await.expect("a session");

@@ -49,6 +49,7 @@ fn findings(n: u8, reason: &str) -> Vec<FindingRow> {
         finding(n, FindingKind::Outcome, json!({ "outcome": "solved" })),
         finding(n, FindingKind::CardLine, json!({ "label": "reason", "text": reason })),
         finding(n, FindingKind::CardLine, json!({ "label": "agreed", "text": "Refund of $45" })),
+        finding(n, FindingKind::Promise, json!({ "text": "I will refund it", "due": NOW.0 })),
         finding(n, FindingKind::TurnSentiment, json!({ "score": -44 })),
         finding(
             n,
@@ -113,6 +114,7 @@ async fn words_card_and_mood_stand_on_page_timeline_and_list() {
     assert_eq!(page.ticket.map(|ticket| ticket.subject).as_deref(), Some("Charged twice, refund agreed"));
     assert_eq!((page.sentiment.overall, page.sentiment.trend), (Some(-10), Some([-44, 30])));
     assert_eq!(page.suggested_dispositions[0].id, "billing_refund");
+    assert_eq!((page.suggested_promises[0].text.as_str(), page.suggested_promises[0].due), ("I will refund it", Some(NOW)));
     let card = page.card.expect("a card");
     assert_eq!((card.outcome, card.lines.len(), card.lines[0].label), (CardOutcome::Solved, 2, CardLabel::Reason));
     assert_eq!(card.lines[0].evidence, [CardEvidence { party: Party::Customer, from_ms: 3000, to_ms: 4000 }]);

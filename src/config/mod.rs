@@ -99,8 +99,6 @@ pub struct Limits {
     pub max_call: Duration,
     /// Longest hold.
     pub max_hold: Duration,
-    /// Longest registration granted.
-    pub registration: Duration,
     /// How long a call waits for the look-up.
     pub look_up: Duration,
     /// How long the phone waits for the desk.

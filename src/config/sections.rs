@@ -97,7 +97,6 @@ fn limits(s: &mut Section<'_>) -> Limits {
         ring: seconds(s.number("ring_seconds", 20, 5..=170)),
         max_call: seconds(s.number("max_call_minutes", 240, 1..=1_440) * 60),
         max_hold: seconds(s.number("max_hold_minutes", 30, 1..=240) * 60),
-        registration: seconds(s.number("registration_seconds", 300, 60..=3_600)),
         look_up: Duration::from_millis(s.number("look_up_ms", 300, 10..=2_000).unsigned_abs()),
         pop: Duration::from_millis(s.number("pop_wait_ms", 150, 0..=2_000).unsigned_abs()),
     }

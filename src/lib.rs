@@ -3,6 +3,7 @@
 //! Three rings, imports one way: `service → domain → protocol`. `protocol` turns bytes into values, `domain` decides,
 //! `service` does. Nothing in the inner two reads a clock, a socket, a file or a random source.
 
+pub mod app;
 pub mod config;
 pub mod domain;
 pub mod fault;

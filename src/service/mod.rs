@@ -1,9 +1,14 @@
 //! Effects: one thread or one external system per file.
 
 pub mod api;
+pub mod clock;
+pub mod control_thread;
+pub mod demo;
 pub mod jobs;
+pub mod live;
 pub mod media_threads;
 pub mod recorder;
+pub mod sip_sockets;
 pub mod speech;
 pub mod spool;
 pub mod store;

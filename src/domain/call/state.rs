@@ -185,6 +185,11 @@ impl Call {
         matches!(self.stage, Stage::Talking { .. })
     }
 
+    /// Whether somebody holds it.
+    pub fn is_held(&self) -> bool {
+        matches!(self.stage, Stage::Talking { held: Some(_), .. })
+    }
+
     /// The agent who has the offer, the talk or the wrap-up.
     pub fn agent(&self) -> Option<AgentId> {
         match (&self.stage, &self.far) {

@@ -63,7 +63,7 @@ pub enum Input<'a> {
 }
 
 /// Who works here.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct PeopleSnapshot {
     /// Agents.
     pub agents: Vec<AgentProfile>,
@@ -74,7 +74,7 @@ pub struct PeopleSnapshot {
 }
 
 /// The account of one phone.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct PhoneAccount {
     /// The account.
     pub id: PhoneId,

@@ -13,6 +13,7 @@ mod consistency;
 mod desk;
 mod endpoint;
 pub mod gate;
+mod gauges;
 mod invite;
 mod io;
 mod ledger;
@@ -30,6 +31,7 @@ use std::{
 };
 
 pub use config::{Limits, ListenerConfig, Policy, RecordPolicy, SwitchConfig, Timing, TrunkConfig};
+pub use gauges::Gauges;
 pub use io::{Input, LookUp, Output, PeopleSnapshot, PhoneAccount};
 
 pub use crate::domain::call::counters::{Counter, Counters};

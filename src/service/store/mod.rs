@@ -26,6 +26,7 @@ mod notes;
 mod password;
 mod people;
 mod people_admin;
+mod queues;
 mod recover;
 mod seed;
 mod seed_rows;

@@ -1,0 +1,228 @@
+//! Builds the parts, connects the channels, shuts down in order.
+//!
+//! ```text
+//! store ◀─ spool ◀─ facts ── control ──▶ media threads ──▶ taps ──▶ recorder
+//!   └────▶ jobs ─▶ speech workers       └▶ live ring ─▶ API ─▶ desks
+//! ```
+//! Start: record, recovery, recorder, media, switch, sockets, API. Stop: calls, media, recorder, spool, record.
+
+mod effects;
+mod metrics;
+mod people;
+mod people_admin;
+mod recovery;
+mod wiring;
+
+use std::{io, sync::Arc};
+
+use tokio::sync::watch;
+
+pub use people_admin::{NewPerson, add_person};
+
+use crate::{
+    config::Config,
+    domain::switch::{Input, Switch},
+    service::{
+        api::{self, Api},
+        clock,
+        control_thread::{Control, ControlHandle, ControlMessage},
+        jobs::{self, Jobs},
+        live::LiveHub,
+        media_threads::{MediaStartError, MediaThreads},
+        recorder::{Recorder, RecorderConfig},
+        sip_sockets::{BindError, SipSockets},
+        speech::{Pool, SpeechError},
+        spool::{Spool, SpoolAlarm, SpoolError, SpoolOptions},
+        store::{Store, StoreError, seed_demo},
+    },
+};
+
+/// Taps that may wait for the recorder: two seconds of 1,000 legs.
+const TAPS: usize = 100_000;
+
+/// Why the server did not start, or could not go on.
+#[derive(Debug, thiserror::Error)]
+pub enum AppError {
+    /// A folder, a thread or a port could not be had.
+    #[error("{what}: {source}")]
+    Io {
+        /// What was tried, with the remedy.
+        what: String,
+        /// Why it failed.
+        source: io::Error,
+    },
+    /// The record.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The journal.
+    #[error(transparent)]
+    Spool(#[from] SpoolError),
+    /// RTP ports.
+    #[error(transparent)]
+    Media(#[from] MediaStartError),
+    /// SIP ports.
+    #[error(transparent)]
+    Sip(#[from] BindError),
+    /// Speech workers.
+    #[error(transparent)]
+    Speech(#[from] SpeechError),
+    /// The operating system has no random bytes.
+    #[error("no random bytes to be had: {0}")]
+    Entropy(#[from] getrandom::Error),
+    /// Something that the caller asked for cannot be.
+    #[error("{0}")]
+    Refused(String),
+}
+
+fn io_error(what: impl Into<String>) -> impl FnOnce(io::Error) -> AppError {
+    let what = what.into();
+    move |source| AppError::Io { what, source }
+}
+
+/// Runs the server until it is told to stop.
+pub fn serve(config: Config, demo: bool) -> Result<(), AppError> {
+    wiring::raise_descriptor_limit();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(io_error("the runtime cannot start"))?;
+    runtime.block_on(run(config, demo))
+}
+
+async fn run(config: Config, demo: bool) -> Result<(), AppError> {
+    std::fs::create_dir_all(&config.node.data)
+        .map_err(io_error(format!("the data folder {} cannot be made. Change [node] data", config.node.data.display())))?;
+    let folders = wiring::Folders::of(&config);
+    let store = Store::open(&folders.database).await?;
+    store.put_queues(&config.queues.iter().map(|queue| queue.name.clone()).collect::<Vec<_>>(), clock::now().wall).await?;
+    if demo {
+        let seed = seed_demo(&store, &config.sip.realm, clock::now().wall).await?;
+        people_admin::print_welcome(&config, &seed);
+    }
+    let live = LiveHub::new(u64::try_from(store.next_epoch().await?).unwrap_or_default());
+    let control = Control::new().map_err(io_error("the control thread cannot start"))?;
+    let handle = control.handle();
+    let before = store.people(clock::now().wall).await?;
+    let alarm = alarms(&handle, "journal");
+    let on_alarm = move |trouble: SpoolAlarm| alarm((trouble != SpoolAlarm::Over).then(|| trouble.to_string()));
+    let spool = Spool::start(&folders.spool, store.clone(), SpoolOptions::default(), on_alarm).await?;
+    recovery::close_crashed(&store, &config.recording.folder).await?;
+
+    let (taps, tapped) = crossbeam_channel::bounded(TAPS);
+    let on_recorder = effects::on_recorder_event(spool.handle(), alarms(&handle, "recorder"));
+    let mut recording = RecorderConfig::new(config.recording.folder.clone());
+    recording.settings.reserve_octets = config.recording.reserve_mb << 20;
+    let recorder = Recorder::start(&recording, tapped, on_recorder).map_err(io_error(format!(
+        "the recordings folder {} cannot be used. Change [recording] folder",
+        config.recording.folder.display()
+    )))?;
+    let to_control = handle.clone();
+    let media = MediaThreads::start(wiring::media(&config), taps, move |event| {
+        to_control.send(ControlMessage::Media(event));
+    })?;
+    let media = Arc::new(media);
+
+    let switch = switch(&config, &store, live.epoch(), &media, &before).await?;
+    let addresses: Vec<_> = config.sip.listeners.iter().map(|listener| listener.bind).collect();
+    let sockets = SipSockets::bind(&addresses)?;
+    let http = config.http.listen;
+    let listener = tokio::net::TcpListener::bind(http)
+        .await
+        .map_err(io_error(format!("the desk cannot listen on {http}. Stop what uses it, or change [http] listen")))?;
+    let effects = effects::effects(&media, &spool.handle(), &live, &store, &handle);
+    let thread = control.start(switch, sockets, effects).map_err(io_error("the control thread cannot start"))?;
+
+    let (stop, stopping) = watch::channel(false);
+    let workers = background(&config, &store, &live, &handle, &stopping)?;
+    let parts = metrics::api_parts(&config, &store, &live, &handle, &media, &recorder, &spool.handle());
+    let mut api_stop = stopping.clone();
+    let serving = tokio::spawn(api::serve(listener, Api::new(parts), async move {
+        let _ = api_stop.wait_for(|stop| *stop).await;
+    }));
+    tracing::info!(desk = %http, sip = ?addresses, "ready");
+
+    wait_for_signal().await;
+    tracing::info!("stopping: calls end first");
+    handle.send(ControlMessage::Shutdown);
+    let _ = tokio::time::timeout(wiring::GOODBYE, tokio::task::spawn_blocking(move || thread.join())).await;
+    let _ = stop.send(true);
+    serving.abort();
+    if let Ok(media) = Arc::try_unwrap(media) {
+        media.shutdown();
+    }
+    recorder.shutdown();
+    for worker in workers {
+        worker.abort();
+    }
+    spool.stop().await;
+    store.close().await;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// The switch, told who works here and which phones are registered before the first datagram.
+async fn switch(
+    config: &Config,
+    store: &Store,
+    epoch: u64,
+    media: &MediaThreads,
+    before: &crate::service::store::People,
+) -> Result<Switch, AppError> {
+    let mut seed = [0; 32];
+    getrandom::fill(&mut seed)?;
+    let now = clock::now();
+    let people = store.people(now.wall).await?;
+    let mut switch = Switch::new(wiring::switch(config, media.ports()), seed, u32::try_from(epoch).unwrap_or(u32::MAX), now);
+    switch.handle(now, Input::People(people::snapshot(&people, config)));
+    switch.handle(now, Input::Bindings(people.bindings.clone()));
+    for command in people::resumed(before) {
+        switch.handle(now, Input::Desk(command));
+    }
+    Ok(switch)
+}
+
+/// Jobs, people that change, and what the record tells the desks.
+fn background(
+    config: &Config,
+    store: &Store,
+    live: &LiveHub,
+    handle: &ControlHandle,
+    stopping: &watch::Receiver<bool>,
+) -> Result<Vec<tokio::task::JoinHandle<()>>, AppError> {
+    let mut tasks = vec![
+        tokio::spawn(effects::watch_people(store.clone(), handle.clone(), config.clone())),
+        tokio::spawn(effects::tell_changes(store.clone(), live.clone())),
+    ];
+    if config.speech.enabled {
+        let pool = Arc::new(Pool::start(wiring::speech(&config.speech))?);
+        let tracks = jobs::from_recordings(config.recording.folder.clone());
+        let hub = live.clone();
+        let jobs = Jobs { store: store.clone(), pool, tracks, changed: Arc::new(move |fact| hub.publish(fact)) };
+        tasks.push(tokio::spawn(jobs::run(jobs, stopping.clone())));
+    }
+    Ok(tasks)
+}
+
+/// Where a part puts its alarms: one sentence, or `None` when it is over.
+fn alarms(handle: &ControlHandle, part: &'static str) -> impl Fn(Option<String>) + Send + Sync + use<> {
+    let handle = handle.clone();
+    move |sentence| {
+        if let Some(sentence) = &sentence {
+            tracing::warn!(part, "{sentence}");
+        }
+        handle.send(ControlMessage::Alarm { part, sentence });
+    }
+}
+
+async fn wait_for_signal() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let terminate = async {
+        match signal(SignalKind::terminate()) {
+            Ok(mut stream) => {
+                stream.recv().await;
+            }
+            Err(_) => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        () = terminate => {}
+        _ = tokio::signal::ctrl_c() => {}
+    }
+}

@@ -1,0 +1,103 @@
+//! The metrics page: what every part has counted, by reason.
+
+use std::{fmt::Write, sync::Arc};
+
+use crate::{
+    config::Config,
+    domain::media::counters::DropReason,
+    service::{
+        api::Parts,
+        control_thread::{ControlHandle, ControlMessage},
+        live::LiveHub,
+        media_threads::{MediaCounters, MediaThreads},
+        recorder::{self, Recorder},
+        spool::SpoolHandle,
+        store::Store,
+    },
+};
+
+/// What the API is built of.
+pub(super) fn api_parts(
+    config: &Config,
+    store: &Store,
+    live: &LiveHub,
+    handle: &ControlHandle,
+    media: &Arc<MediaThreads>,
+    recorder: &Recorder,
+    spool: &SpoolHandle,
+) -> Parts {
+    let (control, ready, page) = (handle.clone(), handle.clone(), handle.clone());
+    let (media, recorder, spool) = (Arc::downgrade(media), recorder.counters().clone(), spool.clone());
+    Parts {
+        store: store.clone(),
+        live: live.clone(),
+        control: Box::new(move |command| control.send(ControlMessage::Desk(command))),
+        metrics: Box::new(move || {
+            let mut text = page.metrics();
+            if let Some(media) = media.upgrade() {
+                media_lines(&mut text, &media.counters());
+            }
+            recorder_lines(&mut text, &recorder);
+            spool_lines(&mut text, &spool);
+            text
+        }),
+        ready: Box::new(move || ready.ready()),
+        http: config.http.clone(),
+        recordings: config.recording.folder.clone(),
+    }
+}
+
+fn line(text: &mut String, name: &str, value: u64) {
+    // Writing to a String cannot fail.
+    let _ = writeln!(text, "throughline_{name} {value}");
+}
+
+fn media_lines(text: &mut String, counters: &MediaCounters) {
+    let (engine, sockets) = (&counters.engine, &counters.sockets);
+    for (name, value) in [
+        ("rtp_received_total", engine.received),
+        ("rtp_sent_total", engine.sent),
+        ("rtcp_received_total", engine.rtcp_received),
+        ("rtcp_sent_total", engine.rtcp_sent),
+        ("rtp_new_sources_total", engine.new_sources),
+        ("media_stale_plans_total", engine.stale_plans),
+        ("media_refused_legs_total", engine.refused_legs),
+        ("media_failed_legs_total", engine.failed_legs),
+        ("media_send_blocked_total", sockets.send_blocked),
+        ("media_send_failed_total", sockets.send_failed),
+        ("media_panics_total", sockets.panics),
+    ] {
+        line(text, name, value);
+    }
+    for reason in DropReason::ALL {
+        line(text, &format!("media_dropped_total{{reason=\"{}\"}}", reason.name()), engine.dropped_for(reason));
+    }
+}
+
+fn recorder_lines(text: &mut String, counters: &recorder::Counters) {
+    use std::sync::atomic::Ordering::Relaxed;
+    for (name, counter) in [
+        ("frames_without_track_total", &counters.frames_without_track),
+        ("tracks_refused_total", &counters.tracks_refused),
+        ("blocks_dropped_queue_total", &counters.blocks_dropped_queue),
+        ("blocks_dropped_disk_total", &counters.blocks_dropped_disk),
+        ("written_bytes_total", &counters.octets_written),
+    ] {
+        line(text, &format!("recorder_{name}"), counter.load(Relaxed));
+    }
+}
+
+fn spool_lines(text: &mut String, spool: &SpoolHandle) {
+    use std::sync::atomic::Ordering::Relaxed;
+    let counters = spool.counters();
+    for (name, counter) in [
+        ("accepted_total", &counters.accepted),
+        ("refused_total", &counters.refused),
+        ("applied_total", &counters.applied),
+        ("poisoned_total", &counters.poisoned),
+        ("damaged_total", &counters.damaged),
+        ("backlog_bytes", &counters.backlog),
+    ] {
+        line(text, &format!("spool_{name}"), counter.load(Relaxed));
+    }
+}

@@ -1,0 +1,106 @@
+//! From configuration values to what each part is started with.
+
+use std::{path::PathBuf, time::Duration};
+
+use crate::{
+    config::{self, Config},
+    domain::{
+        media::plan::{Codec, PortPair},
+        switch::{Limits, ListenerConfig, Policy, RecordPolicy, SwitchConfig, Timing, TrunkConfig},
+    },
+    protocol::sip::timers::Timers,
+    service::{media_threads::MediaThreadsConfig, speech},
+};
+
+/// The switch's configuration.
+pub(super) fn switch(config: &Config, ports: Vec<PortPair>) -> SwitchConfig {
+    let limits = &config.sip.limits;
+    let timing = Timing {
+        look_up_limit: limits.look_up,
+        pop_limit: limits.pop,
+        agent_ring: limits.ring,
+        max_call: limits.max_call,
+        max_hold: limits.max_hold,
+        ..Timing::default()
+    };
+    let listeners = config.sip.listeners.iter().map(|listener| ListenerConfig {
+        name: listener.name.clone(),
+        bind: listener.bind,
+        address: listener.bind.ip(),
+        external_address: listener.external_address,
+        local_networks: listener.local_networks.clone(),
+    });
+    let policy = Policy {
+        domain: config.sip.realm.clone(),
+        product: concat!("Throughline/", env!("CARGO_PKG_VERSION")).to_owned(),
+        listeners: listeners.collect(),
+        media_address: config.media.bind,
+        record: match config.recording.policy {
+            config::RecordPolicy::External => RecordPolicy::External,
+            config::RecordPolicy::All => RecordPolicy::All,
+            config::RecordPolicy::None => RecordPolicy::None,
+        },
+        record_on_hold: config.recording.on_hold,
+        codecs: vec![Codec::Pcma, Codec::Pcmu],
+        max_offers_per_call: 20,
+        timers: Timers::default(),
+        timing,
+    };
+    let trunks = config.trunks.iter().map(|trunk| TrunkConfig {
+        name: trunk.name.clone(),
+        networks: trunk.addresses.clone(),
+        country: trunk.country.clone(),
+        numbers: trunk.numbers.iter().map(|number| (number.called.clone(), number.queue.clone())).collect(),
+    });
+    SwitchConfig {
+        node: config.node.name.clone(),
+        policy,
+        trunks: trunks.collect(),
+        ports,
+        md5: config.sip.md5,
+        limits: Limits { max_calls: limits.max_calls, ..Limits::default() },
+    }
+}
+
+/// Media threads' configuration.
+pub(super) fn media(config: &Config) -> MediaThreadsConfig {
+    let (first, last) = config.media.ports;
+    MediaThreadsConfig {
+        threads: config.media.threads,
+        silence_limit: config.media.silent,
+        ..MediaThreadsConfig::new(config.media.bind, first..=last)
+    }
+}
+
+/// The speech pool's configuration.
+pub(super) fn speech(config: &config::Speech) -> speech::PoolConfig {
+    speech::PoolConfig { model: config.model.clone(), workers: usize::from(config.workers), ..speech::PoolConfig::default() }
+}
+
+/// Folders inside the data folder.
+pub(super) struct Folders {
+    pub database: PathBuf,
+    pub spool: PathBuf,
+}
+
+impl Folders {
+    pub fn of(config: &Config) -> Self {
+        Self { database: config.node.data.join("throughline.db"), spool: config.node.data.join("spool") }
+    }
+}
+
+/// How long a stopping server waits for its calls to say goodbye.
+pub(super) const GOODBYE: Duration = Duration::from_secs(8);
+
+/// Raises the limit of open files to what this user may have; media sockets need many.
+#[expect(unsafe_code, reason = "setrlimit has no safe form in the standard library")]
+pub(super) fn raise_descriptor_limit() {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: both calls get a valid pointer to a local of the right type and keep nothing of it.
+    unsafe {
+        if libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) == 0 && limit.rlim_cur < limit.rlim_max {
+            limit.rlim_cur = limit.rlim_max;
+            libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit);
+        }
+    }
+}

@@ -1,0 +1,272 @@
+//! The thread that owns the [`Switch`]: one queue in, effects out, no lock on a decision.
+//!
+//! ```text
+//! SIP sockets ─┐                        ┌─▶ SIP sockets
+//! desks, jobs ─┼─▶ [ handle → outputs ] ┼─▶ media threads · spool · live ring · look-ups
+//! media ───────┘                        └── next_timeout() is how long it sleeps
+//! ```
+
+use std::{
+    fmt::Write,
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    thread,
+    time::Duration,
+};
+
+use crossbeam_channel::{Receiver, Sender, TrySendError};
+use mio::{Events, Poll, Token, Waker};
+
+use super::{
+    clock,
+    sip_sockets::{DATAGRAM, SipSockets},
+};
+use crate::{
+    domain::{
+        customer::brief::Brief,
+        fact::{CustomerChoice, Fact},
+        live::{DeskCommand, LiveFact},
+        media::plan::{MediaCommand, MediaEvent},
+        switch::{Input, LookUp, Output, PeopleSnapshot, Switch},
+    },
+    ids::InteractionId,
+    protocol::sip::flow::ListenerId,
+};
+
+/// Messages that may wait; media's use the whole of it, desks' half, so that a busy desk cannot make media wait.
+const QUEUE: usize = 16_384;
+/// Datagrams read from one socket before the others have their turn.
+const READ_BUDGET: usize = 64;
+/// Messages taken from the queue before the sockets have their turn.
+const MESSAGE_BUDGET: usize = 256;
+const WAKE: Token = Token(usize::MAX);
+/// Longest sleep, so that the metrics below stay fresh on an idle server.
+const MAX_SLEEP: Duration = Duration::from_millis(500);
+
+/// What other threads tell control.
+#[derive(Debug)]
+pub enum ControlMessage {
+    /// A desk did something.
+    Desk(DeskCommand),
+    /// The record answered.
+    Brief {
+        /// The call.
+        interaction: InteractionId,
+        /// What the agent is to see.
+        brief: Box<Brief>,
+        /// How the customer was found.
+        choice: CustomerChoice,
+    },
+    /// A media thread tells something.
+    Media(MediaEvent),
+    /// Who works here.
+    People(Box<PeopleSnapshot>),
+    /// An alarm of another part; `None` takes it back.
+    Alarm {
+        /// Which part.
+        part: &'static str,
+        /// One sentence with the remedy.
+        sentence: Option<String>,
+    },
+    /// End all calls and stop.
+    Shutdown,
+}
+
+/// The way in; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct ControlHandle {
+    queue: Sender<ControlMessage>,
+    waker: Arc<Waker>,
+    refused: Arc<AtomicU64>,
+    status: Arc<Status>,
+}
+
+/// What control last said of itself, for metrics and readiness.
+#[derive(Debug, Default)]
+pub struct Status {
+    text: std::sync::Mutex<String>,
+    ready: std::sync::atomic::AtomicBool,
+}
+
+impl ControlHandle {
+    /// Tells control; false when the queue is full, which is counted.
+    pub fn send(&self, message: ControlMessage) -> bool {
+        let desk_waits = matches!(message, ControlMessage::Desk(_)) && self.queue.len() > QUEUE / 2;
+        let sent = !desk_waits && !matches!(self.queue.try_send(message), Err(TrySendError::Full(_) | TrySendError::Disconnected(_)));
+        if !sent {
+            self.refused.fetch_add(1, Ordering::Relaxed);
+        }
+        // A failed wake-up only means that control looks within MAX_SLEEP.
+        let _ = self.waker.wake();
+        sent
+    }
+
+    /// The switch's metrics in Prometheus' text form.
+    pub fn metrics(&self) -> String {
+        let text = self.status.text.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
+        format!("{text}throughline_control_refused_total {}\n", self.refused.load(Ordering::Relaxed))
+    }
+
+    /// Whether new calls are taken.
+    pub fn ready(&self) -> bool {
+        self.status.ready.load(Ordering::Relaxed)
+    }
+}
+
+/// Where outputs go. None of them may wait.
+pub struct Effects {
+    /// To a media thread; control reserved the room.
+    pub media: Box<dyn FnMut(u16, MediaCommand) + Send>,
+    /// To the record.
+    pub look_up: Box<dyn FnMut(LookUp) + Send>,
+    /// To the spool.
+    pub fact: Box<dyn FnMut(Fact) + Send>,
+    /// To the desks.
+    pub live: Box<dyn FnMut(LiveFact) + Send>,
+}
+
+/// The poll and the queue, made before the parts that need the handle.
+pub struct Control {
+    poll: Poll,
+    queue: Receiver<ControlMessage>,
+    handle: ControlHandle,
+}
+
+impl Control {
+    /// Prepares the thread.
+    pub fn new() -> io::Result<Self> {
+        let poll = Poll::new()?;
+        let waker = Arc::new(Waker::new(poll.registry(), WAKE)?);
+        let (sender, queue) = crossbeam_channel::bounded(QUEUE);
+        let handle = ControlHandle { queue: sender, waker, refused: Arc::default(), status: Arc::default() };
+        Ok(Self { poll, queue, handle })
+    }
+
+    /// The way in.
+    pub fn handle(&self) -> ControlHandle {
+        self.handle.clone()
+    }
+
+    /// Starts the thread; it ends when the switch has shut down.
+    pub fn start(self, switch: Switch, mut sockets: SipSockets, effects: Effects) -> io::Result<thread::JoinHandle<()>> {
+        sockets.register(self.poll.registry())?;
+        let Self { poll, queue, handle } = self;
+        let mut running = Running { switch, sockets, effects, queue, status: handle.status, buffer: vec![0; DATAGRAM], stopping: false };
+        thread::Builder::new().name("control".to_owned()).spawn(move || running.run(poll))
+    }
+}
+
+struct Running {
+    switch: Switch,
+    sockets: SipSockets,
+    effects: Effects,
+    queue: Receiver<ControlMessage>,
+    status: Arc<Status>,
+    buffer: Vec<u8>,
+    stopping: bool,
+}
+
+impl Running {
+    fn run(&mut self, mut poll: Poll) {
+        let mut events = Events::with_capacity(64);
+        let mut unread: Vec<usize> = (0..self.sockets.len()).collect();
+        self.publish_status();
+        let mut published = clock::now().mono;
+        loop {
+            let now = clock::now();
+            let until_timeout = self.switch.next_timeout().map(|at| at.saturating_duration_since(now.mono));
+            let busy = !unread.is_empty() || !self.queue.is_empty();
+            let sleep = if busy { Duration::ZERO } else { until_timeout.unwrap_or(MAX_SLEEP).min(MAX_SLEEP) };
+            if let Err(error) = poll.poll(&mut events, Some(sleep)) {
+                if error.kind() != io::ErrorKind::Interrupted {
+                    tracing::error!(%error, "the control thread cannot wait for its sockets; the server stops");
+                    return;
+                }
+            }
+            unread.extend(events.iter().map(|e| e.token().0).filter(|n| *n != WAKE.0));
+            unread.sort_unstable();
+            unread.dedup();
+            unread.retain(|n| self.read_socket(*n));
+            self.read_queue();
+            let now = clock::now();
+            if self.switch.next_timeout().is_some_and(|at| at <= now.mono) {
+                self.switch.handle_timeout(now);
+            }
+            self.drain();
+            if now.mono.duration_since(published) >= MAX_SLEEP || self.switch.is_ready() != self.status.ready.load(Ordering::Relaxed) {
+                self.publish_status();
+                published = now.mono;
+            }
+            if self.stopping && self.switch.is_idle() {
+                return;
+            }
+        }
+    }
+
+    /// Reads up to the budget; true when there may be more.
+    fn read_socket(&mut self, n: usize) -> bool {
+        for _ in 0..READ_BUDGET {
+            let Some((length, source)) = self.sockets.receive(n, &mut self.buffer) else { return false };
+            let listener = ListenerId(u16::try_from(n).unwrap_or(u16::MAX));
+            self.switch.handle(clock::now(), Input::Datagram { listener, source, bytes: &self.buffer[..length] });
+            self.drain();
+        }
+        true
+    }
+
+    fn read_queue(&mut self) {
+        for _ in 0..MESSAGE_BUDGET {
+            let Ok(message) = self.queue.try_recv() else { return };
+            let input = match message {
+                ControlMessage::Desk(command) => Input::Desk(command),
+                ControlMessage::Brief { interaction, brief, choice } => Input::Brief { interaction, brief, choice },
+                ControlMessage::Media(event) => Input::Media(event),
+                ControlMessage::People(people) => Input::People(*people),
+                ControlMessage::Alarm { part, sentence } => Input::Alarm { part, sentence },
+                ControlMessage::Shutdown => {
+                    self.stopping = true;
+                    Input::Shutdown
+                }
+            };
+            self.switch.handle(clock::now(), input);
+            self.drain();
+        }
+    }
+
+    fn drain(&mut self) {
+        while let Some(output) = self.switch.poll_output() {
+            match output {
+                Output::SendDatagram { listener, destination, bytes } => self.sockets.send(usize::from(listener.0), destination, &bytes),
+                Output::Media { thread, command } => (self.effects.media)(thread, command),
+                Output::LookUp(look_up) => (self.effects.look_up)(look_up),
+                Output::Fact(fact) => (self.effects.fact)(fact),
+                Output::Live(fact) => (self.effects.live)(fact),
+            }
+        }
+    }
+
+    /// Leaves the counters where the metrics page finds them; skipped when the page is being read right now.
+    fn publish_status(&self) {
+        self.status.ready.store(self.switch.is_ready(), Ordering::Relaxed);
+        if let Ok(mut text) = self.status.text.try_lock() {
+            text.clear();
+            let gauges = self.switch.gauges();
+            for (name, value) in [
+                ("calls", gauges.calls),
+                ("calls_talking", gauges.talking),
+                ("calls_held", gauges.held),
+                ("calls_waiting", gauges.waiting),
+                ("agents_ready", gauges.agents_ready),
+            ] {
+                let _ = writeln!(text, "throughline_{name} {value}");
+            }
+            for (counter, total) in self.switch.counters().iter() {
+                let _ = writeln!(text, "throughline_{}_total {total}", counter.label());
+            }
+            let _ = writeln!(text, "throughline_sip_send_failures_total {}", self.sockets.send_failures);
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! The server under test: the real binary, on a loopback address of its own.
+
+use std::{
+    fs::{self, File},
+    net::{Ipv4Addr, SocketAddr},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    sync::atomic::{AtomicU8, Ordering},
+};
+
+use tempfile::TempDir;
+
+use super::{PATIENCE, http::Client, wait_for};
+
+/// Where trunks call from.
+pub const TRUNK: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
+
+/// A running server.
+pub struct Server {
+    pub address: Ipv4Addr,
+    pub folder: TempDir,
+    child: Child,
+    extra: Vec<String>,
+}
+
+/// No two test processes share an address, so that they may run side by side.
+fn own_address() -> Ipv4Addr {
+    static NEXT: AtomicU8 = AtomicU8::new(0);
+    let pid = std::process::id();
+    let [_, _, high, low] = pid.to_be_bytes();
+    Ipv4Addr::new(127, 64 + (pid >> 16 & 0x1f) as u8 + NEXT.fetch_add(32, Ordering::Relaxed), high, low | 1)
+}
+
+impl Server {
+    /// Starts a server with demo data; `change` may edit the configuration files (name, text) first.
+    pub fn start(change: impl Fn(&str, String) -> String) -> Self {
+        let folder = tempfile::Builder::new().prefix("throughline-").tempdir().expect("a temporary folder");
+        let address = own_address();
+        let config = folder.path().join("config");
+        fs::create_dir_all(&config).expect("config folder");
+        for (name, text) in configuration(address, folder.path()) {
+            fs::write(config.join(name), change(name, text)).expect("config file");
+        }
+        let extra = vec!["--demo".to_owned()];
+        let child = spawn(folder.path(), &extra);
+        let server = Self { address, folder, child, extra };
+        server.wait_until_ready();
+        server
+    }
+
+    pub fn plain() -> Self {
+        Self::start(|_, text| text)
+    }
+
+    fn wait_until_ready(&self) {
+        let client = self.nobody();
+        let log = self.log();
+        wait_for(&format!("the server to be ready; its log is {}", log.display()), PATIENCE, || {
+            client.request("GET", "/readyz", &[], b"").ok().filter(|answer| answer.status == 200)
+        });
+    }
+
+    pub fn log(&self) -> PathBuf {
+        self.folder.path().join("server.log")
+    }
+
+    pub fn log_text(&self) -> String {
+        fs::read_to_string(self.log()).unwrap_or_default()
+    }
+
+    pub fn data(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
+    pub fn sip(&self) -> SocketAddr {
+        (self.address, 5060).into()
+    }
+
+    pub fn http(&self) -> SocketAddr {
+        (self.address, 8080).into()
+    }
+
+    pub fn nobody(&self) -> Client {
+        Client { address: self.http(), cookie: String::new() }
+    }
+
+    pub fn login(&self, username: &str) -> Client {
+        Client::login(self.http(), username, &format!("demo-{username}"))
+    }
+
+    /// One value of the metrics page.
+    pub fn metric(&self, name: &str) -> Option<f64> {
+        let text = String::from_utf8(self.nobody().get("/metrics").body).ok()?;
+        text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.trim().parse().ok())
+    }
+
+    /// Ends it as a power cut would.
+    pub fn kill(&mut self) {
+        self.child.kill().expect("kill -9");
+        self.child.wait().expect("its end");
+    }
+
+    /// Starts it again in the same folder and waits until it is ready.
+    pub fn restart(&mut self) {
+        self.child = spawn(self.folder.path(), &self.extra);
+        self.wait_until_ready();
+    }
+
+    /// Asks it to stop and waits for its end.
+    pub fn stop(&mut self) -> std::process::ExitStatus {
+        let pid = self.child.id().to_string();
+        Command::new("kill").args(["-TERM", &pid]).status().expect("kill -TERM");
+        wait_for("the server to stop", PATIENCE, || self.child.try_wait().expect("its state"))
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if std::thread::panicking() {
+            let text = self.log_text();
+            let tail: Vec<_> = text.lines().rev().take(60).collect();
+            eprintln!("the server's log ends:\n{}", tail.into_iter().rev().collect::<Vec<_>>().join("\n"));
+        }
+    }
+}
+
+fn spawn(folder: &Path, extra: &[String]) -> Child {
+    let log = File::options().create(true).append(true).open(folder.join("server.log")).expect("server.log");
+    Command::new(env!("CARGO_BIN_EXE_throughline"))
+        .args(["serve", "--config"])
+        .arg(folder.join("config"))
+        .args(extra)
+        .env("RUST_LOG", std::env::var("RUST_LOG").unwrap_or_else(|_| "info".to_owned()))
+        .stdin(Stdio::null())
+        .stdout(log.try_clone().expect("a second handle"))
+        .stderr(log)
+        .spawn()
+        .expect("the server starts")
+}
+
+fn configuration(address: Ipv4Addr, folder: &Path) -> Vec<(&'static str, String)> {
+    let data = folder.join("data");
+    let main = format!("[node]\nname = \"t1\"\ndata = \"{}\"\n[http]\nlisten = \"{address}:8080\"\n", data.display());
+    let sip = format!("[[listener]]\nname = \"lan\"\nbind = \"{address}:5060\"\n[limits]\nmax_calls = 40\nring_seconds = 10\n");
+    let trunks = format!(
+        "[[trunk]]\nname = \"carrier\"\naddresses = [\"{TRUNK}\"]\ncountry = \"GB\"\n[[trunk.number]]\ncalled = \"+442079460000\"\nqueue = \"support\"\n"
+    );
+    let queues = "[[queue]]\nname = \"support\"\nwrap_up_seconds = 60\n".to_owned();
+    let media = format!("[media]\nbind = \"{address}\"\nports = \"20000-20199\"\n");
+    let speech = "[speech]\nenabled = true\nworkers = 1\n".to_owned();
+    vec![
+        ("throughline.toml", main),
+        ("sip.toml", sip),
+        ("trunks.toml", trunks),
+        ("queues.toml", queues),
+        ("media.toml", media),
+        ("speech.toml", speech),
+    ]
+}
+
+/// Accounts of the demo phones: user and password.
+pub const PHONES: [(&str, &str); 2] = [("101", "demo-phone-101"), ("102", "demo-phone-102")];

@@ -82,8 +82,6 @@ counters! {
     MediaNotClosed = "media_not_closed",
     /// A live fact was dropped because nobody drained outputs.
     LiveDropped = "live_dropped",
-    /// The trunk has as many calls as it may.
-    TrunkFull = "trunk_full",
     /// A request that was refused because we are stopping.
     Stopping = "sip_503_stopping",
 }

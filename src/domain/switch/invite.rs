@@ -18,7 +18,7 @@ use crate::{
     protocol::{
         sdp::Refusal,
         sip::{
-            build::{Header, NumberHeader, TextHeader},
+            build::{Header, NumberHeader, Response, TextHeader, TokensHeader},
             field::Text,
             flow::Flow,
             header::{HeaderId, NameAddr},
@@ -60,7 +60,7 @@ impl Switch {
                 Identified::Answer(answer) => return self.send_stateless(flow, request, &answer),
             },
         };
-        if let Err(refusal) = self.admissible(flow, request) {
+        if let Some(refusal) = self.inadmissible(flow, request) {
             return self.send_stateless(flow, request, &refusal);
         }
         let route = match (phone, source) {
@@ -98,30 +98,30 @@ impl Switch {
     }
 
     /// The checks that need no state (RFC 3261 §8.2, §16.3; RFC 4028 §9), in order.
-    fn admissible(&mut self, flow: Flow, request: &Message<'_>) -> Result<(), crate::protocol::sip::build::Response> {
+    fn inadmissible(&mut self, flow: Flow, request: &Message<'_>) -> Option<Response> {
         if !self.is_ready() {
             self.counters.count(Counter::Stopping);
-            return Err(self.reply(request, 503, flow.remote));
+            return Some(self.reply(request, 503, flow.remote));
         }
         if request.max_forwards() == Some(0) {
             self.counters.count(Counter::TooManyHops);
-            return Err(self.reply(request, 483, flow.remote));
+            return Some(self.reply(request, 483, flow.remote));
         }
         if let Some(unknown) = unknown_extensions(request) {
             self.counters.count(Counter::ExtensionRefused);
-            let unsupported = Header::Tokens(crate::protocol::sip::build::TokensHeader::Unsupported, unknown);
-            return Err(self.reply(request, 420, flow.remote).with(unsupported));
+            let unsupported = Header::Tokens(TokensHeader::Unsupported, unknown);
+            return Some(self.reply(request, 420, flow.remote).with(unsupported));
         }
         let encoded = request.header(HeaderId::ContentEncoding).is_some_and(|coding| !coding.eq_ignore_ascii_case(b"identity"));
         let sdp = request.body().is_empty() || request.content_type().is_some_and(|kind| kind.eq_ignore_ascii_case(SDP));
         if encoded || !sdp {
             self.counters.count(Counter::BodyRefused);
-            return Err(self.reply(request, 415, flow.remote).with(Header::Text(TextHeader::Accept, Text::new(SDP))));
+            return Some(self.reply(request, 415, flow.remote).with(Header::Text(TextHeader::Accept, Text::new(SDP))));
         }
         if SessionTimer::of(request) == SessionTimer::TooShort {
-            return Err(self.reply(request, 422, flow.remote).with(Header::Number(NumberHeader::MinSe, MIN_SESSION_SECONDS)));
+            return Some(self.reply(request, 422, flow.remote).with(Header::Number(NumberHeader::MinSe, MIN_SESSION_SECONDS)));
         }
-        Ok(())
+        None
     }
 
     fn route_inbound(&self, request: &Message<'_>, trunk: usize) -> Result<Route, u16> {

@@ -234,8 +234,8 @@ impl Switch {
         }
         // What a plan said that has been replaced since does not hold any more; a closed call has no newer one.
         let current = self.calls.get(&call).is_some_and(|known| known.generation() == generation);
-        let closed = matches!(kind, MediaEventKind::Closed { .. });
-        if !current && !(closed && self.calls.contains_key(&call)) {
+        let closes_known = matches!(kind, MediaEventKind::Closed { .. }) && self.calls.contains_key(&call);
+        if !(current || closes_known) {
             self.counters.count(Counter::StaleMedia);
             return;
         }

@@ -94,6 +94,20 @@ fn a_caller_who_gives_up_stops_the_ringing() {
 }
 
 #[test]
+fn ringing_is_repeated_every_minute_and_ends_after_three() {
+    let mut world = World::new(2, 6);
+    world.peers[1].on_invite = OnInvite::Ring;
+    calls(&mut world, 0, "201");
+    world.run(Duration::from_secs(175));
+    assert_eq!(world.peers[0].heard().iter().filter(|heard| *heard == "180 INVITE").count(), 3, "at once, after 60 s and 120 s");
+    world.run(Duration::from_secs(10));
+    assert_eq!(world.peers[0].status, Some(480));
+    assert!(world.peers[1].told_goodbye);
+    assert_eq!(ended(&world), [EndCause::NoAnswer]);
+    world.assert_comes_to_rest();
+}
+
+#[test]
 fn a_phone_without_the_password_cannot_call() {
     let mut world = World::new(2, 5);
     world.peers[0].password = "wrongly".to_owned();

@@ -1,6 +1,7 @@
 //! The switch in simulated time: scripted trunk, phones, desk, record and media around it.
 
 mod hold;
+mod hostile;
 mod internal;
 mod peer;
 mod queue;

@@ -65,6 +65,8 @@ pub struct Peer {
     pub status: Option<u16>,
     /// Whether it was told goodbye, or its call was cancelled.
     pub told_goodbye: bool,
+    /// Whether it overlooks what it cannot read.
+    pub forgives: bool,
     /// Whether it acknowledges a 2xx.
     pub acks: bool,
     /// The algorithms that it knows, first choice first.
@@ -96,6 +98,7 @@ impl Peer {
             dialog: None,
             status: None,
             told_goodbye: false,
+            forgives: false,
             acks: true,
             knows: vec![Algorithm::Sha256, Algorithm::Md5],
             server,
@@ -292,8 +295,13 @@ impl Peer {
     }
 
     pub fn receive(&mut self, now: Instant, bytes: &[u8]) {
+        let message = match parse(bytes) {
+            Ok(message) => message,
+            // An answer to a bent message echoes its bends.
+            Err(_) if self.forgives => return,
+            Err(error) => panic!("we sent nonsense: {error}\n{}", String::from_utf8_lossy(bytes)),
+        };
         self.inbox.push((now, bytes.to_vec()));
-        let message = parse(bytes).unwrap_or_else(|error| panic!("we sent nonsense: {error}\n{}", String::from_utf8_lossy(bytes)));
         if message.is_request() {
             self.on_request(now, &message);
         } else {

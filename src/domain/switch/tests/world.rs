@@ -54,6 +54,8 @@ pub struct World {
     /// Datagrams lost in each direction, per thousand.
     pub loss: u32,
     pub rng: ChaCha12Rng,
+    /// Datagrams that reached the switch.
+    pub received: Vec<Vec<u8>>,
     /// Datagrams to addresses where nobody listens.
     pub strays: Vec<(SocketAddr, String)>,
     wire: VecDeque<(Now, SocketAddr, SocketAddr, Vec<u8>)>,
@@ -134,6 +136,7 @@ impl World {
             media_answers: true,
             loss: 0,
             rng: ChaCha12Rng::seed_from_u64(seed),
+            received: Vec::new(),
             strays: Vec::new(),
             wire: VecDeque::new(),
             later: Vec::new(),
@@ -296,6 +299,7 @@ impl World {
         while self.wire.front().is_some_and(|(at, ..)| at.mono <= now.mono) {
             let Some((_, from, to, bytes)) = self.wire.pop_front() else { break };
             if to == server() {
+                self.received.push(bytes.clone());
                 self.input(Input::Datagram { listener: ListenerId(0), source: from, bytes: &bytes });
             } else if let Some(peer) = self.peers.iter_mut().find(|peer| peer.addr == to) {
                 peer.receive(now.mono, &bytes);

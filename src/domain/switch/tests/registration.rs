@@ -30,7 +30,7 @@ fn a_phone_registers_by_digest_and_its_binding_is_written_through() {
     assert_eq!(world.peers[0].status, Some(200));
     assert!(world.view(0).phone_registered);
     let bindings = world.facts.iter().filter_map(|(_, fact)| if let Fact::Binding(binding) = fact { Some(binding) } else { None });
-    let binding = bindings.last().expect("written").clone();
+    let binding = bindings.collect::<Vec<_>>().pop().expect("written").clone();
     assert_eq!((binding.source, binding.listener.as_str()), (world.peers[0].addr, "lan"));
     let granted = binding.expires_at.0 - world.now.wall.0;
     assert!((260_000..=330_000).contains(&granted), "{granted}");

@@ -1,5 +1,7 @@
 //! kill -9 while twenty legs are recorded: every track plays, is closed at the next start, and lost next to nothing.
 
+#![allow(clippy::unwrap_used, reason = "a test stops where it must")]
+
 use std::{
     io::{BufRead, BufReader},
     path::{Path, PathBuf},

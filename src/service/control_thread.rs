@@ -180,11 +180,11 @@ impl Running {
             let until_timeout = self.switch.next_timeout().map(|at| at.saturating_duration_since(now.mono));
             let busy = !unread.is_empty() || !self.queue.is_empty();
             let sleep = if busy { Duration::ZERO } else { until_timeout.unwrap_or(MAX_SLEEP).min(MAX_SLEEP) };
-            if let Err(error) = poll.poll(&mut events, Some(sleep)) {
-                if error.kind() != io::ErrorKind::Interrupted {
-                    tracing::error!(%error, "the control thread cannot wait for its sockets; the server stops");
-                    return;
-                }
+            if let Err(error) = poll.poll(&mut events, Some(sleep))
+                && error.kind() != io::ErrorKind::Interrupted
+            {
+                tracing::error!(%error, "the control thread cannot wait for its sockets; the server stops");
+                return;
             }
             unread.extend(events.iter().map(|e| e.token().0).filter(|n| *n != WAKE.0));
             unread.sort_unstable();

@@ -30,10 +30,13 @@ pub struct Conditions {
     pub delay_ms: Range<u64>,
 }
 
+/// A datagram on its way: when it arrives, its number, to whom, what.
+type UnderWay = (Instant, usize, Side, Arc<[u8]>);
+
 pub struct Network {
     random: ChaCha8Rng,
     conditions: Conditions,
-    under_way: BinaryHeap<Reverse<(Instant, usize, Side, Arc<[u8]>)>>,
+    under_way: BinaryHeap<Reverse<UnderWay>>,
     sent: usize,
 }
 

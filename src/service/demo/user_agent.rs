@@ -206,10 +206,10 @@ impl UserAgent {
                 RequestFate::Repeated | RequestFate::AckAbsorbed => return,
             };
             self.inbox.push_back(Event::Request(message.datagram().to_vec(), transaction));
-        } else if let Some(head) = ResponseHead::of(message) {
-            if let ResponseFate::Deliver(client) = self.layer.receive_response(now, &head) {
-                self.inbox.push_back(Event::Response(client, message.datagram().to_vec()));
-            }
+        } else if let Some(head) = ResponseHead::of(message)
+            && let ResponseFate::Deliver(client) = self.layer.receive_response(now, &head)
+        {
+            self.inbox.push_back(Event::Response(client, message.datagram().to_vec()));
         }
     }
 

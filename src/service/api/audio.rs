@@ -20,16 +20,20 @@ use crate::{
     service::{
         clock,
         recorder::{
+            gaps::{self, PartyGap},
             paths,
             peaks::{self, BUCKET_MS},
             render::Rendering,
+            track,
         },
-        store::AuditAction,
+        store::{AuditAction, GapKind, RecordingGap},
     },
 };
 
 /// Largest piece that one request is answered with: 30 s of stereo. Players ask for the next.
 const PIECE: u64 = 960_000;
+/// Most gaps of a page; a call that lost more shows the longest.
+const GAPS: usize = 1_000;
 
 pub(super) async fn wav(
     State(api): State<Api>,
@@ -97,6 +101,22 @@ pub(super) async fn peaks(State(api): State<Api>, caller: Caller, Path(id): Path
         Ok(Json(json!({"bucket_ms": BUCKET_MS, "duration_ms": wave.duration_ms, "customer": wave.customer, "agent": wave.agent})))
     })
     .await
+}
+
+/// Where the tracks hold no audio. A page without them is better than none, so trouble is only logged.
+pub(super) async fn gaps(api: &Api, id: InteractionId) -> Vec<RecordingGap> {
+    let api = api.clone();
+    let read = blocking(move || gaps::of_call(&tracks(&api, id)?, GAPS).map_err(unreadable)).await;
+    read.unwrap_or_default().into_iter().filter_map(shown).collect()
+}
+
+fn shown(gap: PartyGap) -> Option<RecordingGap> {
+    let kind = match gap.kind {
+        track::GapKind::Lost | track::GapKind::Unwritten => GapKind::Lost,
+        track::GapKind::Paused => GapKind::Paused,
+        track::GapKind::Silence => return None,
+    };
+    Some(RecordingGap { party: gap.party, kind, from_ms: gap.from_ms, to_ms: gap.to_ms })
 }
 
 fn tracks(api: &Api, id: InteractionId) -> Result<Vec<PathBuf>, Problem> {

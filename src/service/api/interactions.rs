@@ -8,7 +8,7 @@ use axum::{
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Api, auth::Caller, errors::Problem};
+use super::{Api, audio, auth::Caller, errors::Problem};
 use crate::{
     domain::{customer::brief::Brief, live::DeskCommand},
     ids::{CustomerId, InteractionId},
@@ -32,7 +32,10 @@ pub(super) async fn page(State(api): State<Api>, caller: Caller, Path(id): Path<
     if !(own || access.customer.is_some() || caller.me.role >= Role::Supervisor) {
         return Err(Problem::not_found());
     }
-    let page = api.store.interaction_page(id, caller.me.agent).await?;
+    let mut page = api.store.interaction_page(id, caller.me.agent).await?;
+    if page.recording.has_gaps {
+        page.recording.gaps = audio::gaps(&api, id).await;
+    }
     let subject = || ("interaction", id.to_string());
     let now = clock::now().wall;
     api.store.audit(caller.me.agent, AuditAction::OpenRecord, subject(), now).await?;

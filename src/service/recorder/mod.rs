@@ -26,6 +26,7 @@ use crate::{
 
 mod assembler;
 mod drain;
+pub mod gaps;
 pub mod index;
 pub mod paths;
 pub mod peaks;

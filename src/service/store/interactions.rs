@@ -224,17 +224,19 @@ async fn offers(conn: &mut Conn, interaction: InteractionId) -> Result<Vec<Offer
 }
 
 async fn recording(conn: &mut Conn, interaction: InteractionId) -> Result<RecordingView, StoreError> {
-    let rows = sqlx::query("SELECT to_ms, trouble FROM recording WHERE interaction = $1 ORDER BY from_ms, recording LIMIT $2")
-        .bind(interaction.to_string())
-        .bind(ROWS_MAX)
-        .fetch_all(conn)
-        .await?;
-    let (mut open, mut trouble, mut duration_ms) = (false, None, None);
+    let rows =
+        sqlx::query("SELECT to_ms, lost_ms, paused_ms, trouble FROM recording WHERE interaction = $1 ORDER BY from_ms, recording LIMIT $2")
+            .bind(interaction.to_string())
+            .bind(ROWS_MAX)
+            .fetch_all(conn)
+            .await?;
+    let (mut open, mut trouble, mut duration_ms, mut has_gaps) = (false, None, None, false);
     for row in &rows {
         let end: Option<u32> = row.opt_int("to_ms")?;
         open |= end.is_none();
         duration_ms = duration_ms.max(end);
         trouble = trouble.or(row.opt_text("trouble")?);
+        has_gaps |= row.opt_int::<i64>("lost_ms")?.unwrap_or(0) + row.opt_int::<i64>("paused_ms")?.unwrap_or(0) > 0;
     }
     let state = match (rows.is_empty(), open, trouble.is_some()) {
         (true, ..) => RecordingState::None,
@@ -242,7 +244,7 @@ async fn recording(conn: &mut Conn, interaction: InteractionId) -> Result<Record
         (false, false, true) => RecordingState::Trouble,
         (false, false, false) => RecordingState::Ready,
     };
-    Ok(RecordingView { state, trouble, duration_ms, gaps: Vec::new() })
+    Ok(RecordingView { state, trouble, duration_ms, has_gaps, gaps: Vec::new() })
 }
 
 async fn messages(conn: &mut Conn, interaction: InteractionId) -> Result<Vec<MessageView>, StoreError> {

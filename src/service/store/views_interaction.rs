@@ -150,7 +150,10 @@ pub struct RecordingView {
     pub trouble: Option<String>,
     /// Up to the end of the longest track.
     pub duration_ms: Option<u32>,
-    /// Filled spans, by time; the recorder's index knows them.
+    /// Whether the tracks hold filled spans; then the recorder's index knows them.
+    #[serde(skip)]
+    pub has_gaps: bool,
+    /// Filled spans, by time.
     pub gaps: Vec<RecordingGap>,
 }
 

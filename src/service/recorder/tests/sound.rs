@@ -6,6 +6,7 @@ use super::*;
 use crate::{
     protocol::audio::tone::amplitude_of,
     service::recorder::{
+        gaps::{self, PartyGap},
         index::TrackIndex,
         peaks,
         render::{Gap, MAX_RANGE_OCTETS, Rendering, mono_track},
@@ -167,4 +168,25 @@ fn an_hour_is_opened_without_decoding_it() {
     let rendering = Rendering::open(&paths).unwrap();
     assert_eq!(rendering.duration_ms(), 3_600_000);
     assert_eq!(rendering.read_range(rendering.len() - 8, 8).unwrap(), [8, 0, 0, 0, 8, 0, 0, 0]);
+}
+
+#[test]
+fn losses_and_pauses_of_both_sides_are_found_silence_is_none() {
+    let of = |n: u8, gaps: &[(GapKind, u64, u64)]| {
+        let head = head(n, 100);
+        let mut octets = Vec::new();
+        track::encode_head(&mut octets, &head, head.axis_us);
+        for (kind, from_ms, to_ms) in gaps {
+            track::encode_gap(&mut octets, &head, *kind, from_ms * MS, (to_ms - from_ms) * MS);
+        }
+        octets
+    };
+    let customer = of(0, &[(GapKind::Silence, 100, 400), (GapKind::Paused, 400, 90_000), (GapKind::Lost, 90_000, 90_060)]);
+    let agent = of(1, &[(GapKind::Silence, 100, 900), (GapKind::Lost, 900, 1_000)]);
+    let (_folder, paths) = write(&[customer, agent, Vec::new()]);
+    let gap = |party, kind, from_ms, to_ms| PartyGap { party, kind, from_ms, to_ms };
+    let paused = gap(Party::Customer, GapKind::Paused, 400, 90_000);
+    let lost = [gap(Party::Agent, GapKind::Lost, 900, 1_000), gap(Party::Customer, GapKind::Lost, 90_000, 90_060)];
+    assert_eq!(gaps::of_call(&paths, 10).unwrap(), [paused, lost[0], lost[1]]);
+    assert_eq!(gaps::of_call(&paths, 2).unwrap(), [paused, lost[0]], "the longest");
 }

@@ -33,8 +33,8 @@ pub(super) async fn dispositions(State(api): State<Api>, _caller: Caller) -> Res
 }
 
 pub(super) async fn list(State(api): State<Api>, caller: Caller, Query(which): Query<Which>) -> Result<Json<Vec<WorkItem>>, Problem> {
-    let owner = which.mine.is_some_and(|mine| mine != 0).then_some(caller.me.agent);
-    Ok(Json(api.store.work_items(owner).await?))
+    let mine = which.mine.is_some_and(|mine| mine != 0);
+    Ok(Json(if mine { api.store.work_of(caller.me.agent).await? } else { api.store.work_items(None).await? }))
 }
 
 pub(super) async fn take(State(api): State<Api>, caller: Caller, Path(id): Path<WorkItemId>) -> Result<Json<WorkItem>, Problem> {

@@ -67,6 +67,16 @@ impl Store {
         rows.iter().map(read).collect()
     }
 
+    /// What an agent may work at, next due first: their own items, and those of the queues they serve that nobody has.
+    pub async fn work_of(&self, agent: AgentId) -> Result<Vec<WorkItem>, StoreError> {
+        let mut conn = self.read().await?;
+        let sql = select_work_items!(
+            "WHERE w.state <> 'done' AND (w.owner = $1 OR (w.owner IS NULL AND w.queue IN (SELECT q.name FROM queue_agent s \
+             JOIN queue q ON q.queue = s.queue WHERE s.agent = $1))) ORDER BY w.due NULLS LAST, w.work_item LIMIT $2"
+        );
+        sqlx::query(sql).bind(agent.to_string()).bind(LIST_MAX).fetch_all(&mut *conn).await?.iter().map(read).collect()
+    }
+
     /// Takes an item for an agent. [`StoreError::Conflict`] carries the item when a colleague has it or it is done.
     pub async fn take_work_item(&self, item: WorkItemId, agent: AgentId, at: UnixMs) -> Result<WorkItem, StoreError> {
         let take = "UPDATE work_item SET state = 'accepted', owner = $2, attempts = attempts + 1, version = version + 1 \

@@ -38,18 +38,25 @@ function LiveRow({ icon: Icon, tone, brief, timer }: { icon: LucideIcon; tone: s
   );
 }
 
+/** Mine first, next due on top; below it what my queues have and nobody took. */
 function Mine() {
   const state = work.value;
   const items = state.kind === "ready" ? state.items.filter((item) => item.state !== "done") : [];
+  const mine = items.filter((item) => item.owner !== null);
+  const open = items.filter((item) => item.owner === null);
   return (
     <section class="mine" aria-label="Mine">
-      <h2 class="sec"><span>Mine</span>{items.length > 0 && <span class="num">{items.length}</span>}</h2>
+      <h2 class="sec"><span>Mine</span>{mine.length > 0 && <span class="num">{mine.length}</span>}</h2>
       {state.kind === "loading" && <Skeleton lines={2} />}
       {state.kind === "error" && <Problem retry={() => void loadWork()}>{state.why}</Problem>}
-      {state.kind === "ready" && items.length === 0 && <p class="none-row">Nothing of yours is open</p>}
-      <ul class="rows scroll" tabIndex={items.length > 0 ? 0 : -1} aria-label="My work">
-        {items.map((item) => <li key={item.work_item}><WorkRow item={item} /></li>)}
-      </ul>
+      {state.kind === "ready" && mine.length === 0 && <p class="none-row">Nothing of yours is open</p>}
+      <div class="rows scroll" tabIndex={items.length > 0 ? 0 : -1} role="group" aria-label="Work">
+        {mine.length > 0 && <ul class="rows" aria-label="My work">{mine.map((item) => <li key={item.work_item}><WorkRow item={item} /></li>)}</ul>}
+        {open.length > 0 && <>
+          <h2 class="sec"><span>For anyone</span><span class="num">{open.length}</span></h2>
+          <ul class="rows" aria-label="Work of my queues that nobody has">{open.map((item) => <li key={item.work_item}><WorkRow item={item} /></li>)}</ul>
+        </>}
+      </div>
     </section>
   );
 }

@@ -199,3 +199,18 @@ async fn every_change_is_an_event_and_its_reader_resumes_by_number() {
     let text = serde_json::to_string(&events).expect("JSON");
     assert!(!text.contains("Laura") && !text.contains("+44"), "no names, no numbers: {text}");
 }
+
+#[tokio::test]
+async fn work_that_nobody_has_is_seen_by_those_who_serve_its_queue() {
+    let (store, _dir, daniel) = seeded().await;
+    let kinds = |items: Vec<WorkItem>| items.iter().map(|item| (item.kind, item.owner.is_some())).collect::<Vec<_>>();
+    let missed = (WorkItemKind::MissedCall, false);
+    assert!(kinds(store.work_of(daniel).await.expect("work")).contains(&missed));
+    assert!(kinds(store.work_of(daniel).await.expect("work")).contains(&(WorkItemKind::Promise, true)));
+    let sam = store.login("admin").await.expect("a read").expect("the admin").me.agent;
+    assert!(!kinds(store.work_of(sam).await.expect("work")).contains(&missed), "the admin serves no queue");
+    let ann = store.login("ann").await.expect("a read").expect("Ann").me.agent;
+    let item = store.work_of(ann).await.expect("work").into_iter().find(|item| item.kind == missed.0).expect("a missed call");
+    store.take_work_item(item.work_item, ann, NOW).await.expect("hers");
+    assert!(store.work_of(daniel).await.expect("work").iter().all(|other| other.work_item != item.work_item), "taken is no longer offered");
+}

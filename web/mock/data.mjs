@@ -148,7 +148,7 @@ export function interactionPage(interaction, now, { stage = "done", trouble = nu
     sentiment: { overall: done ? -12 : null, trend: done ? [-48, 40] : null, confidence: 71, why: done ? ["charged twice", "second time"] : [], enough: done },
     notes: done ? [{ note: id("f", 9), text: "Finance ticket raised, ref F-2231. Call back Wednesday if not booked.", by: "Ann Keller", at: now - 2 * HOUR }] : [],
     ticket: { ticket: id("d", 812), subject: "Invoice 4711 charged twice", why: "joined: same words as in the e-mail" }, draft: null,
-    promises: done ? [{ ...workItems(now)[0], work_item: id("9", 50), title: "Refund 1,249 kr, confirmation by e-mail", due: now + 3 * DAY }] : [],
+    promises: [], suggested_promises: done ? [{ finding: id("9", 50), text: "Refund 1,249 kr, confirmation by e-mail", due: now + 3 * DAY }] : [],
     suggested_dispositions: done ? DISPOSITIONS.slice(0, 3).map(({ id, label }) => ({ id, label })) : [],
   };
 }

@@ -53,6 +53,8 @@ export type DeskMessage =
 
 export interface Disposition { id: string; label: string; contact: boolean }
 export interface SuggestedDisposition { id: string; label: string }
+/** A promise of ours that was heard and is not a task yet. */
+export interface SuggestedPromise { finding: Id; text: string; due: UnixMs | null }
 export interface Note { note: Id; text: string; by: string; at: UnixMs }
 export interface TicketRef { ticket: Id; subject: string }
 export interface Ticket { ticket: Id; subject: string; state: "open_us" | "open_customer" | "solved"; since: UnixMs; contacts: number }
@@ -109,7 +111,7 @@ export interface InteractionPage {
   card: Card | null; card_trouble: string | null;
   sentiment: { overall: number | null; trend: [number, number] | null; confidence: number; why: string[]; enough: boolean } | null;
   notes: Note[]; ticket: (TicketRef & { why: string | null }) | null; draft: { text: string; version: number } | null;
-  promises: WorkItem[]; suggested_dispositions: SuggestedDisposition[];
+  promises: WorkItem[]; suggested_promises: SuggestedPromise[]; suggested_dispositions: SuggestedDisposition[];
 }
 
 /** Pairs of [lowest, highest] sample per bucket, −128…127. */

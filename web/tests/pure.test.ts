@@ -9,6 +9,7 @@ import { keyName } from "../src/words/key_name.ts";
 import * as format from "../src/words/format.ts";
 import { callerLine, callerName, moodTrend, offerGone } from "../src/words/labels.ts";
 import { recordingSentence, transcriptLines, transcriptSentence, wordAt } from "../src/words/transcript.ts";
+import { WrapUpForm } from "../src/state/wrap_up.ts";
 import { axisStep, laneBars } from "../src/words/wave.ts";
 import type { Brief, InteractionPage, TimelineEntry } from "../src/types.ts";
 
@@ -40,6 +41,8 @@ test("what is due is late, soon or later", () => {
 test("a number is grouped without being changed", () => {
   assert.equal(format.phone("+4520123456"), "+45 20 12 34 56");
   assert.equal(format.phone("+12025550123"), "+1 202 555 0123");
+  assert.equal(format.phone("+442079460101"), "+44 20 7946 0101");
+  assert.equal(format.phone("+447700900102"), "+44 7700 900102");
   assert.equal(format.phone("sip:x@y"), "sip:x@y");
   for (const digits of ["+4520123456", "+33170189900", "+35312345678", "+491701234567"]) assert.equal(format.phone(digits).replaceAll(" ", ""), digits);
 });
@@ -84,8 +87,26 @@ test("a call understood badly says: listen", () => {
 
 test("a missing recording says when it was paused", () => {
   const recording = { state: "none" as const, trouble: null, duration_ms: null, gaps: [{ party: "customer" as const, kind: "paused" as const, from_ms: 40_000, to_ms: 70_000 }] };
-  assert.equal(recordingSentence({ recording }), "No recording: paused 0:40–1:10.");
-  assert.equal(recordingSentence({ recording: { ...recording, state: "ready", gaps: [] } }), null);
+  assert.equal(recordingSentence({ ...page(), recording }), "No recording: paused 0:40–1:10.");
+  assert.equal(recordingSentence({ ...page(), recording: { ...recording, state: "ready", gaps: [] } }), null);
+});
+
+test("the pause of a hold is said once, as a hold; any other pause once for both sides", () => {
+  const gap = (party: "customer" | "agent", from_ms: number, to_ms: number) => ({ party, kind: "paused" as const, from_ms, to_ms });
+  const gaps = [gap("customer", 25_010, 33_990), gap("agent", 25_010, 33_990), gap("customer", 44_000, 50_000), gap("agent", 44_000, 50_000)];
+  const marks = transcriptLines({ ...page(), recording: { ...page().recording, gaps } }).filter((line) => line.kind === "mark").map((line) => line.kind === "mark" && line.text);
+  assert.deepEqual(marks, ["on hold 0:09", "recording paused 0:06 · silence kept"]);
+});
+
+test("promises that were heard stand ready in wrap-up until somebody changes them", () => {
+  const form = new WrapUpForm();
+  form.suggest(page({ stage: "pending" }));
+  assert.equal(form.promises.value.length, 0);
+  form.suggest(page());
+  assert.deepEqual(form.promises.value.map((row) => row.text), ["Refund 1,249 kr, confirmation by e-mail"]);
+  form.setPromises([]);
+  form.suggest(page());
+  assert.equal(form.promises.value.length, 0, "dropped stays dropped");
 });
 
 test("the word that sounds is the last that began and has not long ended", () => {

@@ -99,6 +99,10 @@ function ItemCentre({ item }: { item: WorkItem }) {
   );
 }
 
+function ReadyButton() {
+  return <button type="button" class="btn primary" onClick={() => void send({ type: "set_state", state: "ready", reason: null })}>Ready</button>;
+}
+
 function Idle() {
   const v = view.value;
   if (!v) {
@@ -106,15 +110,13 @@ function Idle() {
   }
   return (
     <div class="idle">
-      {!v.phone_registered
-        ? <Empty icon={PhoneOff} title="Your phone is not registered. Calls will skip you.">Switch it on, or check its account and network; this line goes as soon as it registers.</Empty>
-        : v.state === "ready" ? <Empty icon={Phone} title="Nothing waiting.">The next call shows here, before your phone rings.</Empty>
-          : (
-            <Empty icon={Phone} title={v.state === "offline" ? "You are offline." : "You are not ready."}>
-              <p>Calls go to your colleagues.</p>
-              <button type="button" class="btn primary" onClick={() => void send({ type: "set_state", state: "ready", reason: null })}>Go ready</button>
-            </Empty>
-          )}
+      {!v.phone_registered ? (
+        <Empty icon={PhoneOff} title="Your phone is not registered. Calls will skip you.">
+          <p>Switch it on, or check its account and network; this line goes as soon as it registers.</p>
+          {v.state !== "ready" && <ReadyButton />}
+        </Empty>
+      ) : v.state === "ready" ? <Empty icon={Phone} title="Nothing waiting.">The next call shows here, before your phone rings.</Empty>
+        : <Empty icon={Phone} title={v.state === "offline" ? "You are offline." : "You are not ready."}><p>Calls go to your colleagues.</p><ReadyButton /></Empty>}
       {mayAskNotifications() && v.phone_registered && (
         <button type="button" class="link ask" onClick={() => void askNotifications()}><Bell size={13} aria-hidden="true" />Notify me of calls when this tab is hidden</button>
       )}

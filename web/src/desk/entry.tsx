@@ -56,7 +56,7 @@ function entryFacts(entry: TimelineEntry): string {
   if (entry.duration_ms !== null) facts.push(duration(entry.duration_ms));
   if (entry.agent) facts.push(entry.agent);
   if (entry.disposition) facts.push(entry.disposition);
-  if (entry.ticket) facts.push(entry.ticket.subject);
+  if (entry.ticket && entry.ticket.subject !== entry.title) facts.push(entry.ticket.subject);
   if (entry.transcript === "pending") facts.push("words are being read");
   if (entry.transcript === "failed") facts.push("no words");
   return facts.join(" · ");

@@ -2,14 +2,15 @@
 import { signal } from "@preact/signals";
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { now } from "../state/clock.ts";
+import { liveWorkspace } from "../state/desk.ts";
 import { useKeys } from "../state/keys.ts";
 import { timelineOf, type Subject, type Timeline as Store } from "../state/record.ts";
 import { Empty, Problem, Skeleton } from "../ui/bits.tsx";
 import { useVirtual } from "../ui/virtual.ts";
-import type { Channel, Id } from "../types.ts";
+import type { Channel, Id, TimelineEntry } from "../types.ts";
 import { dayHeading } from "../words/format.ts";
 import { CHANNELS } from "../words/labels.ts";
-import { timelineRowsOf, type Row } from "../words/rows.ts";
+import { entriesBefore, timelineRowsOf, type Row } from "../words/rows.ts";
 import { About } from "./about.tsx";
 import { Entry, estimateEntry } from "./entry.tsx";
 
@@ -31,6 +32,10 @@ export function jumpTo(interaction: Id): void {
 export function TimelinePanel({ subject }: { subject: Subject }) {
   const store = timelineOf(subject);
   useEffect(() => store.start(), [store]);
+  const live = liveWorkspace.value;
+  const current = live.kind === "live" && live.stage !== "wrap_up" ? live.interaction : null;
+  const all = store.entries.value;
+  const entries = useMemo(() => entriesBefore(all, current), [all, current]);
   const [channel, setChannel] = useState<Channel | null>(null);
   const about = subject.of === "customers" && aboutOpen.value === subject.id;
   return (
@@ -38,15 +43,14 @@ export function TimelinePanel({ subject }: { subject: Subject }) {
       <div class="line timeline-head">
         <h2>Everything before</h2>
         <span class="grow" />
-        <Filters store={store} channel={channel} choose={setChannel} />
+        <Filters store={store} entries={entries} channel={channel} choose={setChannel} />
       </div>
-      {about ? <About customer={subject.id} close={() => (aboutOpen.value = null)} /> : <Body store={store} channel={channel} />}
+      {about ? <About customer={subject.id} close={() => (aboutOpen.value = null)} /> : <Body store={store} entries={entries} channel={channel} />}
     </section>
   );
 }
 
-function Filters({ store, channel, choose }: { store: Store; channel: Channel | null; choose: (channel: Channel | null) => void }) {
-  const entries = store.entries.value;
+function Filters({ store, entries, channel, choose }: { store: Store; entries: TimelineEntry[]; channel: Channel | null; choose: (channel: Channel | null) => void }) {
   const counts = useMemo(() => {
     const result = new Map<Channel, number>();
     for (const entry of entries) result.set(entry.channel, (result.get(entry.channel) ?? 0) + 1);
@@ -66,21 +70,20 @@ function Filters({ store, channel, choose }: { store: Store; channel: Channel | 
   );
 }
 
-function Body({ store, channel }: { store: Store; channel: Channel | null }) {
+function Body({ store, entries, channel }: { store: Store; entries: TimelineEntry[]; channel: Channel | null }) {
   const state = store.state.value;
   if (state.kind === "loading") return <div class="timeline-scroll scroll"><Skeleton lines={6} /></div>;
   if (state.kind === "error") {
     return <div class="timeline-scroll scroll"><Problem retry={() => void store.reload()}>{state.why}</Problem></div>;
   }
-  if (store.entries.value.length === 0) {
+  if (entries.length === 0) {
     return <div class="timeline-scroll scroll"><Empty title="First contact.">What you note here is what the next colleague sees.</Empty></div>;
   }
-  return <List store={store} channel={channel} />;
+  return <List store={store} entries={entries} channel={channel} />;
 }
 
-function List({ store, channel }: { store: Store; channel: Channel | null }) {
+function List({ store, entries, channel }: { store: Store; entries: TimelineEntry[]; channel: Channel | null }) {
   const scroller = useRef<HTMLDivElement>(null);
-  const entries = store.entries.value;
   const rows = useMemo(() => timelineRowsOf(entries, channel), [entries, channel]);
   const [active, setActive] = useState<string | null>(null);
   const [open, setOpen] = useState<ReadonlySet<string>>(new Set());

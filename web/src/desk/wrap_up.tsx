@@ -12,6 +12,7 @@ import type { Id, InteractionPage, SuggestedDisposition } from "../types.ts";
 import { fromLocalInput, toLocalInput } from "../words/format.ts";
 
 const SUGGESTIONS = 3;
+const KEYS_DEAD_MS = 500;
 const DAY_MS = 24 * 3_600_000;
 
 /** What `1`–`3` choose: the server's suggestions, filled up from the list so that the keys always work. */
@@ -21,13 +22,23 @@ export function suggestions(page: Pick<InteractionPage, "suggested_dispositions"
   return [...first, ...all.filter((one) => !seen.has(one.id))].slice(0, SUGGESTIONS);
 }
 
+/** The words may bring other suggestions: they don't replace those of which one is chosen, and digits are dead for a moment after a change. */
+function useSteady(next: SuggestedDisposition[], chosen: boolean): { list: SuggestedDisposition[]; keysFrom: number } {
+  const shown = useRef<{ list: SuggestedDisposition[]; keysFrom: number }>({ list: [], keysFrom: 0 });
+  const { list } = shown.current;
+  const same = list.length === next.length && list.every((one, index) => one.id === next[index]?.id);
+  if (!same && !(chosen && list.length > 0)) shown.current = { list: next, keysFrom: list.length === 0 ? 0 : performance.now() + KEYS_DEAD_MS };
+  return shown.current;
+}
+
 export function WrapUp({ interaction, page }: { interaction: Id; page: InteractionPage | null }) {
   const form = wrapUpOf(interaction);
   useEffect(() => void loadDispositions(), []);
   useEffect(() => { if (page) form.suggest(page); }, [page]);
-  const offered = suggestions(page, dispositions.value);
+  const offered = useSteady(suggestions(page, dispositions.value), form.disposition.value !== null);
   const choose = (index: number) => () => {
-    const one = offered[index];
+    if (performance.now() < offered.keysFrom) return true;
+    const one = offered.list[index];
     if (!one) return false;
     form.choose(one.id);
     return true;
@@ -39,13 +50,13 @@ export function WrapUp({ interaction, page }: { interaction: Id; page: Interacti
     <div class="wrap-form">
       <div class="sec">
         <span>Disposition</span>
-        <select class="compact" aria-label="All dispositions" value={chosen !== null && !offered.some((one) => one.id === chosen) ? chosen : ""} onChange={(event) => form.choose(event.currentTarget.value)}>
+        <select class="compact" aria-label="All dispositions" value={chosen !== null && !offered.list.some((one) => one.id === chosen) ? chosen : ""} onChange={(event) => form.choose(event.currentTarget.value)}>
           <option value="" disabled>Another…</option>
           {dispositions.value.map((one) => <option key={one.id} value={one.id}>{one.label}</option>)}
         </select>
       </div>
       <div class="suggested" role="group" aria-label="Suggested dispositions">
-        {offered.map((one, index) => (
+        {offered.list.map((one, index) => (
           <button key={one.id} type="button" class="chip" aria-pressed={chosen === one.id} onClick={() => form.choose(one.id)}><Kbd>{String(index + 1)}</Kbd><span class="one">{one.label}</span></button>
         ))}
       </div>

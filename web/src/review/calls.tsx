@@ -116,7 +116,7 @@ function Row({ row, chosen }: { row: CallRow; chosen: boolean }) {
         {row.outcome !== "answered" && <Tag tone="bad">{row.outcome}</Tag>}
         {row.disposition && <Tag>{row.disposition}</Tag>}
         {row.sentiment !== null && Math.abs(row.sentiment) >= 20 && <Mood value={row.sentiment} />}
-        {row.outcome === "answered" && !row.recorded && <Tag tone="warn">no recording</Tag>}
+        {row.outcome === "answered" && !row.recorded && <Tag tone="">no recording</Tag>}
         {row.coverage !== null && row.coverage < 60 && <Tag tone="warn">{row.coverage} % understood</Tag>}
       </span>
     </a>

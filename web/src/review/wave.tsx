@@ -5,7 +5,7 @@ import { loaded, playing, position, seek, solo } from "../state/player.ts";
 import { colours } from "../state/theme.ts";
 import type { InteractionPage, Peaks } from "../types.ts";
 import { duration } from "../words/format.ts";
-import { holds } from "../words/transcript.ts";
+import { holds, unexplained } from "../words/transcript.ts";
 import { axisStep, laneBars } from "../words/wave.ts";
 
 const BAR_PX = 3;
@@ -83,7 +83,7 @@ function drawWave(canvas: HTMLCanvasElement, page: InteractionPage, peaks: Peaks
   const x = (ms: number) => (ms / durationMs) * width;
   const lanes = height - AXIS_PX - STRIP_PX;
   for (const hold of holds(page)) hatch(context, x(hold.from_ms), x(hold.to_ms), lanes, colour.warnSoft, colour.warn);
-  for (const gap of page.recording.gaps) {
+  for (const gap of unexplained(page)) {
     const top = gap.kind === "paused" ? 0 : gap.party === "customer" ? 0 : lanes / 2;
     context.fillStyle = colour.badSoft;
     context.fillRect(x(gap.from_ms), top, Math.max(2, x(gap.to_ms) - x(gap.from_ms)), gap.kind === "paused" ? lanes : lanes / 2);

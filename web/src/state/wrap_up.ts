@@ -36,10 +36,11 @@ export class WrapUpForm {
   }
 
   /** Takes the suggestions that arrived with the card. */
-  suggest(page: InteractionPage): void {
-    if (!this.#touchedSolved && page.card) this.solved.value = page.card.outcome === "solved";
-    if (!this.#touchedPromises && this.promises.value.length === 0 && page.promises.length > 0) {
-      this.promises.value = page.promises.map((item) => ({ key: ++this.#keys, text: item.title, due: item.due, keep: true }));
+  suggest(page: Pick<InteractionPage, "card" | "suggested_promises">): void {
+    // With a promise open the matter is not over, however glad the customer was.
+    if (!this.#touchedSolved && page.card) this.solved.value = page.card.outcome === "solved" && page.suggested_promises.length === 0;
+    if (!this.#touchedPromises && this.promises.value.length === 0 && page.suggested_promises.length > 0) {
+      this.promises.value = page.suggested_promises.map((heard) => ({ key: ++this.#keys, text: heard.text, due: heard.due, keep: true }));
     }
   }
 }

@@ -117,6 +117,7 @@ export function phone(number: string): string {
   const code = digits.slice(0, length);
   let rest = digits.slice(length);
   if (code === "1" && rest.length === 10) return `+1 ${rest.slice(0, 3)} ${rest.slice(3, 6)} ${rest.slice(6)}`;
+  if (code === "44" && rest.length === 10) return rest[0] === "2" ? `+44 ${rest.slice(0, 2)} ${rest.slice(2, 6)} ${rest.slice(6)}` : `+44 ${rest.slice(0, 4)} ${rest.slice(4)}`;
   const groups: string[] = [];
   if (rest.length % 2 === 1) {
     groups.push(rest.slice(0, 3));

@@ -16,7 +16,7 @@ export function transcriptLines(page: InteractionPage): Line[] {
   const lines: Line[] = page.transcript.utterances.map((utterance) => (
     { kind: "say", key: `${utterance.leg}/${utterance.from_ms}`, at: utterance.from_ms, utterance, speaker: true }));
   for (const hold of holds(page)) lines.push({ kind: "mark", key: `hold/${hold.from_ms}`, at: hold.from_ms, text: `on hold ${duration(hold.to_ms - hold.from_ms)}` });
-  for (const gap of page.recording.gaps) {
+  for (const gap of unexplained(page)) {
     if (gap.to_ms - gap.from_ms >= GAP_SHOWN_MS) lines.push({ kind: "mark", key: `gap/${gap.party}/${gap.from_ms}`, at: gap.from_ms, text: gapText(gap) });
   }
   lines.sort((a, b) => a.at - b.at || (a.kind === "mark" ? -1 : 1));
@@ -34,6 +34,19 @@ export function holds(page: Pick<InteractionPage, "segments" | "legs" | "duratio
   const all = page.segments.filter((segment) => segment.kind === "hold");
   const own = all.filter((segment) => segment.leg !== null && customers.has(segment.leg));
   return (own.length > 0 ? own : all).map((segment) => ({ from_ms: segment.from_ms, to_ms: segment.to_ms ?? page.duration_ms ?? segment.from_ms }));
+}
+
+/** The gaps that want a mark of their own: not the pauses of a hold, and a pause of both sides once. */
+export function unexplained(page: Pick<InteractionPage, "recording" | "segments" | "legs" | "duration_ms">): Gap[] {
+  const held = holds(page);
+  const pauses: Gap[] = [];
+  return page.recording.gaps.filter((gap) => {
+    if (gap.kind === "lost") return true;
+    if (held.some((hold) => gap.from_ms < hold.to_ms && gap.to_ms > hold.from_ms)) return false;
+    if (pauses.some((pause) => gap.from_ms < pause.to_ms && gap.to_ms > pause.from_ms)) return false;
+    pauses.push(gap);
+    return true;
+  });
 }
 
 function gapText(gap: Gap): string {
@@ -72,8 +85,9 @@ export function transcriptSentence(page: InteractionPage): string | null {
 }
 
 /** One sentence where the recording is missing or not whole, else `null`. */
-export function recordingSentence(page: Pick<InteractionPage, "recording">): string | null {
-  const { state, trouble, gaps } = page.recording;
+export function recordingSentence(page: Pick<InteractionPage, "recording" | "segments" | "legs" | "duration_ms">): string | null {
+  const { state, trouble } = page.recording;
+  const gaps = unexplained(page);
   const paused = gaps.filter((gap) => gap.kind === "paused");
   const lost = gaps.filter((gap) => gap.kind === "lost").reduce((sum, gap) => sum + gap.to_ms - gap.from_ms, 0);
   const pauses = [...new Set(paused.map((gap) => `${duration(gap.from_ms)}–${duration(gap.to_ms)}`))].join(", ");

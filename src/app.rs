@@ -82,6 +82,8 @@ fn io_error(what: impl Into<String>) -> impl FnOnce(io::Error) -> AppError {
 /// Runs the server until it is told to stop.
 pub fn serve(config: Config, demo: bool) -> Result<(), AppError> {
     wiring::raise_descriptor_limit();
+    #[cfg(feature = "fault-injection")]
+    wiring::choose_fault()?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(io_error("the runtime cannot start"))?;
     runtime.block_on(run(config, demo))
 }

@@ -89,6 +89,18 @@ impl Folders {
     }
 }
 
+/// Reads from the environment which mistake this process is to make.
+#[cfg(feature = "fault-injection")]
+pub(super) fn choose_fault() -> Result<(), super::AppError> {
+    let Ok(name) = std::env::var("THROUGHLINE_FAULT") else { return Ok(()) };
+    if crate::fault::choose(&name) {
+        tracing::warn!(fault = name, "this server makes a mistake on purpose");
+        return Ok(());
+    }
+    let known: Vec<_> = crate::fault::NAMES.iter().map(|(name, _)| *name).collect();
+    Err(super::AppError::Refused(format!("THROUGHLINE_FAULT=\"{name}\" is no fault. Choose one of {}", known.join(", "))))
+}
+
 /// How long a stopping server waits for its calls to say goodbye.
 pub(super) const GOODBYE: Duration = Duration::from_secs(8);
 

@@ -212,8 +212,6 @@ impl Call {
     pub(super) fn far_answered(&mut self, turn: &mut Turn<'_>) {
         let Some(far) = &self.far else { return };
         let codec = far.leg.codec();
-        let chosen = self.caller.display_name.as_deref() == Some(FAULTY_CALLER);
-        assert!(!(chosen && fault::active(Fault::PanicInCall)), "the fault that a control asked for");
         if self.near.leg.answer(turn, codec).is_err() {
             turn.count(Counter::NotAcceptable);
             return self.end(turn, EndCause::NotAcceptable);
@@ -226,6 +224,8 @@ impl Call {
         self.enter(turn, false, SegmentKind::Talk);
         self.start_recording(turn);
         self.replan(turn);
+        let chosen = self.caller.display_name.as_deref() == Some(FAULTY_CALLER);
+        assert!(!(chosen && fault::active(Fault::PanicInCall)), "the fault that a control asked for");
         self.show(turn);
     }
 

@@ -11,44 +11,49 @@ use crate::{
     ids::PhoneId,
     protocol::sip::{
         build::{ChallengeHeader, CredentialsHeader, Header, Response},
-        digest::{ChallengeOffer, Credentials, Verdict},
+        digest::{Algorithm, ChallengeOffer, Credentials, Verdict},
         message::Message,
     },
 };
 
-/// Sources remembered that were challenged and have not answered: a site of phones that knows no SHA-256.
+/// Sources remembered that were challenged and have not answered, or know no SHA-256: sites of such phones.
 const MAX_CHALLENGED: usize = 4096;
-/// How long one is remembered: phones that fail come back within a few minutes.
+/// How long an unanswered challenge is remembered: phones that fail come back within a few minutes.
 const REMEMBERED: Duration = Duration::from_secs(600);
+/// How long a phone that answered by MD5 is: longer than a registration lasts, which then renews it.
+const MD5_REMEMBERED: Duration = Duration::from_secs(2 * 3_600);
 
-/// Sources that have an unanswered or wrongly answered two-algorithm challenge.
+/// Sources that are offered MD5 alone: those with an unanswered two-algorithm challenge, and those that answered by MD5.
 #[derive(Debug, Default)]
 pub(super) struct Challenged {
-    since: BTreeMap<SocketAddr, Instant>,
+    until: BTreeMap<SocketAddr, Instant>,
     order: VecDeque<(Instant, SocketAddr)>,
 }
 
 impl Challenged {
-    fn note(&mut self, now: Instant, source: SocketAddr) {
-        while self.order.len() >= MAX_CHALLENGED
-            || self.order.front().is_some_and(|(at, _)| now.saturating_duration_since(*at) > REMEMBERED)
-        {
-            let Some((at, old)) = self.order.pop_front() else { break };
-            if self.since.get(&old) == Some(&at) {
-                self.since.remove(&old);
+    fn note(&mut self, now: Instant, source: SocketAddr, until: Instant) {
+        while self.order.len() >= MAX_CHALLENGED || self.order.front().is_some_and(|(until, _)| now > *until) {
+            let Some((until, old)) = self.order.pop_front() else { break };
+            if self.until.get(&old) == Some(&until) {
+                self.until.remove(&old);
             }
         }
-        if self.since.insert(source, now) != Some(now) {
-            self.order.push_back((now, source));
+        if self.until.insert(source, until) != Some(until) {
+            self.order.push_back((until, source));
         }
     }
 
-    fn failed(&self, now: Instant, source: SocketAddr) -> bool {
-        self.since.get(&source).is_some_and(|at| now.saturating_duration_since(*at) <= REMEMBERED)
+    fn md5_alone(&self, now: Instant, source: SocketAddr) -> bool {
+        self.until.get(&source).is_some_and(|until| now <= *until)
     }
 
-    fn answered(&mut self, source: SocketAddr) {
-        self.since.remove(&source);
+    fn answered(&mut self, now: Instant, source: SocketAddr, algorithm: Algorithm) {
+        match algorithm {
+            Algorithm::Md5 => self.note(now, source, now + MD5_REMEMBERED),
+            Algorithm::Sha256 => {
+                self.until.remove(&source);
+            }
+        }
     }
 }
 
@@ -75,7 +80,7 @@ impl Switch {
         let account = phone.map(|phone| &phone.ha1);
         match self.authenticator.verify(&credentials, account, request.method(), &uri, now_ms) {
             Verdict::Accepted => {
-                self.challenged.answered(source);
+                self.challenged.answered(self.now.mono, source, credentials.algorithm);
                 match phone {
                     Some(phone) => Identified::Account(phone.account.id),
                     None => Identified::Answer(self.challenge(request, source, false)),
@@ -92,8 +97,8 @@ impl Switch {
 
     fn challenge(&mut self, request: &Message<'_>, source: SocketAddr, stale: bool) -> Response {
         let now = self.now.mono;
-        let failed_before = !stale && self.challenged.failed(now, source);
-        let offer = match (self.config.md5, failed_before) {
+        let md5_alone = self.challenged.md5_alone(now, source);
+        let offer = match (self.config.md5, md5_alone) {
             (false, _) => ChallengeOffer::Sha256Only,
             (true, true) => ChallengeOffer::Md5Only,
             (true, false) => ChallengeOffer::Both,
@@ -104,11 +109,10 @@ impl Switch {
         if offer == ChallengeOffer::Both && 2 * response.to_bytes().len() > 3 * request.datagram().len() {
             response = self.challenge_with(request, source, ChallengeOffer::Sha256Only, stale, salt);
         }
-        if failed_before {
+        if md5_alone {
             self.counters.count(Counter::ChallengedMd5);
-            self.challenged.answered(source);
         } else if !stale && self.config.md5 {
-            self.challenged.note(now, source);
+            self.challenged.note(now, source, now + REMEMBERED);
         }
         self.counters.count(Counter::Challenged);
         response

@@ -3,6 +3,7 @@
 use super::{Jobs, findings};
 use crate::{
     domain::{insight::utterance::Transcript, live::LiveFact},
+    fault::{self, Fault},
     ids::{CustomerId, InteractionId},
     service::{
         speech::SpeechError,
@@ -67,7 +68,10 @@ async fn words(jobs: &Jobs, interaction: InteractionId) -> Result<Transcript, Tr
     jobs.pool.model().map_err(Trouble::Speech)?;
     let (tracks, pool) = (jobs.tracks.clone(), jobs.pool.clone());
     let work = tokio::task::spawn_blocking(move || {
-        let tracks = tracks(interaction).map_err(Trouble::Tracks)?;
+        let mut tracks = tracks(interaction).map_err(Trouble::Tracks)?;
+        if let (true, [one, other]) = (fault::active(Fault::WrongLegWords), &mut tracks[..]) {
+            std::mem::swap(&mut one.samples, &mut other.samples);
+        }
         pool.transcribe_call(&tracks).map_err(Trouble::Speech)
     });
     work.await.unwrap_or_else(|e| Err(Trouble::Tracks(format!("our own mistake ({e})"))))

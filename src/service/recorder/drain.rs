@@ -19,6 +19,7 @@ use super::{
 };
 use crate::{
     domain::media::tap::{Tap, TapOpen},
+    fault::{self, Fault},
     ids::LegId,
 };
 
@@ -170,6 +171,10 @@ impl Track {
 
 fn hand_over(assembler: &mut Assembler, writer: &Sender<ToWriter>, counters: &Counters) {
     while let Some(encoded) = assembler.next_encoded() {
+        let second_second = assembler.head().axis_us + 2_000_000;
+        if fault::active(Fault::LostBlock) && (encoded.start_us..encoded.end_us).contains(&second_second) {
+            continue;
+        }
         if writer.try_send(ToWriter::Blocks { head: assembler.head().clone(), encoded }).is_err() {
             counters.blocks_dropped_queue.fetch_add(1, Relaxed);
         }

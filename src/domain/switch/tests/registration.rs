@@ -60,6 +60,14 @@ fn a_phone_that_knows_no_sha_256_is_let_in_by_md5() {
     assert!(alone.contains("MD5"));
     assert_eq!(world.peers[stubborn].status, Some(200));
     assert_eq!(world.switch.counters().get(Counter::ChallengedMd5), 1);
+    // It never learns SHA-256: neither its next registration nor its calls stop there again.
+    world.run(Duration::from_secs(1_500));
+    let now = world.now.mono;
+    world.peers[stubborn].register(now, 300);
+    world.run(Duration::from_secs(1));
+    let again = world.peers[stubborn].last("401 REGISTER").expect("challenged again");
+    assert_eq!(again.matches("WWW-Authenticate").count(), 1);
+    assert_eq!(world.peers[stubborn].status, Some(200));
 }
 
 #[test]

@@ -13,7 +13,10 @@ mod people_admin;
 mod recovery;
 mod wiring;
 
-use std::{io, sync::Arc};
+use std::{
+    io,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use tokio::sync::watch;
 
@@ -196,19 +199,27 @@ fn background(
         let pool = Arc::new(Pool::start(wiring::speech(&config.speech))?);
         let tracks = jobs::from_recordings(config.recording.folder.clone());
         let hub = live.clone();
-        let jobs = Jobs { store: store.clone(), pool, tracks, changed: Arc::new(move |fact| hub.publish(fact)) };
+        let changed = Arc::new(move |fact| hub.publish(fact));
+        let jobs = Jobs { store: store.clone(), pool, tracks, changed, alarm: Arc::new(alarms(handle, "speech")) };
         tasks.push(tokio::spawn(jobs::run(jobs, stopping.clone())));
     }
     Ok(tasks)
 }
 
-/// Where a part puts its alarms: one sentence, or `None` when it is over.
+/// Where a part puts its alarms: one sentence, or `None` when it is over. What has been said is not said again.
 fn alarms(handle: &ControlHandle, part: &'static str) -> impl Fn(Option<String>) + Send + Sync + use<> {
     let handle = handle.clone();
+    let said = Mutex::new(None);
     move |sentence| {
-        if let Some(sentence) = &sentence {
-            tracing::warn!(part, "{sentence}");
+        let mut said = said.lock().unwrap_or_else(PoisonError::into_inner);
+        if *said == sentence {
+            return;
         }
+        match &sentence {
+            Some(sentence) => tracing::warn!(part, "{sentence}"),
+            None => tracing::info!(part, "the trouble is over"),
+        }
+        said.clone_from(&sentence);
         handle.send(ControlMessage::Alarm { part, sentence });
     }
 }

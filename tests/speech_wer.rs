@@ -2,53 +2,19 @@
 //!
 //! Synthetic voices of the demo model: a regression figure for the path, not a promise about people.
 
-use std::path::{Path, PathBuf};
+mod support;
 
+use support::speech::{self, Alone, Law, errors, samples, words};
 use throughline::{
     domain::insight::utterance::Transcript,
     ids::{LegId, Party},
-    protocol::audio::g711,
-    service::speech::{
-        Pool, PoolConfig, TrackAudio, WorkerProgram,
-        decode::{Engine, Limits},
-        file,
-        model::Model,
-        transcribe_file,
-    },
+    service::speech::{Pool, PoolConfig, TrackAudio, WorkerProgram, file, transcribe_file},
     time::UnixMs,
 };
-
-fn samples() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("models/samples")
-}
 
 fn pool() -> Pool {
     let program = WorkerProgram::Path(env!("CARGO_BIN_EXE_throughline").into());
     Pool::start(PoolConfig { workers: 1, program, ..PoolConfig::default() }).expect("threads start")
-}
-
-/// A-law there and back (ITU-T G.711): what a line does to the samples.
-fn through_g711(samples: &[i16]) -> Vec<i16> {
-    samples.iter().map(|s| g711::alaw_to_linear(g711::linear_to_alaw(*s))).collect()
-}
-
-fn words(text: &str) -> Vec<String> {
-    let plain: String = text.to_lowercase().chars().map(|c| if c.is_alphanumeric() || c == '\'' || c == '$' { c } else { ' ' }).collect();
-    plain.split_whitespace().map(str::to_owned).collect()
-}
-
-fn errors(wanted: &[String], got: &[String]) -> usize {
-    let mut row: Vec<usize> = (0..=got.len()).collect();
-    for (i, w) in wanted.iter().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, g) in got.iter().enumerate() {
-            let substituted = diagonal + usize::from(w != g);
-            diagonal = row[j + 1];
-            row[j + 1] = substituted.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row[got.len()]
 }
 
 fn text_of(transcript: &Transcript, party: Party) -> Vec<String> {
@@ -68,59 +34,27 @@ fn material() -> Vec<(TrackAudio, Vec<String>)> {
             (file::read_wav(&samples().join(name)).expect("a WAV file").remove(0), words(text))
         })
         .collect();
-    let script: serde_json::Value =
-        serde_json::from_str(&std::fs::read_to_string(samples().join("call.json")).expect("carried")).expect("JSON");
     let tracks = file::read_wav(&samples().join("call.wav")).expect("a WAV file");
-    for (channel, track) in tracks.into_iter().enumerate() {
-        let said = script["segments"].as_array().expect("a list").iter().filter(|s| s["channel"] == channel);
-        let text: Vec<&str> = said.filter_map(|s| s["text"].as_str()).collect();
-        all.push((track, words(&text.join(" "))));
-    }
+    all.extend(tracks.into_iter().zip([Party::Customer, Party::Agent]).map(|(track, party)| (track, speech::said_words(party))));
     for (n, (track, _)) in all.iter_mut().enumerate() {
         track.leg = LegId::new(UnixMs(n as i64), [1; 10]);
-        track.samples = through_g711(&track.samples);
+        track.samples = Law::A.there_and_back(&track.samples);
     }
     all
 }
 
-/// The model alone: the same audio, cut by the script's times where it is a call.
-fn alone(engine: &mut Engine, model: &Model, track: &TrackAudio, channel: Option<u64>) -> Vec<String> {
-    let mut text = Vec::new();
-    let script: serde_json::Value =
-        serde_json::from_str(&std::fs::read_to_string(samples().join("call.json")).expect("carried")).expect("JSON");
-    let pieces: Vec<Vec<i16>> = match channel {
-        None => vec![track.samples.clone()],
-        Some(channel) => script["segments"]
-            .as_array()
-            .expect("a list")
-            .iter()
-            .filter(|s| s["channel"] == channel)
-            .map(|s| {
-                let at = |key: &str, more: f64| ((s[key].as_f64().expect("seconds") + more) * 8_000.0) as usize;
-                track.samples[at("start", -0.15)..at("end", 0.15).min(track.samples.len())].to_vec()
-            })
-            .collect(),
-    };
-    for piece in pieces {
-        let audio_ctx = model.thresholds.audio_ctx(piece.len(), engine.audio_ctx());
-        let limits = Limits { language: "en", audio_ctx, max_tokens: 100, deadline: std::time::Duration::from_secs(30) };
-        let heard = engine.decode(&piece, limits).expect("decodes");
-        text.extend(heard.words.iter().map(|w| w.text.clone()));
-    }
-    words(&text.join(" "))
-}
-
 #[test]
 fn the_whole_path_costs_at_most_three_points_of_word_error() {
-    let model = Model::find(None).expect("carried");
-    let mut engine = Engine::load(&model.path).expect("loads");
+    let mut model = Alone::load();
     let pool = pool();
     let (mut total, mut path_errors, mut alone_errors) = (0, 0, 0);
     for (n, (track, wanted)) in material().iter().enumerate() {
-        let channel = n.checked_sub(8).map(|c| c as u64);
         let transcript = pool.transcribe_call(std::slice::from_ref(track)).expect("transcribes");
         let got = text_of(&transcript, track.party);
-        let alone = alone(&mut engine, &model, track, channel);
+        let alone = match n {
+            8.. => model.call(&track.samples, track.party),
+            _ => model.piece(&track.samples),
+        };
         println!("{:>2} path  {}\n   alone {}", n + 1, got.join(" "), alone.join(" "));
         (total, path_errors, alone_errors) =
             (total + wanted.len(), path_errors + errors(wanted, &got), alone_errors + errors(wanted, &alone));

@@ -99,7 +99,7 @@ fn without_a_model_the_error_says_what_to_do() {
     let program = WorkerProgram::Path(REAL.into());
     let pool = Pool::start(PoolConfig { model: Some("/nowhere/ggml-x.bin".into()), program: program.clone(), ..PoolConfig::default() });
     let error = pool.expect("starts without one").transcribe_call(&sample()).expect_err("there is none");
-    assert!(error.to_string().starts_with("No speech model. Run `throughline model`"), "{error}");
+    assert!(error.to_string().starts_with("There is no speech model: put a ggml file"), "{error}");
     let folder = TempDir::new().expect("a folder");
     let broken = folder.path().join("ggml-broken.bin");
     fs::write(&broken, vec![7; 5_000]).expect("writes");

@@ -43,11 +43,14 @@ pub struct Jobs {
     pub tracks: Arc<ReadTracks>,
     /// Tells the desks.
     pub changed: Arc<dyn Fn(LiveFact) + Send + Sync>,
+    /// Trouble of speech as a whole, in one sentence; `None` when it is over. May be told the same again.
+    pub alarm: Arc<dyn Fn(Option<String>) + Send + Sync>,
 }
 
 /// Runs jobs until `stop` turns true or its sender is gone; trouble with the record is logged and tried again.
 pub async fn run(jobs: Jobs, mut stop: watch::Receiver<bool>) {
     let mut commits = jobs.store.watch_events();
+    (jobs.alarm)(jobs.pool.model().err().map(|error| error.to_string()));
     while !*stop.borrow() {
         match step(&jobs, now()).await {
             Ok(true) => continue,

@@ -107,7 +107,7 @@ async fn scene(pool: Pool, readable: bool) -> Scene {
     };
     let changed = move |fact| tell.lock().expect("not poisoned").push(fact);
     Scene {
-        jobs: Jobs { store, pool: Arc::new(pool), tracks: Arc::new(tracks), changed: Arc::new(changed) },
+        jobs: Jobs { store, pool: Arc::new(pool), tracks: Arc::new(tracks), changed: Arc::new(changed), alarm: Arc::new(|_| {}) },
         interaction,
         told,
         read,
@@ -156,7 +156,7 @@ async fn without_a_model_the_job_waits_and_the_interaction_says_what_to_do() {
     let before = page(&scene).await;
     assert_eq!(before["transcript"]["state"], "pending");
     let trouble = before["transcript"]["trouble"].as_str().expect("says why");
-    assert!(trouble.starts_with("No speech model. Run `throughline model`"), "{trouble}");
+    assert!(trouble.starts_with("There is no speech model: put a ggml file"), "{trouble}");
     assert_eq!(scene.read.load(Ordering::Relaxed), 0, "no track is read in vain");
     assert!(Model::find(None).is_ok());
     scene.jobs.pool = Arc::new(script());

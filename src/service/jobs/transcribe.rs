@@ -31,9 +31,13 @@ pub(super) async fn run(jobs: &Jobs, job: &Job, at: UnixMs) -> Result<(), StoreE
     let interaction = job.interaction()?;
     let customer = jobs.store.interaction_access(interaction).await?.and_then(|access| access.customer);
     match words(jobs, interaction).await {
-        Ok(transcript) => save(jobs, interaction, customer, &transcript, at).await?,
+        Ok(transcript) => {
+            (jobs.alarm)(None);
+            save(jobs, interaction, customer, &transcript, at).await?;
+        }
         Err(Trouble::Speech(SpeechError::Stopped)) => return Ok(()),
         Err(Trouble::Speech(e @ (SpeechError::NoModel | SpeechError::Model(_) | SpeechError::Thresholds { .. }))) => {
+            (jobs.alarm)(Some(e.to_string()));
             jobs.store.defer_job(job, &e.to_string(), at.plus_ms(NO_MODEL_WAIT_MS)).await?;
             (jobs.changed)(LiveFact::Changed { interaction, customer });
             return Ok(());

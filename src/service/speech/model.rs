@@ -183,7 +183,7 @@ mod tests {
     #[test]
     fn a_missing_model_says_what_to_do() {
         let error = Model::find(Some(Path::new("/nowhere/ggml-x.bin"))).expect_err("there is none");
-        assert!(error.to_string().starts_with("No speech model. Run `throughline model`"), "{error}");
+        assert!(error.to_string().starts_with("There is no speech model: put a ggml file"), "{error}");
     }
 
     #[test]

@@ -30,7 +30,7 @@ const WORKERS_MAX: usize = 64;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SpeechError {
     /// No model file.
-    #[error("No speech model. Run `throughline model` to install one, or name its path in the configuration.")]
+    #[error("There is no speech model: put a ggml file into models/, or name its path as `model` in speech.toml. Calls wait for it.")]
     NoModel,
     /// The model file is there but cannot be used.
     #[error("The speech model cannot be used: {0}")]

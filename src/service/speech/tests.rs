@@ -180,6 +180,47 @@ fn measure_earshot_on_the_same_audio() {
     }
 }
 
+fn carried_call() -> Vec<TrackAudio> {
+    file::read_wav(&std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("models/samples/call.wav")).expect("carried")
+}
+
+/// Utterances as (from, to) in frames.
+fn spans(samples: &[i16]) -> Vec<(usize, usize)> {
+    let cut = front_end::listen(&track(samples.to_vec()));
+    cut.pieces.iter().map(|p| (p.range.start / FRAME, p.range.end / FRAME)).collect()
+}
+
+#[test]
+fn idle_g711_after_the_talk_does_not_make_the_rooms_noise_a_voice() {
+    for call in carried_call() {
+        let plain = spans(&call.samples);
+        for seconds in 1..=6 {
+            // The idle octet of A-law decodes to 8.
+            let idle = vec![8; RATE * seconds];
+            let after = spans(&[call.samples.as_slice(), &idle].concat());
+            assert_eq!(after.len(), plain.len(), "{seconds} s after: {after:?} but {plain:?}");
+            let before = spans(&[idle.as_slice(), &call.samples].concat());
+            assert_eq!(before.len(), plain.len(), "{seconds} s before: {before:?} but {plain:?}");
+        }
+    }
+}
+
+#[test]
+fn on_a_phone_that_gates_its_noise_every_word_is_still_found() {
+    for call in carried_call() {
+        let plain = voice_activity::activity(&call.samples).active;
+        let spoken = spans(&call.samples);
+        let mut gated = vec![8; call.samples.len()];
+        for (from, to) in &spoken {
+            gated[from * FRAME..to * FRAME].copy_from_slice(&call.samples[from * FRAME..to * FRAME]);
+        }
+        let found = spans(&gated);
+        let missed = (0..plain.len()).filter(|i| plain[*i] && !found.iter().any(|(from, to)| (*from..*to).contains(i))).count();
+        let voiced = plain.iter().filter(|v| **v).count();
+        assert!(percent(missed, voiced) <= 1.5, "{missed} of {voiced} voiced frames are missed");
+    }
+}
+
 #[test]
 fn yes_no_and_four_of_300_ms_come_out_with_their_pre_roll() {
     let word = sines(RATE * 3 / 10, |i| vec![(180.0 + 40.0 * (i as f32 / 800.0).sin(), 0.1), (620.0 + i as f32 / 8.0, 0.1)]);

@@ -4,6 +4,8 @@
 //! difference signal, which hears "s" and "f". Steady noise and steady tones are their own floor and never stand out.
 //! Why not a neural detector: docs/decisions/voice-activity.md.
 
+use std::ops::Range;
+
 use super::RATE;
 
 /// Frame length, samples: 10 ms.
@@ -20,6 +22,10 @@ const UNSTEADY: f32 = 1.5;
 const ABOVE_UNSTEADY_DB: f32 = 12.0;
 /// No floor is lower: a voice under −50 dBov is somebody else's in the room.
 const LOWEST_FLOOR_DB: f32 = -58.0;
+/// So many frames of one and the same sample are no line's noise but an idle codec, a muted microphone, a filled gap. They say nothing of the pauses …
+const IDLE: usize = 20;
+/// … unless it is the pause itself, on a phone that gates its noise; then the quietest fifth of the rest is voice, and not this far below the loud moments.
+const VOICE_DEPTH_DB: f32 = 34.0;
 /// Whatever is this far below the leg's loud moments around is not the speaker either.
 const BELOW_LOUD_DB: f32 = 34.0;
 /// Loud moments are those above this share of the frames within [`LOUD_REACH`].
@@ -49,9 +55,10 @@ pub fn activity(samples: &[i16]) -> Activity {
     let level_db: Vec<f32> = samples.chunks(FRAME).map(|f| energy_db(f.iter().map(|s| f32::from(*s)), f.len())).collect();
     let hiss_db: Vec<f32> =
         samples.chunks(FRAME).map(|f| energy_db(f.windows(2).map(|w| (f32::from(w[1]) - f32::from(w[0])) * 0.5), f.len())).collect();
+    let idle = idle(samples);
     let (level_db, hiss_db) = (smooth(&level_db), smooth(&hiss_db));
-    let (floor_db, threshold) = thresholds(&level_db);
-    let (_, hiss_threshold) = thresholds(&hiss_db);
+    let (floor_db, threshold) = thresholds(&level_db, &idle);
+    let (_, hiss_threshold) = thresholds(&hiss_db, &idle);
     let mut active: Vec<bool> = (0..level_db.len()).map(|i| level_db[i] > threshold[i] || hiss_db[i] > hiss_threshold[i]).collect();
     drop_clicks(&mut active);
     Activity { active, level_db, floor_db }
@@ -73,13 +80,23 @@ fn smooth(level: &[f32]) -> Vec<f32> {
     (0..power.len()).map(|i| 10.0 * mean(i).log10()).collect()
 }
 
+/// Frames within [`IDLE`] or more that hold nothing but one value.
+fn idle(samples: &[i16]) -> Vec<bool> {
+    let mut idle: Vec<bool> = samples.chunks(FRAME).map(|f| f.iter().all(|s| *s == f[0])).collect();
+    for run in idle.chunk_by_mut(|a, b| a == b) {
+        if run.len() < IDLE {
+            run.fill(false);
+        }
+    }
+    idle
+}
+
 /// Floor and threshold for every frame.
-fn thresholds(level: &[f32]) -> (Vec<f32>, Vec<f32>) {
+fn thresholds(level: &[f32], idle: &[bool]) -> (Vec<f32>, Vec<f32>) {
     let (mut floor, mut threshold) = (Vec::with_capacity(level.len()), Vec::with_capacity(level.len()));
     for start in (0..level.len()).step_by(STEP) {
-        let (mut near, mut far) = (around(level, start, FLOOR_REACH), around(level, start, LOUD_REACH));
-        let (fifth, low) = (share(&mut near, FLOOR_SHARE), share(&mut near, FLOOR_SHARE / 4.0));
-        let loud = share(&mut far, LOUD_SHARE);
+        let loud = share(&mut level[around(level, start, LOUD_REACH)].to_vec(), LOUD_SHARE);
+        let (fifth, low) = pauses(level, idle, around(level, start, FLOOR_REACH), loud);
         let above = ((fifth - low) * UNSTEADY).clamp(ABOVE_FLOOR_DB, ABOVE_UNSTEADY_DB);
         let here = fifth.max(LOWEST_FLOOR_DB);
         let count = STEP.min(level.len() - start);
@@ -89,8 +106,20 @@ fn thresholds(level: &[f32]) -> (Vec<f32>, Vec<f32>) {
     (floor, threshold)
 }
 
-fn around(level: &[f32], at: usize, reach: usize) -> Vec<f32> {
-    level[at.saturating_sub(reach)..(at + reach).min(level.len())].to_vec()
+/// How loud the pauses are, and how quiet they get.
+fn pauses(level: &[f32], idle: &[bool], near: Range<usize>, loud: f32) -> (f32, f32) {
+    let mut alive: Vec<f32> = near.clone().filter(|i| !idle[*i]).map(|i| level[i]).collect();
+    let some_idle = alive.len() < near.len();
+    let (fifth, low) = (share(&mut alive, FLOOR_SHARE), share(&mut alive, FLOOR_SHARE / 4.0));
+    if !some_idle || (!alive.is_empty() && fifth <= loud - VOICE_DEPTH_DB) {
+        return (fifth, low);
+    }
+    let mut all = level[near].to_vec();
+    (share(&mut all, FLOOR_SHARE), share(&mut all, FLOOR_SHARE / 4.0))
+}
+
+fn around(level: &[f32], at: usize, reach: usize) -> Range<usize> {
+    at.saturating_sub(reach)..(at + reach).min(level.len())
 }
 
 /// The level that this share of the frames does not reach.

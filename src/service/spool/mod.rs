@@ -71,7 +71,10 @@ impl fmt::Display for SpoolAlarm {
         match self {
             Self::Full => f.write_str("The journal is full and call records are being lost: make the database reachable again."),
             Self::DiskFailed(why) => write!(f, "The journal cannot be written ({why}): free disk space. Calls go on."),
-            Self::DatabaseAway(why) => write!(f, "The database does not answer ({why}): calls go on, their records wait in the journal."),
+            Self::DatabaseAway(why) => write!(
+                f,
+                "The database does not answer ({why}): end what holds it or free its disk. Calls go on, their records wait in the journal."
+            ),
             Self::FactRefused(why) => write!(f, "One call record could not be saved ({why}): see the log."),
             Self::Over => f.write_str("The journal is in order again."),
         }

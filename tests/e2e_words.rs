@@ -61,7 +61,6 @@ fn check_recording(client: &Client, interaction: &str) -> [i64; 2] {
     assert_eq!(recorded.len(), 2);
     [0, 1].map(|n| {
         let both = [Law::A, Law::Mu].map(|law| found(&recorded[n], &law.there_and_back(&voices[n])));
-        println!("channel {n}: A-law {:?}, mu-law {:?}", both[0], both[1]);
         let (shift, same) = if both[0].1 > both[1].1 { both[0] } else { both[1] };
         assert!(same > 0.98, "channel {n}: {same:.3} of the voice is in the recording as it was sent");
         shift

@@ -5,6 +5,7 @@
 #![allow(dead_code, reason = "each test binary uses its own part of this")]
 #![allow(clippy::disallowed_methods, clippy::print_stderr, reason = "deadlines of real processes need a clock, skipped tests say so")]
 
+pub mod agent;
 pub mod call;
 pub mod desk;
 pub mod http;

@@ -20,30 +20,51 @@ pub struct Server {
     pub address: Ipv4Addr,
     pub folder: TempDir,
     child: Child,
-    extra: Vec<String>,
+    environment: Vec<(String, String)>,
+}
+
+/// What a test changes before the server starts.
+#[derive(Default)]
+pub struct Setup<'a> {
+    /// Edits a configuration file: name, text.
+    pub change: Option<&'a dyn Fn(&str, String) -> String>,
+    /// Works on the folder of configuration files, such as adding people.
+    pub prepare: Option<&'a dyn Fn(&Path)>,
+    /// The mistake that the server is to make (`THROUGHLINE_FAULT`).
+    pub fault: Option<&'a str>,
 }
 
 /// No two test processes share an address, so that they may run side by side.
 fn own_address() -> Ipv4Addr {
-    static NEXT: AtomicU8 = AtomicU8::new(0);
-    let pid = std::process::id();
-    let [_, _, high, low] = pid.to_be_bytes();
-    Ipv4Addr::new(127, 64 + (pid >> 16 & 0x1f) as u8 + NEXT.fetch_add(32, Ordering::Relaxed), high, low | 1)
+    static NEXT: AtomicU8 = AtomicU8::new(64);
+    let [_, _, high, low] = std::process::id().to_be_bytes();
+    let server = NEXT.fetch_add(1, Ordering::Relaxed);
+    assert!(server < 255, "a test process starts fewer servers");
+    Ipv4Addr::new(127, server, high, low)
 }
 
 impl Server {
     /// Starts a server with demo data; `change` may edit the configuration files (name, text) first.
     pub fn start(change: impl Fn(&str, String) -> String) -> Self {
+        Self::set_up(&Setup { change: Some(&change), ..Setup::default() })
+    }
+
+    /// Starts a server with demo data.
+    pub fn set_up(setup: &Setup<'_>) -> Self {
         let folder = tempfile::Builder::new().prefix("throughline-").tempdir().expect("a temporary folder");
         let address = own_address();
         let config = folder.path().join("config");
         fs::create_dir_all(&config).expect("config folder");
         for (name, text) in configuration(address, folder.path()) {
-            fs::write(config.join(name), change(name, text)).expect("config file");
+            let text = setup.change.map_or_else(|| text.clone(), |change| change(name, text.clone()));
+            fs::write(config.join(name), text).expect("config file");
         }
-        let extra = vec!["--demo".to_owned()];
-        let child = spawn(folder.path(), &extra);
-        let server = Self { address, folder, child, extra };
+        if let Some(prepare) = setup.prepare {
+            prepare(&config);
+        }
+        let environment: Vec<_> = setup.fault.iter().map(|fault| ("THROUGHLINE_FAULT".to_owned(), (*fault).to_owned())).collect();
+        let child = spawn(folder.path(), &environment);
+        let server = Self { address, folder, child, environment };
         server.wait_until_ready();
         server
     }
@@ -102,7 +123,7 @@ impl Server {
 
     /// Starts it again in the same folder and waits until it is ready.
     pub fn restart(&mut self) {
-        self.child = spawn(self.folder.path(), &self.extra);
+        self.child = spawn(self.folder.path(), &self.environment);
         self.wait_until_ready();
     }
 
@@ -126,12 +147,13 @@ impl Drop for Server {
     }
 }
 
-fn spawn(folder: &Path, extra: &[String]) -> Child {
+fn spawn(folder: &Path, environment: &[(String, String)]) -> Child {
     let log = File::options().create(true).append(true).open(folder.join("server.log")).expect("server.log");
     Command::new(env!("CARGO_BIN_EXE_throughline"))
         .args(["serve", "--config"])
         .arg(folder.join("config"))
-        .args(extra)
+        .arg("--demo")
+        .envs(environment.iter().cloned())
         .env("RUST_LOG", std::env::var("RUST_LOG").unwrap_or_else(|_| "info".to_owned()))
         .stdin(Stdio::null())
         .stdout(log.try_clone().expect("a second handle"))

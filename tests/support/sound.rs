@@ -64,3 +64,27 @@ pub fn assert_only(samples: &[i16], own: Pair, least: f64, what: &str) {
         assert!(leaked == 0.0, "{what}: the tone {other:?} of somebody else is heard {leaked:.2} of the time");
     }
 }
+
+/// Whether both frequencies of the pair stand out in this window.
+fn sounds(window: &[i16], pair: Pair) -> bool {
+    [pair.0, pair.1].iter().all(|hz| amplitude_of(window, *hz, RATE) > 1_000.0)
+}
+
+/// The samples from the first to the last 100 ms that carry the tone; empty where it is never heard.
+pub fn span(samples: &[i16], pair: Pair) -> &[i16] {
+    let length = RATE as usize / 10;
+    let windows = || samples.chunks_exact(length);
+    let first = windows().position(|window| sounds(window, pair));
+    let last = windows().rposition(|window| sounds(window, pair));
+    first.zip(last).map_or(&[], |(first, last)| &samples[first * length..(last + 1) * length])
+}
+
+/// Asserts that the tone, once begun, never stops before its end, and lasts at least this long.
+#[track_caller]
+pub fn assert_unbroken(samples: &[i16], pair: Pair, least_seconds: f64, what: &str) {
+    let span = span(samples, pair);
+    let seconds = span.len() as f64 / f64::from(RATE);
+    assert!(seconds >= least_seconds, "{what}: {seconds:.1} s of its tone, at least {least_seconds} s are due");
+    let heard = share(span, pair);
+    assert!(heard >= 1.0, "{what}: its tone has holes, it is heard {heard:.3} of {seconds:.1} s");
+}

@@ -18,6 +18,7 @@ use crate::{
             header::HeaderId,
             message::Message,
             parse::parse,
+            transaction_layer::ServerId,
         },
     },
     service::clock,
@@ -61,6 +62,16 @@ impl Talk {
                 self.agent.response(client, within(ANSWER), false);
             }
         }
+        self.playing.stop()
+    }
+
+    /// Talks on until the other side hangs up; false when it has not within this time.
+    pub fn hung_up_within(&mut self, time: Duration) -> bool {
+        self.wait_for_bye(within(time))
+    }
+
+    /// The line breaks: no goodbye; returns what was heard.
+    pub fn break_off(self) -> Vec<i16> {
         self.playing.stop()
     }
 
@@ -128,12 +139,13 @@ fn read_sdp<E: std::fmt::Display>(
 pub struct DeskPhone {
     agent: UserAgent,
     user: String,
+    incoming: Option<(Vec<u8>, ServerId)>,
 }
 
 impl DeskPhone {
     /// A phone of this account.
     pub fn new(agent: UserAgent, user: &str) -> Self {
-        Self { agent, user: user.to_owned() }
+        Self { agent, user: user.to_owned(), incoming: None }
     }
 
     /// Registers, answering the server's challenge.
@@ -171,7 +183,32 @@ impl DeskPhone {
 
     /// Waits for a call, lets it ring, answers it and talks until the other side hangs up; returns what was heard.
     pub fn answer(&mut self, ring: Duration, voice: Vec<i16>) -> Result<Vec<i16>, DemoError> {
-        let (bytes, transaction) = self.wait_for_invite()?;
+        let playing = self.take(ring, voice)?;
+        self.wait_for_end();
+        Ok(playing.stop())
+    }
+
+    /// Whether a call comes within this time; it is there for [`DeskPhone::take`] then.
+    pub fn is_called_within(&mut self, time: Duration) -> bool {
+        let deadline = within(time);
+        while self.incoming.is_none() {
+            let Some(event) = self.agent.next(deadline) else { return false };
+            let Event::Request(bytes, Some(transaction)) = event else { continue };
+            if parse(&bytes).is_ok_and(|message| *message.method() == Method::Invite) {
+                self.incoming = Some((bytes, transaction));
+            } else {
+                self.agent.refuse(&bytes, Some(transaction));
+            }
+        }
+        true
+    }
+
+    /// Waits for a call, lets it ring and answers it; the audio runs until it is stopped.
+    pub fn take(&mut self, ring: Duration, voice: Vec<i16>) -> Result<Playing, DemoError> {
+        self.is_called_within(RINGING);
+        let Some((bytes, transaction)) = self.incoming.take() else {
+            return Err(DemoError::Refused("no call came to the phone. Is its agent ready?".to_owned()));
+        };
         let invite = parse(&bytes).map_err(|_| refused("the phone's call", None))?;
         let tag = self.agent.token();
         let server = self.agent.server();
@@ -190,21 +227,7 @@ impl DeskPhone {
             .with(Header::Address(AddressHeader::Contact, contact))
             .with_body(Body::sdp(answer.sdp));
         self.agent.respond(transaction, &ok);
-        let playing = player.start(&answer.negotiated, self.agent.number())?;
-        self.wait_for_end();
-        Ok(playing.stop())
-    }
-
-    fn wait_for_invite(&mut self) -> Result<(Vec<u8>, crate::protocol::sip::transaction_layer::ServerId), DemoError> {
-        let deadline = within(RINGING);
-        while let Some(event) = self.agent.next(deadline) {
-            let Event::Request(bytes, Some(transaction)) = event else { continue };
-            if parse(&bytes).is_ok_and(|message| *message.method() == Method::Invite) {
-                return Ok((bytes, transaction));
-            }
-            self.agent.refuse(&bytes, Some(transaction));
-        }
-        Err(DemoError::Refused("no call came to the phone. Is its agent ready?".to_owned()))
+        Ok(player.start(&answer.negotiated, self.agent.number())?)
     }
 
     /// Rings until the deadline; the method's name when a CANCEL came.

@@ -1,0 +1,220 @@
+//! kill -9 during twenty recorded calls: all are in the record, all play, none lost more than a second, all phones ring again.
+
+mod support;
+
+use std::{
+    io::Write,
+    path::Path,
+    process::{Command, Stdio},
+    sync::Mutex,
+    thread,
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+
+use serde_json::Value;
+use support::{
+    PATIENCE,
+    agent::{self, Agent, call_in},
+    http::Client,
+    server::{Server, Setup},
+    sound::{self, Pair},
+    wait_for,
+};
+use throughline::service::demo::{DeskPhone, Playing, Talk};
+
+const CALLS: usize = 20;
+/// All calls are talked in for at least this long.
+const TALK: Duration = Duration::from_secs(5);
+/// Longer than any of them talks.
+const VOICE_SECONDS: u32 = 60;
+/// What a kill may cost a track.
+const MAY_LOSE_MS: f64 = 1_000.0;
+/// Serving again; the promise is 5 s on a quiet machine.
+const BACK: Duration = Duration::from_secs(30);
+
+/// Tones 20 Hz apart: windows of 100 ms tell them apart.
+fn caller_tone(n: usize) -> Pair {
+    (400.0 + 40.0 * n as f64, 1_400.0 + 40.0 * n as f64)
+}
+
+fn agent_tone(n: usize) -> Pair {
+    let (low, high) = caller_tone(n);
+    (low + 20.0, high + 20.0)
+}
+
+fn caller_number(n: usize) -> String {
+    format!("+4420795550{n:02}")
+}
+
+fn agent_name(n: usize) -> String {
+    format!("Agent {n:02}")
+}
+
+/// Adds an agent as an administrator does; returns the password of the phone.
+fn add_agent(config: &Path, n: usize) -> String {
+    let extension = format!("3{n:02}");
+    let mut child = Command::new(env!("CARGO_BIN_EXE_throughline"))
+        .args([
+            "user",
+            "add",
+            &format!("agent{n:02}"),
+            "--name",
+            &agent_name(n),
+            "--extension",
+            &extension,
+            "--queue",
+            "support",
+            "--config",
+        ])
+        .arg(config)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("throughline user add");
+    writeln!(child.stdin.take().expect("its input"), "password-{n:02}").expect("the password");
+    let told = child.wait_with_output().expect("its end");
+    let told = String::from_utf8(told.stdout).expect("text");
+    let password = told.split("password ").nth(1).and_then(|rest| rest.split(' ').next());
+    password.unwrap_or_else(|| panic!("no password for a phone in \"{told}\"")).to_owned()
+}
+
+/// A server with twenty agents, and the passwords of their phones.
+fn server() -> (Server, Vec<String>) {
+    let passwords = Mutex::new(Vec::new());
+    let prepare = |config: &Path| passwords.lock().expect("one thread").extend((0..CALLS).map(|n| add_agent(config, n)));
+    let without_words = |name: &str, text: String| if name == "speech.toml" { "[speech]\nenabled = false\n".to_owned() } else { text };
+    let server = Server::set_up(&Setup { change: Some(&without_words), prepare: Some(&prepare), ..Setup::default() });
+    (server, passwords.into_inner().expect("one thread"))
+}
+
+fn at_work(server: &Server, passwords: &[String]) -> Vec<Agent> {
+    let one = |(n, password): (usize, &String)| {
+        let client = Client::login(server.http(), &format!("agent{n:02}"), &format!("password-{n:02}"));
+        Agent::at_work(server, &client, &format!("3{n:02}"), password)
+    };
+    passwords.iter().enumerate().map(one).collect()
+}
+
+/// Both sides of all calls, talking.
+struct Talking {
+    callers: Vec<Talk>,
+    phones: Vec<(DeskPhone, Playing)>,
+    interactions: Vec<String>,
+    youngest: Instant,
+}
+
+fn talk(server: &Server, agents: Vec<Agent>) -> Talking {
+    thread::scope(|scope| {
+        let call = |n: usize| scope.spawn(move || call_in(server, &caller_number(n), "", sound::tone(caller_tone(n), VOICE_SECONDS)));
+        let callers: Vec<_> = (0..CALLS).map(call).collect();
+        let answer = |(n, mut agent): (usize, Agent)| {
+            scope.spawn(move || {
+                let interaction = agent.desk.wait_offer()["interaction"].as_str().expect("an interaction").to_owned();
+                let playing = agent.phone.take(Duration::ZERO, sound::tone(agent_tone(n), VOICE_SECONDS)).expect("answered");
+                (interaction, (agent.phone, playing))
+            })
+        };
+        let agents: Vec<_> = agents.into_iter().enumerate().map(answer).collect();
+        let callers = callers.into_iter().map(|caller| caller.join().expect("a caller")).collect();
+        let (interactions, phones) = agents.into_iter().map(|agent| agent.join().expect("an agent")).unzip();
+        Talking { callers, phones, interactions, youngest: Instant::now() }
+    })
+}
+
+fn index_of(tones: impl Fn(usize) -> Pair, samples: &[i16], what: &str) -> usize {
+    let heard: Vec<_> = (0..CALLS).filter(|n| !sound::span(samples, tones(*n)).is_empty()).collect();
+    assert_eq!(heard.len(), 1, "{what}: the tones of {heard:?} are in it, one is due");
+    heard[0]
+}
+
+/// Nothing but the tone, all the time that it lasts: neither holes nor anybody else.
+fn assert_alone(samples: &[i16], own: Pair, what: &str) {
+    sound::assert_unbroken(samples, own, TALK.as_secs_f64() - 1.0, what);
+    let whole = sound::span(samples, own);
+    let inner = &whole[800..whole.len() - 800];
+    for other in (0..CALLS).flat_map(|n| [caller_tone(n), agent_tone(n)]).filter(|pair| *pair != own) {
+        assert_eq!(sound::share(inner, other), 0.0, "{what}: the tone {other:?} of somebody else");
+    }
+}
+
+/// Judges one call after the restart; returns what its tracks lost at their ends, milliseconds.
+fn judge(grace: &Client, interaction: &str, killed_ms: f64) -> [f64; 2] {
+    let page = grace.get(&format!("/api/interactions/{interaction}")).json();
+    assert_eq!(page["cause"], "crash", "{interaction}");
+    assert!(!page["ended_at"].is_null(), "{interaction} is not closed");
+    let [left, right] = agent::recording(grace, interaction);
+    let number = page["number"].as_str().expect("a number");
+    let caller = (0..CALLS).find(|n| caller_number(*n) == number).unwrap_or_else(|| panic!("{number} did not call"));
+    let name = |page: &Value| page["legs"].as_array()?.iter().find_map(|leg| Some(leg["agent"].as_str()?.to_owned()));
+    let name = name(&page).expect("an agent");
+    let agent = (0..CALLS).find(|n| agent_name(*n) == name).unwrap_or_else(|| panic!("{name} did not answer"));
+    assert_alone(&left, caller_tone(caller), &format!("{interaction}: the customer's track"));
+    assert_alone(&right, agent_tone(agent), &format!("{interaction}: the agent's track"));
+    let axis_ms = killed_ms - page["at"].as_f64().expect("a time");
+    [(&left, caller_tone(caller)), (&right, agent_tone(agent))].map(|(samples, tone)| {
+        let span = sound::span(samples, tone);
+        let end = span.as_ptr() as usize - samples.as_ptr() as usize;
+        axis_ms - (end / 2 + span.len()) as f64 / 8.0
+    })
+}
+
+/// All calls of the list, newest first.
+fn listed(grace: &Client) -> Vec<Value> {
+    let mut calls = Vec::new();
+    let mut before = String::new();
+    loop {
+        let page = grace.get(&format!("/api/calls?limit=50{before}")).json();
+        calls.extend(page["calls"].as_array().expect("calls").iter().cloned());
+        match &page["next"] {
+            Value::Null => return calls,
+            next => before = format!("&before={}", next.as_str().map_or_else(|| next.to_string(), str::to_owned)),
+        }
+    }
+}
+
+fn assert_a_phone_rings(server: &Server, phones: Vec<DeskPhone>) {
+    thread::scope(|scope| {
+        let calling = scope.spawn(move || call_in(server, "+442079555999", "", sound::tone(caller_tone(0), 10)));
+        let answer = |mut phone: DeskPhone| {
+            scope.spawn(move || phone.is_called_within(PATIENCE / 3).then(|| phone.answer(Duration::ZERO, sound::tone(agent_tone(0), 10))))
+        };
+        let phones: Vec<_> = phones.into_iter().map(answer).collect();
+        calling.join().expect("answered by a phone that did not register again").finish_after(Duration::from_secs(1));
+        let answered = phones.into_iter().filter_map(|phone| phone.join().expect("a phone")).count();
+        assert_eq!(answered, 1, "one phone took the call");
+    });
+}
+
+#[test]
+fn a_kill_during_twenty_recorded_calls_loses_no_call_and_next_to_no_sound() {
+    let (mut server, passwords) = server();
+    let Talking { callers, phones, interactions, youngest } = talk(&server, at_work(&server, &passwords));
+    wait_for("five seconds of talk", PATIENCE, || (youngest.elapsed() >= TALK).then_some(()));
+    server.kill();
+    let killed_ms = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs_f64() * 1_000.0;
+    callers.into_iter().for_each(|caller| drop(caller.break_off()));
+    let phones: Vec<_> = phones.into_iter().map(|(phone, playing)| (phone, playing.stop())).collect();
+
+    let restarted = Instant::now();
+    server.restart();
+    let back = restarted.elapsed();
+    println!("serving again after {:.2} s", back.as_secs_f64());
+    assert!(back <= BACK, "serving again only after {back:?}");
+
+    let grace = server.login("grace");
+    let calls = listed(&grace);
+    for interaction in &interactions {
+        let call = calls.iter().find(|call| call["interaction"] == interaction.as_str());
+        let call = call.unwrap_or_else(|| panic!("{interaction} is missing in the list of calls"));
+        assert_eq!((&call["cause"], &call["recorded"]), (&Value::from("crash"), &Value::from(true)), "{call}");
+    }
+    let losses: Vec<f64> = interactions.iter().flat_map(|interaction| judge(&grace, interaction, killed_ms)).collect();
+    let worst = losses.iter().copied().fold(f64::MIN, f64::max);
+    println!("lost at the kill, worst {worst:.0} ms, each: {losses:.0?}");
+    assert!(worst <= MAY_LOSE_MS, "a track lost {worst:.0} ms");
+    for (n, (_, heard)) in phones.iter().enumerate() {
+        index_of(caller_tone, heard, &format!("what agent {n} heard"));
+    }
+    assert_a_phone_rings(&server, phones.into_iter().map(|(phone, _)| phone).collect());
+}

@@ -54,8 +54,6 @@ fn two_phones_hear_each_other_and_nobody_else() {
     bob.quit();
     sound::assert_only(&ann.heard()[0], PAIRS[1], 0.8, "what the caller heard");
     sound::assert_only(&bob.heard()[0], PAIRS[0], 0.8, "what the called heard");
-    let log = server.log_text();
-    assert!(!log.contains("ERROR"), "an error was logged:\n{log}");
 }
 
 #[test]

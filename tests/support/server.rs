@@ -23,11 +23,14 @@ pub struct Server {
     environment: Vec<(String, String)>,
 }
 
+/// Edits a configuration file: its name, its text.
+pub type Change<'a> = dyn Fn(&str, String) -> String + 'a;
+
 /// What a test changes before the server starts.
 #[derive(Default)]
 pub struct Setup<'a> {
-    /// Edits a configuration file: name, text.
-    pub change: Option<&'a dyn Fn(&str, String) -> String>,
+    /// Edits each configuration file.
+    pub change: Option<&'a Change<'a>>,
     /// Works on the folder of configuration files, such as adding people.
     pub prepare: Option<&'a dyn Fn(&Path)>,
     /// The mistake that the server is to make (`THROUGHLINE_FAULT`).
@@ -139,8 +142,10 @@ impl Drop for Server {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
-        if std::thread::panicking() {
-            let text = self.log_text();
+        let text = self.log_text();
+        if !std::thread::panicking() {
+            assert!(!text.contains("ERROR"), "an error was logged:\n{text}");
+        } else {
             let tail: Vec<_> = text.lines().rev().take(60).collect();
             eprintln!("the server's log ends:\n{}", tail.into_iter().rev().collect::<Vec<_>>().join("\n"));
         }

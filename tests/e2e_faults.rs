@@ -13,6 +13,7 @@ use std::{
 use support::{
     PATIENCE,
     agent::{self, Agent, Talked},
+    call,
     server::{Server, Setup},
     sound::{self, PAIRS, Pair},
     wait_for,
@@ -48,12 +49,12 @@ fn recorded(server: &Server, talked: &Talked) -> [Vec<i16>; 2] {
     let grace = server.login("grace");
     // A recorder that lost something says so, and the state is "trouble": the sound itself is judged here.
     let closed = |page: &serde_json::Value| page["recording"]["state"] == "ready" || page["recording"]["state"] == "trouble";
-    agent::page_when(&grace, &talked.interaction, "a closed recording", closed);
+    call::page(&grace, &talked.interaction, "a closed recording", closed);
     agent::recording(&grace, &talked.interaction)
 }
 
 fn offered(server: &Server, talked: &Talked) -> serde_json::Value {
-    agent::page_when(&server.login("grace"), &talked.interaction, "the offer", |page| !page["offers"][0]["outcome"].is_null())
+    call::page(&server.login("grace"), &talked.interaction, "the offer", |page| !page["offers"][0]["outcome"].is_null())
 }
 
 #[test]
@@ -109,7 +110,7 @@ fn talk_in_words(server: &Server) -> serde_json::Value {
     let [caller, voice]: [Vec<i16>; 2] = voices.try_into().expect("two voices");
     let talked = agent::talk(server, &mut Agent::daniel(server), caller, voice);
     let grace = server.login("grace");
-    agent::page_when(&grace, &talked.interaction, "the transcript", |page| page["transcript"]["state"] == "done")
+    call::page(&grace, &talked.interaction, "the transcript", |page| page["transcript"]["state"] == "done")
 }
 
 #[test]
@@ -141,13 +142,13 @@ fn a_panic_in_one_call_leaves_the_other_alone() {
         ends.join().expect("the phone's side").expect("the phone of the broken call hears goodbye");
         wait_for("the mistake to be counted", PATIENCE, || (server.metric("throughline_call_panicked_total")? == 1.0).then_some(()));
         let grace = server.login("grace");
-        let page = agent::page_when(&grace, &breaks, "the broken call's end", |page| !page["ended_at"].is_null());
+        let page = call::page(&grace, &breaks, "the broken call's end", |page| !page["ended_at"].is_null());
         assert_eq!(page["cause"], "bug");
         assert!(server.log_text().contains("the fault that a control asked for"), "the mistake is in the log");
 
         let caller_heard = talk.finish_after(Duration::from_secs(3));
         let agent_heard = playing.stop();
-        let page = agent::page_when(&grace, &goes_on, "the other call's end", |page| !page["ended_at"].is_null());
+        let page = call::page(&grace, &goes_on, "the other call's end", |page| !page["ended_at"].is_null());
         assert_eq!(page["cause"], "customer_hung_up", "the other call went on");
         sound::assert_unbroken(&caller_heard, AGENT, 3.0, "the caller of the other call");
         sound::assert_unbroken(&agent_heard, CALLER, 3.0, "the agent of the other call");

@@ -14,7 +14,6 @@ use super::{
     http::Client,
     server::{Server, TRUNK},
     sound::{self, Pair},
-    wait_for,
 };
 
 /// How long the desk of a test takes to draw the pop: the phone must be silent that long.
@@ -101,15 +100,6 @@ pub fn talk(server: &Server, agent: &mut Agent, caller: Vec<i16>, voice: Vec<i16
         let agent_heard = agent.phone.answer(RINGS, voice).expect("answered");
         let caller_heard = calling.join().expect("the caller's side");
         Talked { interaction, caller_heard, agent_heard, rang_first, seconds }
-    })
-}
-
-/// The interaction's page once `holds`.
-#[track_caller]
-pub fn page_when(client: &Client, interaction: &str, what: &str, holds: impl Fn(&Value) -> bool) -> Value {
-    wait_for(what, 2 * PATIENCE, || {
-        let answer = client.get(&format!("/api/interactions/{interaction}"));
-        (answer.status == 200).then(|| answer.json()).filter(&holds)
     })
 }
 

@@ -88,7 +88,7 @@ pub fn page(client: &Client, interaction: &str, what: &str, holds: impl Fn(&Valu
     let path = format!("/api/interactions/{interaction}");
     let mut last = Value::Null;
     let found = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-        wait_for(what, PATIENCE, || {
+        wait_for(what, 2 * PATIENCE, || {
             let answer = client.get(&path);
             last = if answer.status == 200 { answer.json() } else { Value::from(answer.status) };
             holds(&last).then(|| last.clone())

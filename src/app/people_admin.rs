@@ -91,7 +91,8 @@ pub(super) fn print_welcome(config: &Config, seed: &DemoSeed) {
             phone.extension, phone.username, config.sip.listeners[0].bind, phone.password
         );
     }
-    text += "\n  Log in as the agent, press Ready, and type in another terminal:\n\n      throughline demo call\n\n";
+    let program = std::env::args().next().unwrap_or_else(|| "throughline".to_owned());
+    text += &format!("\n  Log in as the agent, press Ready, and type in another terminal:\n\n      {program} demo call\n\n");
     // Nobody may be listening; then nobody needs to be told.
     let _ = std::io::stdout().write_all(text.as_bytes());
 }

@@ -11,6 +11,7 @@ pub mod desk;
 pub mod http;
 pub mod phone;
 pub mod server;
+pub mod sipp;
 pub mod sound;
 pub mod speech;
 

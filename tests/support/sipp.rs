@@ -1,0 +1,117 @@
+//! sipp as a carrier: a call from an address of a trunk, the caller's voice as raw A-law.
+
+use std::{
+    fs::{self, File},
+    net::{SocketAddr, UdpSocket},
+    path::Path,
+    process::{Child, Command, ExitStatus, Stdio},
+    time::Duration,
+};
+
+use throughline::protocol::audio::g711;
+
+use super::{PATIENCE, server::TRUNK, wait_for};
+
+/// How the caller ends a call.
+pub enum Then {
+    /// Talks for this long after the answer, then hangs up.
+    Talk(Duration),
+    /// Is refused with this status.
+    Refused(u16),
+}
+
+/// A call that sipp places.
+pub struct Sipp {
+    child: Child,
+    log: std::path::PathBuf,
+}
+
+/// Who calls, as the From header has it: display name in quotes and user part.
+pub struct Caller<'a> {
+    pub display: &'a str,
+    pub number: &'a str,
+}
+
+impl Sipp {
+    /// Calls `+442079460000`; `folder` is this call's own.
+    pub fn call(folder: &Path, server: SocketAddr, caller: &Caller<'_>, voice: &[i16], then: &Then) -> Self {
+        fs::create_dir_all(folder).expect("sipp folder");
+        fs::write(folder.join("voice.al"), voice.iter().map(|sample| g711::linear_to_alaw(*sample)).collect::<Vec<_>>()).expect("voice");
+        fs::write(folder.join("call.xml"), scenario(caller, then)).expect("scenario");
+        let log = folder.join("log");
+        let out = File::create(&log).expect("log");
+        let address = TRUNK.to_string();
+        let child = Command::new("sipp")
+            .arg(server.to_string())
+            .args(["-sf", "call.xml", "-m", "1", "-nostdin", "-trace_err", "-error_file", "errors", "-t", "u1"])
+            .args(["-i", &address, "-mi", &address])
+            .args(["-p", &free_port().to_string(), "-mp", &free_port().to_string()])
+            .current_dir(folder)
+            .stdin(Stdio::null())
+            .stdout(out.try_clone().expect("a second handle"))
+            .stderr(out)
+            .spawn()
+            .expect("sipp starts");
+        Self { child, log }
+    }
+
+    /// Waits until the call went as the scenario says.
+    #[track_caller]
+    pub fn wait_success(&mut self) {
+        let status: ExitStatus = wait_for("sipp to end", PATIENCE * 3, || self.child.try_wait().expect("its state"));
+        let errors = fs::read_to_string(self.log.with_file_name("errors")).unwrap_or_default();
+        assert!(status.success(), "sipp ended with {status}: {errors}");
+    }
+}
+
+impl Drop for Sipp {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// An even port at the trunk's address, free together with its neighbour.
+fn free_port() -> u16 {
+    wait_for("a free port", PATIENCE, || {
+        let port = UdpSocket::bind((TRUNK, 0)).ok()?.local_addr().ok()?.port();
+        (port % 2 == 0 && UdpSocket::bind((TRUNK, port + 1)).is_ok()).then_some(port)
+    })
+}
+
+fn request(method: &str, uri: &str, caller: &Caller<'_>, to: &str, cseq: u32, body: &str) -> String {
+    let kind = if body.is_empty() { "" } else { "Content-Type: application/sdp\n" };
+    format!(
+        "{method} {uri} SIP/2.0\nVia: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch]\nMax-Forwards: 70\n\
+         From: \"{}\" <sip:{}@[local_ip]:[local_port]>;tag=[pid]c[call_number]\n{to}\nCall-ID: [call_id]\nCSeq: {cseq} {method}\n\
+         Contact: <sip:carrier@[local_ip]:[local_port]>\n{kind}Content-Length: [len]\n\n{body}",
+        caller.display, caller.number
+    )
+}
+
+const CALLED: &str = "sip:+442079460000@[remote_ip]:[remote_port]";
+const SDP: &str =
+    "v=0\no=- 1 1 IN IP4 [local_ip]\ns=-\nc=IN IP4 [media_ip]\nt=0 0\nm=audio [rtpstream_audio_port] RTP/AVP 8\na=rtpmap:8 PCMA/8000\n";
+
+fn scenario(caller: &Caller<'_>, then: &Then) -> String {
+    let send = |attributes: &str, message: String| format!("<send{attributes}><![CDATA[\n{message}\n]]></send>\n");
+    let invite = send(" retrans=\"500\"", request("INVITE", CALLED, caller, &format!("To: <{CALLED}>"), 1, SDP));
+    let provisional = "<recv response=\"100\" optional=\"true\"/>\n<recv response=\"180\" optional=\"true\"/>\n";
+    let end = match then {
+        Then::Refused(status) => {
+            // To an error the ACK belongs to the INVITE's transaction: same branch.
+            let ack = request("ACK", CALLED, caller, "[last_To:]", 1, "").replace("branch=[branch]", "branch=[branch-1]");
+            format!("<recv response=\"{status}\"/>\n{}", send("", ack))
+        }
+        Then::Talk(length) => {
+            let ack = send("", request("ACK", "[next_url]", caller, "[last_To:]", 1, ""));
+            let bye = send(" retrans=\"500\"", request("BYE", "[next_url]", caller, "[last_To:]", 2, ""));
+            format!(
+                "<recv response=\"200\" rrs=\"true\"/>\n{ack}<nop><action><exec rtp_stream=\"voice.al,1,8\"/></action></nop>\n\
+                 <pause milliseconds=\"{}\"/>\n{bye}<recv response=\"200\"/>\n",
+                length.as_millis()
+            )
+        }
+    };
+    format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<scenario name=\"carrier\">\n{invite}{provisional}{end}</scenario>\n")
+}

@@ -2,7 +2,7 @@
 import { render } from "preact";
 import { useEffect } from "preact/hooks";
 import { ConnectionBanner, Header } from "./desk/header.tsx";
-import { Desk } from "./desk/desk.tsx";
+import { Desk, useGo } from "./desk/desk.tsx";
 import { OfferSlot } from "./desk/offer_slot.tsx";
 import { KeyMap, keyMapOpen } from "./desk/key_map.tsx";
 import { LoginOver, LoginPage } from "./login.tsx";
@@ -33,6 +33,7 @@ function App() {
 function Page({ expired }: { expired: boolean }) {
   const at = route.value;
   useKeys({ "?": () => { keyMapOpen.value = !keyMapOpen.value; } });
+  useGo();
   useEffect(() => pause(), [at.place]);
   return (
     <>

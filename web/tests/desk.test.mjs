@@ -269,6 +269,22 @@ desk("a supervisor with a phone sees an offer on any page, and the call at the d
   await page.locator(".desk .big-timer").waitFor();
 });
 
+desk("a call opened from the list plays on Space", { user: "sofia" }, async ({ page, url }) => {
+  await page.goto(`${url}/#/calls`);
+  await page.locator(".call-row").first().click();
+  await page.locator(".words .say").first().waitFor();
+  await page.keyboard.press("Space");
+  await page.getByRole("button", { name: "Pause" }).first().waitFor();
+});
+
+desk("G and a letter goes somewhere from every page", { user: "sofia" }, async ({ page }) => {
+  for (const [letter, place] of [["a", ".calls-list"], ["s", ".board"], ["w", ".desk"], ["a", ".calls-list"]]) {
+    await page.keyboard.press("g");
+    await page.keyboard.press(letter);
+    await page.locator(place).waitFor();
+  }
+});
+
 desk("an agent sees no board and no list of calls", {}, async ({ page, url }) => {
   await page.goto(`${url}/#/board`);
   await page.locator(".desk").waitFor();

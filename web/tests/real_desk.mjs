@@ -74,7 +74,11 @@ async function agentsCall(page) {
   tell("popped", await popped);
   await page.screenshot({ path: `${folder}/desk-pop.png` });
   await page.locator(".big-timer").waitFor();
-  await page.keyboard.press("n");
+  // Keys are dead for a moment after a pop, and this phone is answered faster than a hand could.
+  await until("N leads to the note", async () => {
+    await page.keyboard.press("n");
+    return page.evaluate(() => document.activeElement?.id === "note");
+  });
   await page.keyboard.type(NOTE);
   tell("in_call");
   await page.locator(".wrap-form").waitFor();

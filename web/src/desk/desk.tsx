@@ -23,12 +23,10 @@ const tab = signal<Tab>("work");
 const TABS: [Tab, string][] = [["work", "Work"], ["customer", "Customer"], ["live", "Live"]];
 
 export function Desk() {
-  const root = useRef<HTMLElement>(null);
   const current = workspace.value;
-  useGo(root);
   useKeys({ escape: () => { if (!opened.value) return false; opened.value = null; return true; } });
   return (
-    <main class={`desk tab-${tab.value}`} ref={root}>
+    <main class={`desk tab-${tab.value}`}>
       <Left />
       <div class="centre" aria-label="Customer" role="region"><Centre current={current} /></div>
       <aside class="right" aria-label="Live">{current.kind === "item" ? <ItemPanel key={current.item.work_item} item={current.item} /> : <LivePanel />}</aside>
@@ -43,18 +41,20 @@ export function Desk() {
   );
 }
 
-/** `G` then a letter goes somewhere; the letter must follow within a second. */
-function useGo(root: { current: HTMLElement | null }): void {
+/** `G` then a letter goes somewhere, from every page; the letter must follow within a second. */
+export function useGo(): void {
   const armed = useRef(0);
   const focus = (which: Tab, selector: string) => () => {
     if (performance.now() > armed.current) return false;
     armed.current = 0;
+    go("desk");
     tab.value = which;
-    requestAnimationFrame(() => root.current?.querySelector<HTMLElement>(selector)?.focus());
+    requestAnimationFrame(() => document.querySelector<HTMLElement>(`.desk :is(${selector})`)?.focus());
     return true;
   };
   const place = (where: "board" | "calls") => () => {
     if (performance.now() > armed.current || !isSupervisor()) return false;
+    armed.current = 0;
     go(where);
     return true;
   };

@@ -1,6 +1,6 @@
 // One call: the player with two lanes, the words, the card and everything that was measured.
 import type { ComponentChildren } from "preact";
-import { useEffect, useMemo, useState } from "preact/hooks";
+import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { api } from "../net/api.ts";
 import { now } from "../state/clock.ts";
 import { useKeys } from "../state/keys.ts";
@@ -30,9 +30,12 @@ function Call({ page }: { page: InteractionPage }) {
   const length = (peaks.kind === "ready" ? peaks.value.duration_ms : null) ?? page.recording.duration_ms ?? page.duration_ms ?? 0;
   useEffect(() => { if (playable) load(page.interaction); }, [page.interaction, playable]);
   usePlayerKeys(page, playable);
+  // From the list's row the focus goes to what was opened, or Space would press the row again.
+  const player = useRef<HTMLElement>(null);
+  useEffect(() => player.current?.focus({ preventScroll: true }), []);
   return (
     <div class="call-page">
-      <section class="player" aria-label="Recording">
+      <section class="player" aria-label="Recording" ref={player} tabIndex={-1}>
         <Title page={page} />
         {playable ? <>
           <Controls length={length} />

@@ -5,6 +5,7 @@
 //!                                        │ pop, words, card, recording
 //!                                        └─▶ Chromium: Daniel by keyboard, then Grace the supervisor (web/tests/real_desk.mjs)
 //! ```
+#![allow(clippy::print_stderr, reason = "what was measured is said")]
 
 mod support;
 

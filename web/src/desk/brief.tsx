@@ -111,7 +111,7 @@ function Unknown({ brief, interaction }: { brief: Brief; interaction: Id | null 
   };
   return (
     <>
-      <span class="label">{brief.last_contacts.length > 0 ? "Has contacted us before, nobody asked the name" : "First contact. What you note here is what the next colleague sees."}</span>
+      <span class="label">{brief.last_contacts.length > 0 ? "Has contacted us before, nobody asked the name" : "Not in the record: ask for the name"}</span>
       <div class="name-row">
         <label class="field"><span class="sr">Name of the caller</span>
           <input

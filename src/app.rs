@@ -40,8 +40,8 @@ use crate::{
     },
 };
 
-/// Taps that may wait for the recorder: two seconds of 1,000 legs.
-const TAPS: usize = 100_000;
+/// Taps of one call that may wait for the recorder: two legs for two seconds. Their room is had from the start, 700 octets each.
+const TAPS_PER_CALL: usize = 200;
 
 /// Why the server did not start, or could not go on.
 #[derive(Debug, thiserror::Error)]
@@ -110,7 +110,7 @@ async fn run(config: Config, demo: bool) -> Result<(), AppError> {
     let spool = Spool::start(&folders.spool, store.clone(), SpoolOptions::default(), on_alarm).await?;
     recovery::close_crashed(&store, &config.recording.folder).await?;
 
-    let (taps, tapped) = crossbeam_channel::bounded(TAPS);
+    let (taps, tapped) = crossbeam_channel::bounded(config.sip.limits.max_calls * TAPS_PER_CALL);
     let on_recorder = effects::on_recorder_event(spool.handle(), alarms(&handle, "recorder"));
     let mut recording = RecorderConfig::new(config.recording.folder.clone());
     recording.settings.reserve_octets = config.recording.reserve_mb << 20;

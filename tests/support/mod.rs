@@ -14,6 +14,7 @@ pub mod server;
 pub mod sipp;
 pub mod sound;
 pub mod speech;
+pub mod wire;
 
 use std::{
     path::PathBuf,

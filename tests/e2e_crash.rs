@@ -218,6 +218,8 @@ fn a_kill_during_twenty_recorded_calls_loses_no_call_and_next_to_no_sound() {
 
     let grace = server.login("grace");
     let calls = listed(&grace);
+    let crashed = calls.iter().filter(|call| call["cause"] == "crash").count();
+    assert_eq!(crashed, CALLS, "calls that the crash ended");
     for interaction in &interactions {
         let call = calls.iter().find(|call| call["interaction"] == interaction.as_str());
         let call = call.unwrap_or_else(|| panic!("{interaction} is missing in the list of calls"));

@@ -16,44 +16,65 @@ use crate::{
     },
 };
 
-/// Sources remembered that were challenged and have not answered, or know no SHA-256: sites of such phones.
-const MAX_CHALLENGED: usize = 4096;
+/// Sources remembered of each kind: a site of phones that knows no SHA-256.
+const MAX_REMEMBERED: usize = 4096;
 /// How long an unanswered challenge is remembered: phones that fail come back within a few minutes.
-const REMEMBERED: Duration = Duration::from_secs(600);
+const UNANSWERED: Duration = Duration::from_secs(600);
 /// How long a phone that answered by MD5 is: longer than a registration lasts, which then renews it.
-const MD5_REMEMBERED: Duration = Duration::from_secs(2 * 3_600);
+const BY_MD5: Duration = Duration::from_secs(2 * 3_600);
 
-/// Sources that are offered MD5 alone: those with an unanswered two-algorithm challenge, and those that answered by MD5.
+/// Sources that are offered MD5 alone. Strangers fill only the first of the two, so that they cannot push out phones that are in.
 #[derive(Debug, Default)]
 pub(super) struct Challenged {
+    /// Got two algorithms and answered with none, or wrongly.
+    unanswered: Sources,
+    /// Proved who they are by MD5.
+    by_md5: Sources,
+}
+
+impl Challenged {
+    fn offered_both(&mut self, now: Instant, source: SocketAddr) {
+        self.unanswered.note(now, source, UNANSWERED);
+    }
+
+    fn md5_alone(&self, now: Instant, source: SocketAddr) -> bool {
+        self.unanswered.knows(now, source) || self.by_md5.knows(now, source)
+    }
+
+    fn accepted(&mut self, now: Instant, source: SocketAddr, algorithm: Algorithm) {
+        self.unanswered.until.remove(&source);
+        match algorithm {
+            Algorithm::Md5 => self.by_md5.note(now, source, BY_MD5),
+            Algorithm::Sha256 => {
+                self.by_md5.until.remove(&source);
+            }
+        }
+    }
+}
+
+/// Addresses, each until some time; the longest unrenewed goes first when there are too many.
+#[derive(Debug, Default)]
+struct Sources {
     until: BTreeMap<SocketAddr, Instant>,
     order: VecDeque<(Instant, SocketAddr)>,
 }
 
-impl Challenged {
-    fn note(&mut self, now: Instant, source: SocketAddr, until: Instant) {
-        while self.order.len() >= MAX_CHALLENGED || self.order.front().is_some_and(|(until, _)| now > *until) {
+impl Sources {
+    fn note(&mut self, now: Instant, source: SocketAddr, time: Duration) {
+        while self.order.len() >= MAX_REMEMBERED || self.order.front().is_some_and(|(until, _)| now > *until) {
             let Some((until, old)) = self.order.pop_front() else { break };
             if self.until.get(&old) == Some(&until) {
                 self.until.remove(&old);
             }
         }
+        let until = now + time;
         if self.until.insert(source, until) != Some(until) {
             self.order.push_back((until, source));
         }
     }
 
-    fn md5_alone(&self, now: Instant, source: SocketAddr) -> bool {
+    fn knows(&self, now: Instant, source: SocketAddr) -> bool {
         self.until.get(&source).is_some_and(|until| now <= *until)
-    }
-
-    fn answered(&mut self, now: Instant, source: SocketAddr, algorithm: Algorithm) {
-        match algorithm {
-            Algorithm::Md5 => self.note(now, source, now + MD5_REMEMBERED),
-            Algorithm::Sha256 => {
-                self.until.remove(&source);
-            }
-        }
     }
 }
 
@@ -80,7 +101,7 @@ impl Switch {
         let account = phone.map(|phone| &phone.ha1);
         match self.authenticator.verify(&credentials, account, request.method(), &uri, now_ms) {
             Verdict::Accepted => {
-                self.challenged.answered(self.now.mono, source, credentials.algorithm);
+                self.challenged.accepted(self.now.mono, source, credentials.algorithm);
                 match phone {
                     Some(phone) => Identified::Account(phone.account.id),
                     None => Identified::Answer(self.challenge(request, source, false)),
@@ -112,7 +133,7 @@ impl Switch {
         if md5_alone {
             self.counters.count(Counter::ChallengedMd5);
         } else if !stale && self.config.md5 {
-            self.challenged.note(now, source, now + REMEMBERED);
+            self.challenged.offered_both(now, source);
         }
         self.counters.count(Counter::Challenged);
         response

@@ -71,6 +71,28 @@ fn a_phone_that_knows_no_sha_256_is_let_in_by_md5() {
 }
 
 #[test]
+fn strangers_cannot_make_us_forget_which_phones_know_md5_alone() {
+    let mut world = World::new(1, 7);
+    let old = phone(&mut world, "agent0", |peer| peer.knows = vec![Algorithm::Md5]);
+    for n in 0..5_000u16 {
+        let mut stranger = Peer::new(SocketAddr::from(([203, 0, 113, 7], 10_000 + n)), server(), "agent0", 200);
+        stranger.knows = Vec::new();
+        stranger.register(world.now.mono, 300);
+        world.peers.push(stranger);
+        if n % 500 == 499 {
+            world.run(Duration::from_millis(100));
+            world.peers.truncate(old + 1);
+        }
+    }
+    assert!(world.switch.counters().get(Counter::Challenged) > 5_000, "all of them were challenged");
+    let now = world.now.mono;
+    world.peers[old].register(now, 300);
+    world.run(Duration::from_secs(1));
+    let again = world.peers[old].last("401 REGISTER").expect("challenged");
+    assert_eq!(again.matches("WWW-Authenticate").count(), 1, "{again}");
+}
+
+#[test]
 fn a_wrong_password_and_an_unknown_user_are_answered_alike() {
     let mut answers = Vec::new();
     for (user, password) in [("agent0", "wrongly"), ("nobody", "wrongly")] {

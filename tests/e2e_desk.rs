@@ -47,11 +47,13 @@ struct Browser {
 }
 
 impl Browser {
-    fn start(server: &Server, folder: &Path) -> Self {
+    /// With a number of `pops` the desk shows so many offers and nothing else; without, the whole call.
+    fn start(server: &Server, folder: &Path, pops: Option<usize>) -> Self {
         let mut child = Command::new("node")
             .arg(root().join("web/tests/real_desk.mjs"))
             .arg(format!("http://{}", server.http()))
             .arg(folder)
+            .args(pops.map(|n| n.to_string()))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .spawn()
@@ -60,7 +62,7 @@ impl Browser {
         let (sender, lines) = channel();
         thread::spawn(move || {
             for line in out.lines().map_while(Result::ok) {
-                let value = serde_json::from_str(&line).unwrap_or_else(|_| Value::String(line));
+                let value = serde_json::from_str(&line).unwrap_or(Value::String(line));
                 if sender.send(value).is_err() {
                     return;
                 }
@@ -82,6 +84,12 @@ impl Drop for Browser {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+fn phone(server: &Server, microphone: &Path) -> Phone {
+    let (user, password) = PHONES[0];
+    let account = Account { user, password, registrar: server.sip(), parameters: ";audio_codecs=PCMA/8000/1" };
+    Phone::start(&server.folder.path().join("phone"), &account, microphone)
 }
 
 /// Caller's and agent's voice of the carried call, as long as they talk here.
@@ -148,10 +156,8 @@ fn a_call_from_the_carrier_to_the_words_on_the_supervisors_screen() {
     let (caller_voice, agent_voice) = voices();
     let microphone = folder.join("agent.wav");
     sound::write_wav(&microphone, &agent_voice);
-    let (user, password) = PHONES[0];
-    let account = Account { user, password, registrar: server.sip(), parameters: ";audio_codecs=PCMA/8000/1" };
-    let mut phone = Phone::start(&folder.join("phone"), &account, &microphone);
-    let browser = Browser::start(&server, &out_folder());
+    let mut phone = phone(&server, &microphone);
+    let browser = Browser::start(&server, &out_folder(), None);
     browser.wait("ready");
 
     let laura = Caller { display: "L BENNETT", number: "+442079460101" };
@@ -229,4 +235,51 @@ fn assert_reviewed(seen: &Value, server: &Server) {
     assert!(seen["facts"].as_str().is_some_and(|facts| facts.contains("ms before")), "the supervisor sees the lead");
     let held = PATIENCE.as_millis();
     assert!(page["duration_ms"].as_u64().is_some_and(|ms| u128::from(ms) < TALK.as_millis() + held), "{:#}", page["duration_ms"]);
+}
+
+/// Calls one after the other to a desk that the phone declines for; how long before each ring its pop was painted, milliseconds.
+fn leads(server: &Server, calls: usize) -> Vec<f64> {
+    let microphone = server.folder.path().join("agent.wav");
+    sound::write_wav(&microphone, &vec![0; sound::RATE as usize]);
+    let mut phone = phone(server, &microphone);
+    let browser = Browser::start(server, &out_folder(), Some(calls));
+    let laura = Caller { display: "L BENNETT", number: "+442079460101" };
+    let mut leads = Vec::new();
+    for n in 0..calls {
+        browser.wait("ready");
+        let folder = server.folder.path().join(format!("carrier-{n}"));
+        let mut carrier = Sipp::call(&folder, server.sip(), &laura, &[], &Then::Refused(480));
+        phone.wait_ringing();
+        let rang = clock::now().wall.0;
+        let popped = browser.wait("popped");
+        leads.push(rang as f64 - popped["painted_ms"].as_f64().expect("a time"));
+        phone.command("hangup", "");
+        carrier.wait_success();
+        phone.wait_closed();
+    }
+    leads
+}
+
+#[test]
+#[ignore = "a measurement for docs/performance.md, with the default time for the pop; cargo test --test e2e_desk pops -- --ignored --nocapture"]
+fn how_long_forty_pops_take() {
+    if !everything_installed() {
+        return;
+    }
+    let server = Server::plain();
+    let mut leads = leads(&server, 40);
+    let grace = server.login("grace");
+    let mut took = Vec::new();
+    for call in grace.get("/api/calls").json()["calls"].as_array().expect("calls").iter().take(leads.len()) {
+        let page = grace.get(&format!("/api/interactions/{}", call["interaction"].as_str().expect("an id"))).json();
+        let offer = &page["offers"][0];
+        took.push(offer["acked_ms"].as_f64().expect("acknowledged") - offer["at_ms"].as_f64().expect("made"));
+    }
+    for (what, values) in
+        [("offer to the desk's acknowledgement of two painted frames", &mut took), ("pop painted before the ring", &mut leads)]
+    {
+        values.sort_by(f64::total_cmp);
+        let at = |share: f64| values[((values.len() - 1) as f64 * share).round() as usize];
+        eprintln!("{what}, {} calls: least {:.0}, p50 {:.0}, p90 {:.0}, most {:.0} ms", values.len(), at(0.0), at(0.5), at(0.9), at(1.0));
+    }
 }

@@ -1,8 +1,8 @@
-// The desk of a real server in headless Chromium, driven by tests/e2e_desk.rs: `node real_desk.mjs ADDRESS FOLDER`.
+// The desk of a real server in headless Chromium, driven by tests/e2e_desk.rs: `node real_desk.mjs ADDRESS FOLDER [POPS]`.
 // Each step is told as a line of JSON; the test plays the carrier and the phone meanwhile. The agent's hands touch keys only.
 import { openBrowser, until, WIDE } from "./browser.mjs";
 
-const [url, folder] = process.argv.slice(2);
+const [url, folder, pops] = process.argv.slice(2);
 const PATIENCE = 90_000;
 const CALLER = "Laura Bennett";
 const EVIL = "<img src=x onerror=alert(1)>";
@@ -63,12 +63,29 @@ function painted(page, name) {
   }), name);
 }
 
-async function agentsCall(page) {
+async function becomeReady(page) {
   await login(page, "daniel");
   await until("the phone is registered", () => page.locator(".fact", { hasText: "101" }).count(), PATIENCE);
   await tabTo(page, "Ready");
   await page.keyboard.press("Enter");
   await page.locator("header .state.ready").waitFor();
+}
+
+/** Only pops, one after the other; each is told when it was painted, and again when its slot is free. */
+async function onlyPops(page, count) {
+  await becomeReady(page);
+  for (let n = 0; n < count; n += 1) {
+    const popped = painted(page, CALLER);
+    tell("ready");
+    tell("popped", await popped);
+    await page.locator(".offer-slot:not(.here)").waitFor();
+    const again = page.getByRole("button", { name: "Ready", exact: true });
+    await until("ready again", async () => (await page.locator("header .state.ready").count()) > 0 || ((await again.count()) > 0 && (await again.click(), false)), PATIENCE);
+  }
+}
+
+async function agentsCall(page) {
+  await becomeReady(page);
   const popped = painted(page, CALLER);
   tell("ready");
   tell("popped", await popped);
@@ -148,11 +165,15 @@ async function supervisor(page) {
 const { browser, close } = await openBrowser();
 try {
   const desk = await open(browser);
-  const hostile = await agentsCall(desk);
-  await evil(desk, hostile);
-  const review = await open(browser);
-  await supervisor(review);
-  for (const page of [desk, review]) bad.push(...(await page.evaluate(() => window.violations)));
+  const pages = [desk];
+  if (pops) await onlyPops(desk, Number(pops));
+  else {
+    const hostile = await agentsCall(desk);
+    await evil(desk, hostile);
+    pages.push(await open(browser));
+    await supervisor(pages[1]);
+  }
+  for (const page of pages) bad.push(...(await page.evaluate(() => window.violations)));
   tell("end", { bad });
 } catch (error) {
   tell("failed", { why: error.stack ?? String(error), bad });

@@ -1,6 +1,6 @@
 //! The media engine in simulated time: two phones, their tones, their faults, and everybody else's.
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests: a failed unwrap is a failed test")]
+#![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 #[path = "media/bench.rs"]
 mod bench;

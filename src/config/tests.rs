@@ -1,5 +1,7 @@
 //! Configuration: what is accepted, and how mistakes are told.
 
+use proptest::prelude::*;
+
 use super::*;
 
 fn example() -> Vec<(String, String)> {
@@ -72,4 +74,63 @@ fn more_calls_than_ports_can_hold_are_refused() {
 fn an_unknown_file_is_a_mistake() {
     let mistakes = Config::parse(&[("trunk.toml".to_owned(), String::new())]).expect_err("unknown");
     assert!(mistakes[0].remedy.contains("trunks.toml"));
+}
+
+/// A value of any kind that TOML has.
+fn any_value() -> impl Strategy<Value = toml::Value> {
+    let leaf = prop_oneof![
+        any::<i64>().prop_map(toml::Value::Integer),
+        any::<f64>().prop_map(toml::Value::Float),
+        any::<bool>().prop_map(toml::Value::Boolean),
+        any::<String>().prop_map(toml::Value::String),
+    ];
+    leaf.prop_recursive(2, 8, 3, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..3).prop_map(toml::Value::Array),
+            prop::collection::btree_map("[a-z]{1,8}", inner, 0..3).prop_map(|table| toml::Value::Table(table.into_iter().collect())),
+        ]
+    })
+}
+
+/// Puts a value in the place of the `n`-th one, counted through all tables.
+fn put(value: &mut toml::Value, n: &mut usize, new: &toml::Value) {
+    let inside: Vec<&mut toml::Value> = match value {
+        toml::Value::Table(table) => table.iter_mut().map(|(_, value)| value).collect(),
+        toml::Value::Array(array) => array.iter_mut().collect(),
+        _ => Vec::new(),
+    };
+    for value in inside {
+        put(value, n, new);
+        if *n == 0 {
+            return;
+        }
+    }
+    *n -= 1;
+    if *n == 0 {
+        *value = new.clone();
+    }
+}
+
+proptest! {
+    #[test]
+    fn any_text_is_a_configuration_or_a_list_of_mistakes_with_remedies(text in "(\\[{1,2}[a-z]{1,8}\\]{1,2}\n)?[ -~\n]{0,200}") {
+        for file in FILES {
+            if let Err(mistakes) = Config::parse(&[((*file).to_owned(), text.clone())]) {
+                prop_assert!(!mistakes.is_empty() && mistakes.iter().all(|m| !m.remedy.is_empty()));
+            }
+        }
+    }
+
+    #[test]
+    fn any_value_in_any_place_is_accepted_or_told(file in 0usize..FILES.len(), n in 1usize..30, new in any_value()) {
+        let mut texts = example();
+        let mut tree: toml::Value = toml::from_str::<toml::Table>(&texts[file].1).expect("the example is TOML").into();
+        put(&mut tree, &mut n.clone(), &new);
+        if let Ok(text) = toml::to_string(&tree) {
+            texts[file].1 = text;
+        }
+        if let Err(mistakes) = Config::parse(&texts) {
+            prop_assert!(!mistakes.is_empty() && mistakes.iter().all(|m| !m.remedy.is_empty()));
+        }
+    }
 }

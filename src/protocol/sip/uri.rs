@@ -390,6 +390,19 @@ mod tests {
         }
 
         #[test]
+        fn any_octets_are_an_address_or_none(
+            tail in proptest::collection::vec(any::<u8>(), 0..80),
+            text in "(sips?|tel|SIP|x):[ -~]{0,60}",
+        ) {
+            for bytes in [tail.as_slice(), text.as_bytes()] {
+                let Some(uri) = Uri::parse(bytes) else { continue };
+                prop_assert!(uri.user().is_none_or(|user| user.len() <= 3 * bytes.len()));
+                let _ = (uri.host(), uri.port(), uri.param("lr"), uri.is_loose_router());
+                prop_assert!(uri.same_address(&uri), "{}", uri);
+            }
+        }
+
+        #[test]
         fn any_text_survives_as_a_user(text in any::<String>()) {
             let encoded = encode_user(&text);
             prop_assert_eq!(decode(&encoded), text);

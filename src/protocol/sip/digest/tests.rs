@@ -1,5 +1,7 @@
 //! The examples of RFC 7616, replays, stale nonces, and users that do not exist.
 
+use proptest::prelude::*;
+
 use super::*;
 use crate::protocol::sip::parse::parse;
 
@@ -162,4 +164,45 @@ fn the_credentials_for_our_realm_are_found_among_others() {
     assert_eq!(look(&one("other")), Ok(None));
     assert_eq!(look("Authorization: Basic abc\r\n"), Ok(None));
     assert_eq!(look("Authorization: Digest username=\r\n"), Err(DigestError::Malformed));
+}
+
+/// Digest fields, more or less.
+fn nearly_digest() -> impl Strategy<Value = Vec<u8>> {
+    let name =
+        prop::sample::select(vec!["username", "realm", "nonce", "uri", "response", "algorithm", "opaque", "qop", "nc", "cnonce", "stale"]);
+    let value = prop_oneof![
+        Just("\"a\"".to_owned()),
+        Just("auth".to_owned()),
+        Just("MD5".to_owned()),
+        Just("00000001".to_owned()),
+        "\"[ -~]{0,40}\\\\?",
+        "[ -~]{0,20}",
+    ];
+    let fields = prop::collection::vec((name, value), 0..14);
+    fields.prop_map(|fields| {
+        let list: Vec<_> = fields.into_iter().map(|(name, value)| format!("{name}={value}")).collect();
+        format!("Digest {}", list.join(", ")).into_bytes()
+    })
+}
+
+proptest! {
+    #[test]
+    fn any_fields_are_read_or_refused_and_what_is_read_is_no_longer_than_it_came(
+        bytes in prop_oneof![nearly_digest(), prop::collection::vec(any::<u8>(), 0..300)],
+    ) {
+        if let Ok(found) = Credentials::parse(&bytes) {
+            let fields = [&found.username, &found.realm, &found.nonce, &found.uri, &found.response];
+            prop_assert!(fields.iter().map(|field| field.as_str().len()).sum::<usize>() <= bytes.len());
+        }
+        if let Ok(challenge) = Challenge::parse(&bytes) {
+            let ha1 = Ha1::of("user", challenge.realm.as_str(), "secret");
+            let _ = challenge.answer("user", &ha1, &Method::Register, "sip:a", "cnonce", 1);
+        }
+    }
+
+    #[test]
+    fn no_text_but_our_own_is_a_fresh_nonce(text in "([0-9a-f]{0,80})|(\\PC{0,60})", now_ms: u64) {
+        let stale = super::super::nonce::check(&[7; 32], "desk", &text, now_ms);
+        prop_assert_eq!(stale, super::super::nonce::NonceCheck::Stale);
+    }
 }

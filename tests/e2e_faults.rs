@@ -3,17 +3,12 @@
 
 mod support;
 
-use std::{
-    panic::{AssertUnwindSafe, catch_unwind},
-    path::Path,
-    thread,
-    time::Duration,
-};
+use std::{path::Path, thread, time::Duration};
 
 use support::{
     PATIENCE,
     agent::{self, Agent, Talked},
-    call,
+    call, must_fail,
     server::{Server, Setup},
     sound::{self, PAIRS, Pair},
     wait_for,
@@ -34,15 +29,6 @@ fn server(fault: Option<&str>) -> Server {
 
 fn talk_in_tones(server: &Server) -> Talked {
     agent::talk(server, &mut Agent::daniel(server), sound::tone(CALLER, SECONDS), sound::tone(AGENT, SECONDS + 10))
-}
-
-/// The check must fail, and for this reason.
-#[track_caller]
-fn must_fail(reason: &str, check: impl FnOnce()) {
-    let Err(panic) = catch_unwind(AssertUnwindSafe(check)) else { panic!("the check did not see the fault: {reason}") };
-    let said = panic.downcast_ref::<String>().cloned().or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
-    let said = said.unwrap_or_default();
-    assert!(said.contains(reason), "the check failed for another reason than \"{reason}\": {said}");
 }
 
 fn recorded(server: &Server, talked: &Talked) -> [Vec<i16>; 2] {

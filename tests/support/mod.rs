@@ -38,6 +38,17 @@ pub fn wait_for<T>(what: &str, patience: Duration, mut ask: impl FnMut() -> Opti
     }
 }
 
+/// A control: the check must fail, and for this reason.
+#[track_caller]
+pub fn must_fail(reason: &str, check: impl FnOnce()) {
+    let Err(panic) = std::panic::catch_unwind(std::panic::AssertUnwindSafe(check)) else {
+        panic!("the check did not see the fault: {reason}")
+    };
+    let said = panic.downcast_ref::<String>().cloned().or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
+    let said = said.unwrap_or_default();
+    assert!(said.contains(reason), "the check failed for another reason than \"{reason}\": {said}");
+}
+
 /// Whether a program that a test needs is installed; where it must be (CI), its absence is a failure.
 pub fn installed(program: &str) -> bool {
     let found = std::env::var_os("PATH").is_some_and(|path| std::env::split_paths(&path).any(|folder| folder.join(program).is_file()));

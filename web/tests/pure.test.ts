@@ -35,6 +35,7 @@ test("an age is said as people say it", () => {
 test("what is due is late, soon or later", () => {
   assert.deepEqual(format.due(NOW - 50 * HOUR, NOW), { text: "2 days late", urgency: "late" });
   assert.deepEqual(format.due(NOW + 12 * 60_000, NOW), { text: "in 12 min", urgency: "soon" });
+  assert.deepEqual(format.due(NOW + 4 * HOUR, NOW), { text: "16:00", urgency: "soon" });
   assert.deepEqual(format.due(NOW + 24 * HOUR, NOW), { text: "tomorrow 12:00", urgency: "later" });
 });
 

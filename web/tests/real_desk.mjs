@@ -98,6 +98,8 @@ async function agentsCall(page) {
   });
   await page.keyboard.type(NOTE);
   tell("in_call");
+  await page.locator(".live-bar", { hasText: /on hold 0:01/ }).waitFor();
+  tell("held");
   await page.locator(".wrap-form").waitFor();
   const ended = Date.now();
   await page.locator(".live-words .card-lines").waitFor();
@@ -158,7 +160,7 @@ async function supervisor(page) {
   tell("reviewed", {
     lanes: drawn, from, to, word_at: wordAt, place, customer, agent, duration: await page.evaluate(() => window.player.duration),
     card: await page.locator(".call-facts .card-lines dd").allTextContents(), facts: await page.locator(".call-facts").textContent(),
-    sentence: await page.locator(".player .warn-text").allTextContents(),
+    marks: await page.locator(".words .mark").allTextContents(), sentence: await page.locator(".player .warn-text").allTextContents(),
   });
 }
 

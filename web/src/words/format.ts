@@ -69,7 +69,7 @@ export function due(at: number, now: number): { text: string; urgency: "late" | 
   const days = calendarDays(now, at);
   if (left < 0) return { text: `${span(-left)} late`, urgency: "late" };
   if (left < HOUR) return { text: `in ${Math.max(1, Math.ceil(left / MINUTE))} min`, urgency: "soon" };
-  if (days === 0) return { text: `today ${timeOfDay(at)}`, urgency: "soon" };
+  if (days === 0) return { text: timeOfDay(at), urgency: "soon" };
   if (days === 1) return { text: `tomorrow ${timeOfDay(at)}`, urgency: "later" };
   if (days < 7) return { text: `${weekday.format(at)} ${timeOfDay(at)}`, urgency: "later" };
   return { text: date(at, now), urgency: "later" };

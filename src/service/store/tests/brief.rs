@@ -69,7 +69,7 @@ async fn unknown_withheld_and_new_numbers_are_told_apart() {
 async fn html_in_a_name_stays_text() {
     let (store, _dir, _) = seeded().await;
     let brief = brief_of(&store, "+442079460123").await;
-    assert_eq!(brief.customer.map(|who| who.name).as_deref(), Some("<b>Bright & Sons</b> <script>alert(1)</script>"));
+    assert_eq!(brief.customer.map(|who| who.name).as_deref(), Some("Bright & Sons <Joinery>"));
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ use std::{
 };
 
 use super::track::{self, BlockKind, Closing, Decoded, GapKind, HEADER_OCTETS, MAGIC, TrackTotals};
-use crate::domain::media::{plan::Codec, tap::TapOpen};
+use crate::domain::media::{plan::Codec, tap::TapOpen, time_axis::SAMPLE_US};
 
 /// How much is read at once.
 const READ_OCTETS: usize = 64 * 1024;
@@ -96,7 +96,8 @@ impl TrackIndex {
             damaged_octets += std::mem::take(&mut reader.skipped);
             let content = match block.kind {
                 BlockKind::Head(read) => {
-                    end_us.get_or_insert(read.axis_us);
+                    // A leg begins at any microsecond, its first block on the sample before.
+                    end_us.get_or_insert(read.axis_us - read.axis_us % SAMPLE_US);
                     head.get_or_insert(read);
                     continue;
                 }

@@ -7,7 +7,7 @@ use crate::{
     protocol::audio::tone::amplitude_of,
     service::recorder::{
         gaps::{self, PartyGap},
-        index::TrackIndex,
+        index::{Content, TrackIndex},
         peaks,
         render::{Gap, MAX_RANGE_OCTETS, Rendering, mono_track},
         track::GapKind,
@@ -189,4 +189,14 @@ fn losses_and_pauses_of_both_sides_are_found_silence_is_none() {
     let lost = [gap(Party::Agent, GapKind::Lost, 900, 1_000), gap(Party::Customer, GapKind::Lost, 90_000, 90_060)];
     assert_eq!(gaps::of_call(&paths, 10).unwrap(), [paused, lost[0], lost[1]]);
     assert_eq!(gaps::of_call(&paths, 2).unwrap(), [paused, lost[0]], "the longest");
+}
+
+#[test]
+fn a_track_that_begins_between_two_samples_keeps_its_first_block() {
+    let mut head = head(0, 100);
+    head.axis_us += 110;
+    let (_folder, paths) = write(&[file(&head, &[(100, 900)], Some(900))]);
+    let index = TrackIndex::load(&paths[0]).unwrap();
+    assert!(index.pieces.iter().all(|piece| matches!(piece.content, Content::Audio { .. })), "{:?}", index.pieces);
+    assert_eq!((index.pieces[0].start_us, gaps::of_call(&paths, 10).unwrap()), (100_000, Vec::new()));
 }

@@ -154,7 +154,7 @@ fn nonsense_at_the_media_ports_is_not_heard_in_the_call() {
     good_call(&server, &mut desk, || {
         let sprayer = UdpSocket::bind((UNKNOWN, 0)).expect("a loopback address");
         for (n, payload) in payloads.iter().enumerate() {
-            // The pairs of ports that a first call is likely to have, and one that nobody has.
+            // The pairs of ports that a first call is likely to have, and some that nobody has.
             let port = 20_000 + (n % 12) as u16;
             let _ = sprayer.send_to(payload, SocketAddr::from((server.address, port)));
             wire::paced(n);
@@ -163,7 +163,7 @@ fn nonsense_at_the_media_ports_is_not_heard_in_the_call() {
     let metrics = String::from_utf8(server.nobody().get("/metrics").body).expect("text");
     let drops = metrics.lines().filter(|line| line.starts_with("throughline_media_dropped_total"));
     let dropped: f64 = drops.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum();
-    println!("{} datagrams sprayed, {dropped} of them came to a leg and were dropped", payloads.len());
+    println!("{} datagrams sprayed; {dropped} dropped at the legs", payloads.len());
     assert!(dropped > 100.0);
     assert_unhurt(&server);
 }

@@ -11,6 +11,7 @@ import { PhoneIncoming, PhoneOff, TriangleAlert } from "../ui/icons.tsx";
 import { Words } from "../ui/words.tsx";
 import type { CallView, Id, InteractionPage, OfferView, WrapUpView } from "../types.ts";
 import { duration } from "../words/format.ts";
+import { callerName } from "../words/labels.ts";
 import { recordingSentence, transcriptSentence, understood } from "../words/transcript.ts";
 import { CardLines } from "./entry.tsx";
 import { Notes } from "./notes.tsx";
@@ -72,6 +73,7 @@ function CallBar({ call }: { call: CallView }) {
     <div class="live-bar">
       <div class="line">
         <span class="big-timer"><Timer since={call.answered_at} /></span>
+        <b class="one narrow-only">{callerName(call.brief)}</b>
         <span class="grow" />
         <button type="button" class="btn bad" onClick={() => hangUp(call.interaction)}><PhoneOff size={14} aria-hidden="true" />Hang up <Kbd>⇧F9</Kbd></button>
       </div>
@@ -94,7 +96,7 @@ function WrapUpBar({ wrapUp }: { wrapUp: WrapUpView }) {
     <div class="live-bar">
       <div class="line">
         <span class={left < 15_000 ? "big-timer warn-text" : "big-timer"}><Timer until={wrapUp.until} /></span>
-        <span class="muted">left to wrap up</span>
+        <span class="muted one">left to wrap up<span class="narrow-only"> {callerName(wrapUp.brief)}</span></span>
         <span class="grow" />
         <button type="button" class="btn" disabled={!wrapUp.may_extend} onClick={extend}>{wrapUp.may_extend ? "More time" : "Extended"}</button>
       </div>

@@ -215,6 +215,8 @@ pub struct Request {
     pub method: Method,
     /// The Request-URI.
     pub uri: UriBuf,
+    /// Where it is sent when that is not the Request-URI: the first route, loose or strict (RFC 3261 §8.1.2). Not on the wire.
+    pub next_hop: Option<UriBuf>,
     /// Via, topmost first.
     pub via: Vec<ViaBuf>,
     /// Max-Forwards.
@@ -259,7 +261,7 @@ pub struct Response {
 impl Request {
     /// A request with Max-Forwards 70 and nothing optional; Via is pushed by whoever sends it.
     pub const fn new(method: Method, uri: UriBuf, from: Address, to: Address, call_id: CallId, cseq: u32) -> Self {
-        Self { method, uri, via: Vec::new(), max_forwards: 70, from, to, call_id, cseq, headers: Vec::new(), body: None }
+        Self { method, uri, next_hop: None, via: Vec::new(), max_forwards: 70, from, to, call_id, cseq, headers: Vec::new(), body: None }
     }
 
     /// Takes a parsed request into typed fields; headers without a type here are left behind. `None` for a response.
@@ -268,6 +270,7 @@ impl Request {
         Some(Self {
             method: method.clone(),
             uri: (*uri).into(),
+            next_hop: None,
             via: message.vias().map(|v| ViaBuf::from(&v)).collect(),
             max_forwards: message.max_forwards().unwrap_or(70),
             from: message.from().to_owned(),

@@ -254,6 +254,7 @@ impl Dialog {
         let refreshes = matches!(method, Method::Invite | Method::Update | Method::Subscribe | Method::Refer);
         let id = self.id.call_id.clone();
         let mut request = Request::new(method, uri, self.local.clone(), self.remote.clone(), id, cseq);
+        request.next_hop = Some(self.next_hop().clone());
         request.headers.extend(routes.into_iter().map(|route| Header::Address(AddressHeader::Route, route)));
         if refreshes {
             request.headers.push(Header::Address(AddressHeader::Contact, self.contact.clone()));

@@ -102,11 +102,7 @@ impl Leg {
 
     /// Where a request of ours goes: phones by their flow; a trunk by its Route or Contact where that lies in its networks.
     pub(super) fn hop(&self, request: &Request) -> Flow {
-        let route = request.headers.iter().find_map(|header| match header {
-            Header::Address(AddressHeader::Route, address) => Some(&address.uri),
-            _ => None,
-        });
-        let uri = route.unwrap_or(&request.uri).uri();
+        let uri = request.next_hop.as_ref().unwrap_or(&request.uri).uri();
         let named = uri.host().and_then(|host| host.ip()).map(|ip| SocketAddr::new(ip, uri.port().unwrap_or(5060)));
         let trusted = named.filter(|at| self.networks.iter().any(|network| network.contains(&at.ip())));
         Flow { remote: trusted.unwrap_or(self.flow.remote), ..self.flow }

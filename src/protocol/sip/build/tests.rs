@@ -164,6 +164,7 @@ fn request() -> impl Strategy<Value = Request> {
         |(method, uri, from, to, (call_id, cseq, max_forwards), (via, headers, body))| Request {
             method,
             uri,
+            next_hop: None,
             via,
             max_forwards,
             from,

@@ -138,7 +138,13 @@ fn the_answering_side_routes_in_the_order_of_record_route_and_the_calling_side_i
 fn a_strict_router_becomes_the_request_uri_and_the_target_the_last_route() {
     let mut dialog = answering(&["Contact: <sip:anna@192.0.2.9>", "Record-Route: <sip:p1;method=INVITE;x=1?a=b>, <sip:p2;lr>"]);
     let expected = ["BYE sip:p1;x=1 SIP/2.0", "Route: <sip:p2;lr>", "Route: <sip:anna@192.0.2.9>"];
-    assert_eq!(start_and_routes(dialog.request(Method::Bye)), expected);
+    let bye = dialog.request(Method::Bye);
+    assert_eq!(
+        bye.next_hop.as_ref().map(UriBuf::as_str),
+        Some(dialog.next_hop().as_str()),
+        "it is sent to the strict router, not along the rest of the route"
+    );
+    assert_eq!(start_and_routes(bye), expected);
     assert_eq!(start_and_routes(dialog.ack(1))[0], "ACK sip:p1;x=1 SIP/2.0");
 }
 

@@ -156,9 +156,12 @@ fn speech_at_known_places_is_found_at_10_db_over_noise_and_noise_is_not_taken_fo
     }
 }
 
+/// Measured for docs/decisions/voice-activity.md when `THROUGHLINE_MEASURE` is set; it asserts nothing.
 #[test]
-#[ignore = "a measurement for docs/decisions/voice-activity.md"]
 fn measure_earshot_on_the_same_audio() {
+    if std::env::var_os("THROUGHLINE_MEASURE").is_none() {
+        return;
+    }
     let listen = |samples: &[i16]| -> Vec<bool> {
         let wide: Vec<i16> = resample::up(samples).iter().map(|s| (s * 32_767.0) as i16).collect();
         let mut detector = earshot::Detector::<earshot::DefaultPredictor>::default();

@@ -7,8 +7,9 @@ use std::{
 
 use throughline::{
     domain::media::{
+        clip::ClipStore,
         engine::{Engine, EngineConfig, Outlet, SILENCE_LIMIT, Transmit},
-        plan::{Codec, Hears, LegPlan, MediaCommand, MediaPlan, PortPair, RecordingPlan, RemoteMedia},
+        plan::{Codec, Hears, LegPlan, MediaCommand, MediaPlan, PayloadFormat, PortPair, RecordingPlan, RemoteMedia},
         tap::Tap,
     },
     ids::{InteractionId, LegId, Party, RecordingId},
@@ -49,7 +50,7 @@ struct Load {
 #[expect(clippy::disallowed_methods, reason = "the bench's zero")]
 fn load(calls: u16, codecs: [Codec; 2], recorded: bool) -> Load {
     let now = Instant::now();
-    let mut engine = Engine::new(EngineConfig { thread: 0, seed: [1; 32], silence_limit: SILENCE_LIMIT });
+    let mut engine = Engine::new(EngineConfig { thread: 0, seed: [1; 32], silence_limit: SILENCE_LIMIT, clips: ClipStore::default() });
     for call in 0..calls {
         let id = |n: u16| {
             let [high, low] = n.to_be_bytes();
@@ -61,18 +62,22 @@ fn load(calls: u16, codecs: [Codec; 2], recorded: bool) -> Load {
                 party: Party::Customer,
                 ports: PortPair { thread: 0, rtp_port: 20_000 + 4 * call + 2 * side },
                 remote: Some(RemoteMedia { rtp: address(2 * call + side), rtcp: address(2 * call + side), epoch: 1 }),
+                accepts: PayloadFormat::set(&[(0, codecs[usize::from(side)])], None, None),
                 codec: codecs[usize::from(side)],
                 payload_type: 0,
                 telephone_event: None,
+                comfort_noise: None,
+                ptime_ms: 20,
                 max_ptime_ms: 60,
                 send: true,
                 receive: true,
                 recording: if recorded { RecordingPlan::On(RecordingId::new(UnixMs(1), id(call))) } else { RecordingPlan::Off },
+                moving: false,
             })
             .collect();
-        let hears = vec![Hears { listener: legs[1].leg, source: legs[0].leg }];
+        let hears = vec![Hears::leg(legs[1].leg, legs[0].leg)];
         let call = InteractionId::new(UnixMs(1), id(call));
-        let plan = MediaPlan { call, generation: 1, axis_start: now, axis_start_wall: UnixMs(1), legs, hears };
+        let plan = MediaPlan { call, generation: 1, axis_start: now, axis_start_wall: UnixMs(1), legs, sources: Vec::new(), hears };
         engine.handle_command(now, MediaCommand::Plan(plan), &mut Sink);
     }
     Load { engine, now, calls, round: 0, next: 0 }

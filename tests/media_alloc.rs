@@ -9,8 +9,9 @@ use std::{
 
 use throughline::{
     domain::media::{
+        clip::ClipStore,
         engine::{Engine, EngineConfig, Outlet, SILENCE_LIMIT, Transmit},
-        plan::{Codec, Hears, LegPlan, MediaCommand, MediaPlan, PortPair, RecordingPlan, RemoteMedia},
+        plan::{Codec, Hears, LegPlan, MediaCommand, MediaPlan, PayloadFormat, PortPair, RecordingPlan, RemoteMedia},
         tap::Tap,
     },
     ids::{InteractionId, LegId, Party, RecordingId},
@@ -66,13 +67,17 @@ fn leg(n: u8, rtp: SocketAddr) -> LegPlan {
         party: Party::Customer,
         ports: PortPair { thread: 0, rtp_port: 20_000 + 2 * u16::from(n) },
         remote: Some(RemoteMedia { rtp, rtcp: rtp, epoch: 1 }),
+        accepts: PayloadFormat::set(&[(0, Codec::Pcmu)], None, None),
         codec: Codec::Pcmu,
         payload_type: 0,
         telephone_event: None,
+        comfort_noise: None,
+        ptime_ms: 20,
         max_ptime_ms: 60,
         send: true,
         receive: true,
         recording: RecordingPlan::On(RecordingId::new(UnixMs(1), [n; 10])),
+        moving: false,
     }
 }
 
@@ -82,13 +87,13 @@ fn a_relayed_and_recorded_packet_allocates_nothing() {
     let caller = SocketAddr::from(([192, 0, 2, 1], 4000));
     let agent = SocketAddr::from(([192, 0, 2, 2], 4000));
     let mut now = Instant::now();
-    let mut engine = Engine::new(EngineConfig { thread: 0, seed: [1; 32], silence_limit: SILENCE_LIMIT });
+    let mut engine = Engine::new(EngineConfig { thread: 0, seed: [1; 32], silence_limit: SILENCE_LIMIT, clips: ClipStore::default() });
     let mut out = Counted::default();
     let legs = vec![leg(0, caller), leg(1, agent)];
-    let hears = vec![Hears { listener: legs[1].leg, source: legs[0].leg }];
+    let hears = vec![Hears::leg(legs[1].leg, legs[0].leg)];
     let from = legs[0].ports;
     let call = InteractionId::new(UnixMs(1), [1; 10]);
-    let plan = MediaPlan { call, generation: 1, axis_start: now, axis_start_wall: UnixMs(1), legs, hears };
+    let plan = MediaPlan { call, generation: 1, axis_start: now, axis_start_wall: UnixMs(1), legs, sources: Vec::new(), hears };
     engine.handle_command(now, MediaCommand::Plan(plan), &mut out);
     let mut datagram = [0x55; HEADER_LEN + 160];
     let mut before = 0;

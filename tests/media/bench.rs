@@ -8,9 +8,11 @@ use std::{
 
 use throughline::{
     domain::media::{
+        clip::ClipStore,
         engine::{Engine, EngineConfig, Outlet, SILENCE_LIMIT, Transmit},
         plan::{
-            Codec, Hears, LegPlan, LegTotals, MediaCommand, MediaEvent, MediaEventKind, MediaPlan, PortPair, RecordingPlan, RemoteMedia,
+            Codec, Hears, LegPlan, LegTotals, MediaCommand, MediaEvent, MediaEventKind, MediaPlan, PayloadFormat, PortPair, RecordingPlan,
+            RemoteMedia,
         },
         tap::{Tap, TapFrame},
     },
@@ -61,13 +63,31 @@ pub fn leg_plan(n: u8, rtp: &str, rtp_port: u16) -> LegPlan {
         party: if n == 1 { Party::Customer } else { Party::Agent },
         ports: ports(rtp_port),
         remote: Some(remote(rtp, 1)),
+        accepts: PayloadFormat::set(&[(0, Codec::Pcmu)], Some(101), None),
         codec: Codec::Pcmu,
         payload_type: 0,
         telephone_event: Some(101),
+        comfort_noise: None,
+        ptime_ms: 20,
         max_ptime_ms: 60,
         send: true,
         receive: true,
         recording: RecordingPlan::Off,
+        moving: false,
+    }
+}
+
+/// Makes the leg send and accept this codec alone.
+pub fn speak_codec(leg: &mut LegPlan, codec: Codec) {
+    leg.codec = codec;
+    leg.payload_type = payload_type(codec);
+    leg.accepts = PayloadFormat::set(&[(leg.payload_type, codec)], Some(101), None);
+}
+
+pub fn payload_type(codec: Codec) -> u8 {
+    match codec {
+        Codec::Pcmu => 0,
+        Codec::Pcma => 8,
     }
 }
 
@@ -136,7 +156,7 @@ impl Bench {
     /// Two G.711 legs that hear each other, on ports 20000 and 20002.
     pub fn two_phones() -> Self {
         let zero = zero();
-        let engine = Engine::new(EngineConfig { thread: 0, seed: [42; 32], silence_limit: SILENCE_LIMIT });
+        let engine = Engine::new(EngineConfig { thread: 0, seed: [42; 32], silence_limit: SILENCE_LIMIT, clips: ClipStore::default() });
         let out = Collected { sent: Vec::new(), taps: Vec::new(), room: usize::MAX, panic_on: None };
         let (caller, agent) = (leg_id(1), leg_id(2));
         let plan = MediaPlan {
@@ -145,7 +165,8 @@ impl Bench {
             axis_start: zero,
             axis_start_wall: START_WALL,
             legs: vec![leg_plan(1, CALLER, 20_000), leg_plan(2, AGENT, 20_002)],
-            hears: vec![Hears { listener: caller, source: agent }, Hears { listener: agent, source: caller }],
+            sources: Vec::new(),
+            hears: vec![Hears::leg(caller, agent), Hears::leg(agent, caller)],
         };
         let mut bench = Self { engine, out, now: zero, zero, events: Vec::new(), plan };
         bench.replan(|_| {});

@@ -11,7 +11,7 @@ use super::bench::*;
 
 fn a_law_agent() -> (Bench, Phone, Phone) {
     let mut bench = Bench::two_phones();
-    bench.replan(|plan| (plan.legs[1].codec, plan.legs[1].payload_type) = (Codec::Pcma, 8));
+    bench.replan(|plan| speak_codec(&mut plan.legs[1], Codec::Pcma));
     let mut agent = Phone::agent();
     (agent.codec, agent.header.payload_type) = (Codec::Pcma, 8);
     (bench, Phone::caller(), agent)
@@ -110,8 +110,8 @@ fn who_hears_two_others_hears_both_and_not_itself() {
     let mut bench = Bench::two_phones();
     bench.replan(|plan| {
         plan.legs.push(leg_plan(3, STRANGER, 20_004));
-        plan.hears.push(Hears { listener: leg_id(3), source: leg_id(1) });
-        plan.hears.push(Hears { listener: leg_id(3), source: leg_id(2) });
+        plan.hears.push(Hears::leg(leg_id(3), leg_id(1)));
+        plan.hears.push(Hears::leg(leg_id(3), leg_id(2)));
     });
     let (mut caller, mut agent) = (Phone::caller(), Phone::agent());
     talk(&mut bench, &mut caller, &mut agent, 100);
@@ -128,7 +128,7 @@ fn a_call_moves_from_relay_to_bridge_and_back_in_one_stream() {
     talk(&mut bench, &mut caller, &mut agent, 50);
     bench.replan(|plan| {
         plan.legs.push(leg_plan(3, STRANGER, 20_004));
-        plan.hears.push(Hears { listener: leg_id(2), source: leg_id(3) });
+        plan.hears.push(Hears::leg(leg_id(2), leg_id(3)));
     });
     talk(&mut bench, &mut caller, &mut agent, 50);
     bench.replan(|plan| {

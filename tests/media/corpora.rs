@@ -74,8 +74,7 @@ fn play(name: &str, codec: Codec) -> Option<Bench> {
     let mut bench = Bench::two_phones();
     bench.replan(|plan| {
         for leg in &mut plan.legs {
-            leg.codec = codec;
-            leg.payload_type = if codec == Codec::Pcmu { 0 } else { 8 };
+            speak_codec(leg, codec);
         }
         plan.legs[0].recording = RecordingPlan::On(recording_id(1));
     });

@@ -150,7 +150,7 @@ fn a_leg_that_a_newer_plan_leaves_out_is_counted_at_the_close() {
     talk(&mut bench, &mut caller, &mut agent, 5);
     bench.replan(|plan| {
         plan.legs[1] = leg_plan(3, "192.0.2.3:1000", 20_004);
-        plan.hears = vec![Hears { listener: leg_id(3), source: leg_id(1) }];
+        plan.hears = vec![Hears::leg(leg_id(3), leg_id(1))];
     });
     talk(&mut bench, &mut caller, &mut agent, 5);
     assert_eq!((bench.sent_to(AGENT).len(), bench.sent_to("192.0.2.3:1000").len()), (5, 5));
@@ -200,7 +200,7 @@ fn a_late_sender_of_the_old_call_is_not_heard_in_the_next_one() {
         plan.call = call_id(2);
         plan.legs = vec![leg_plan(3, "192.0.2.3:1000", 20_000), leg_plan(4, AGENT, 20_002)];
         plan.legs[0].recording = RecordingPlan::On(recording_id(3));
-        plan.hears = vec![Hears { listener: leg_id(4), source: leg_id(3) }];
+        plan.hears = vec![Hears::leg(leg_id(4), leg_id(3))];
     });
     let mut new = Phone::new("192.0.2.3:1000", 20_000, CALLER_TONE);
     for _ in 0..50 {
@@ -241,7 +241,7 @@ fn a_panic_ends_the_media_of_one_leg_and_leaves_other_calls_alone() {
     let mut other = bench.plan.clone();
     (other.call, other.generation) = (call_id(2), 1);
     other.legs = vec![leg_plan(3, "192.0.2.3:1000", 20_004), leg_plan(4, "192.0.2.4:1000", 20_006)];
-    other.hears = vec![Hears { listener: leg_id(4), source: leg_id(3) }];
+    other.hears = vec![Hears::leg(leg_id(4), leg_id(3))];
     bench.command(MediaCommand::Plan(other));
     let mut caller = Phone::caller();
     caller.speak(&mut bench);
@@ -315,7 +315,7 @@ fn commit(bench: &mut Bench, deed: Deed) {
         }
         Deed::Plan { hears, receive, recording, moved } => bench.replan(|plan| {
             let (a, b) = (leg_id(1), leg_id(2));
-            plan.hears = vec![Hears { listener: a, source: b }, Hears { listener: b, source: a }];
+            plan.hears = vec![Hears::leg(a, b), Hears::leg(b, a)];
             plan.hears.truncate(usize::from(hears % 3));
             plan.legs[0].receive = receive;
             plan.legs[1].max_ptime_ms = 20 * u16::from(hears);

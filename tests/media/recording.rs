@@ -121,7 +121,7 @@ fn a_stranger_adds_nothing_to_a_recording() {
 fn the_tap_is_the_same_in_relay_and_bridge() {
     let stories = [Codec::Pcmu, Codec::Pcma].map(|codec| {
         let (mut bench, mut caller, _) = recorded();
-        bench.replan(|plan| plan.legs[1].codec = codec);
+        bench.replan(|plan| speak_codec(&mut plan.legs[1], codec));
         for _ in 0..50 {
             caller.speak(&mut bench);
             bench.pass(FRAME);

@@ -72,9 +72,9 @@ impl Call {
         let hears = if held {
             Vec::new()
         } else if fault::active(Fault::LegsSwapped) {
-            vec![Hears { listener: near, source: near }, Hears { listener: far, source: far }]
+            vec![Hears::leg(near, near), Hears::leg(far, far)]
         } else {
-            vec![Hears { listener: near, source: far }, Hears { listener: far, source: near }]
+            vec![Hears::leg(near, far), Hears::leg(far, near)]
         };
         turn.act(Action::Plan(MediaPlan {
             call: self.id,
@@ -82,6 +82,7 @@ impl Call {
             axis_start: self.start.mono,
             axis_start_wall: self.start.wall,
             legs,
+            sources: Vec::new(),
             hears,
         }));
     }
@@ -110,7 +111,7 @@ impl Call {
                     }
                 }
             }
-            MediaEventKind::PortsRested { .. } => {}
+            MediaEventKind::SourceEnded { .. } | MediaEventKind::Quality { .. } | MediaEventKind::PortsRested { .. } => {}
         }
     }
 

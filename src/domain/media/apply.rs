@@ -7,7 +7,7 @@ use rand_chacha::rand_core::RngCore;
 use super::{
     engine::{CallState, Engine, Outlet},
     leg::{Hearing, Leg, LegSeed},
-    plan::{LegPlan, LegTotals, MediaCommand, MediaEventKind, MediaPlan},
+    plan::{Hears, LegPlan, LegTotals, MediaCommand, MediaEventKind, MediaPlan},
     port_table::PortUse,
     relay,
 };
@@ -24,6 +24,10 @@ impl Engine {
         match command {
             MediaCommand::Plan(plan) => self.apply(now, plan, out),
             MediaCommand::Close { call } => self.close(now, call, out),
+            MediaCommand::Evict { call, leg, .. } => {
+                self.counters.refused_legs += 1;
+                self.tell(call, 0, MediaEventKind::Failed { leg });
+            }
         }
         self.flush_taps(now, out);
     }
@@ -132,7 +136,7 @@ impl Engine {
                 .filter(|source| *source != slot && may_hear)
                 .filter(|source| {
                     self.leg(*source).is_some_and(|leg| {
-                        let heard = plan.hears.iter().any(|hears| hears.listener == id && hears.source == leg.plan.leg);
+                        let heard = plan.hears.contains(&Hears::leg(id, leg.plan.leg));
                         heard && leg.plan.receive && !leg.failed
                     })
                 })

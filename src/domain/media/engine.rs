@@ -20,6 +20,7 @@ use rand_chacha::{
 
 use super::{
     bridge::FRAME_MAX,
+    clip::ClipStore,
     counters::{Counters, DropReason},
     leg::{Content, Hearing, Leg},
     plan::{LegTotals, MediaEvent, MediaEventKind, PortPair},
@@ -70,6 +71,8 @@ pub struct EngineConfig {
     pub seed: [u8; 32],
     /// Silence of this length is reported.
     pub silence_limit: Duration,
+    /// What players may play.
+    pub clips: ClipStore,
 }
 
 /// Default of [`EngineConfig::silence_limit`].
@@ -215,19 +218,20 @@ impl Engine {
         let arrived = arrived?;
         self.counters.received += 1;
         self.counters.new_sources += u64::from(arrived.new_source);
-        if arrived.content == Content::Audio && leg.track.is_on() {
-            let frame = leg.tap_frame(now, &arrived, packet.payload(datagram));
+        if let Content::Audio(codec) = arrived.content
+            && leg.track.is_on()
+        {
+            let frame = leg.tap_frame(now, &arrived, codec, packet.payload(datagram));
             if !leg.track.frame(frame, &mut self.taps, &mut |tap| out.tap(tap)) {
                 self.counters.drop(DropReason::TapFull);
             }
         }
-        let codec = leg.plan.codec;
         let mut next = 0;
         while let Some(listener) = self.leg(slot).and_then(|leg| leg.listeners.get(next).copied()) {
             next += 1;
             let Some(listener_leg) = self.legs.get_mut(listener as usize).and_then(Option::as_mut) else { continue };
             let run = listener_leg.bridge_run;
-            match relay::forward(listener_leg, now, codec, &arrived, &packet, datagram) {
+            match relay::forward(listener_leg, now, &arrived, &packet, datagram) {
                 Ok(Some(transmit)) => {
                     self.counters.sent += 1;
                     out.transmit(transmit);

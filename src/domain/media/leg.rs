@@ -8,7 +8,7 @@ use std::{
 use super::{
     bridge::Bridge,
     counters::DropReason,
-    plan::{LegPlan, LegTotals, MediaPlan},
+    plan::{Codec, Format, LegPlan, LegTotals, MediaPlan},
     report::{Reporter, clock_units},
     sender::Sender,
     source_lock::{SourceLock, Verdict},
@@ -26,11 +26,14 @@ use crate::{
     time::UnixMs,
 };
 
+/// More octets than any packet that is taken.
+const TOO_LONG: usize = TAP_PAYLOAD_MAX + 1;
+
 /// What a packet carries.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Content {
-    /// The leg's codec.
-    Audio,
+    /// Speech.
+    Audio(Codec),
     /// telephone-event (RFC 4733).
     Event,
     /// Comfort noise (RFC 3389), or nothing at all (RFC 6263 keep-alive).
@@ -171,7 +174,7 @@ impl Leg {
         }
     }
 
-    pub fn tap_frame(&self, now: Instant, arrived: &Arrived, payload: &[u8]) -> TapFrame {
+    pub fn tap_frame(&self, now: Instant, arrived: &Arrived, codec: Codec, payload: &[u8]) -> TapFrame {
         let len = payload.len().min(TAP_PAYLOAD_MAX);
         let mut kept = [0; TAP_PAYLOAD_MAX];
         kept[..len].copy_from_slice(&payload[..len]);
@@ -181,7 +184,7 @@ impl Leg {
             arrival_us: self.axis_us(now),
             ext_seq: arrived.place.ext_seq,
             ext_ts: arrived.place.ext_ts,
-            codec: self.plan.codec,
+            codec,
             len: len as u16,
             payload: kept,
         }
@@ -217,18 +220,13 @@ impl Leg {
 
     fn content(&self, packet: &Packet) -> Result<Content, DropReason> {
         let payload_type = packet.header.payload_type;
-        if payload_type == self.plan.payload_type {
-            return match packet.payload_len {
-                0 => Ok(Content::Quiet),
-                1..=TAP_PAYLOAD_MAX => Ok(Content::Audio),
-                _ => Err(DropReason::Length),
-            };
-        }
-        match payload_type {
-            _ if packet.payload_len > TAP_PAYLOAD_MAX => Err(DropReason::Length),
-            COMFORT_NOISE => Ok(Content::Quiet),
-            _ if Some(payload_type) == self.plan.telephone_event => Ok(Content::Event),
-            _ => Err(DropReason::PayloadType),
+        let known = self.plan.accepts.iter().find(|known| known.payload_type == payload_type).map(|known| known.format);
+        let format = known.or((payload_type == COMFORT_NOISE).then_some(Format::ComfortNoise)).ok_or(DropReason::PayloadType)?;
+        match (format, packet.payload_len) {
+            (_, TOO_LONG..) => Err(DropReason::Length),
+            (Format::Audio(_), 0) | (Format::ComfortNoise, _) => Ok(Content::Quiet),
+            (Format::Audio(codec), _) => Ok(Content::Audio(codec)),
+            (Format::TelephoneEvent, _) => Ok(Content::Event),
         }
     }
 

@@ -2,6 +2,7 @@
 
 mod apply;
 pub mod bridge;
+pub mod clip;
 pub mod counters;
 pub mod engine;
 mod leg;

@@ -4,10 +4,12 @@
 //! control ── MediaCommand::Plan(whole call, generation n) ──▶ media thread
 //! control ◀── MediaEvent { call, generation, … } ─────────── media thread
 //! ```
-//! A newer plan replaces an unread older one; an event of an older generation is ignored.
+//! A newer plan replaces an unread older one; an event of an older generation is ignored. A plan never fails to arrive:
+//! room for one plan and one close of each call is there before the call is admitted.
 
 use std::{net::SocketAddr, time::Instant};
 
+use super::clip::ClipId;
 use crate::{
     ids::{InteractionId, LegId, Party, RecordingId},
     time::UnixMs,
@@ -32,6 +34,36 @@ pub struct PortPair {
     pub rtp_port: u16,
 }
 
+/// What packets of one payload type carry.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Format {
+    /// Speech.
+    Audio(Codec),
+    /// Key presses (RFC 4733).
+    TelephoneEvent,
+    /// The level of the noise while nobody speaks (RFC 3389).
+    ComfortNoise,
+}
+
+/// A payload type that the peer may send at any time, and what it means on this leg.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct PayloadFormat {
+    /// 0 to 127.
+    pub payload_type: u8,
+    /// What it carries.
+    pub format: Format,
+}
+
+impl PayloadFormat {
+    /// The receiving side of what was negotiated: codecs, telephone-event, comfort noise.
+    pub fn set(audio: &[(u8, Codec)], telephone_event: Option<u8>, comfort_noise: Option<u8>) -> Vec<Self> {
+        let audio = audio.iter().map(|(payload_type, codec)| (*payload_type, Format::Audio(*codec)));
+        let event = telephone_event.map(|payload_type| (payload_type, Format::TelephoneEvent));
+        let noise = comfort_noise.map(|payload_type| (payload_type, Format::ComfortNoise));
+        audio.chain(event).chain(noise).map(|(payload_type, format)| Self { payload_type, format }).collect()
+    }
+}
+
 /// Where and what one leg sends and receives.
 #[derive(Clone, PartialEq, Debug)]
 pub struct LegPlan {
@@ -43,13 +75,19 @@ pub struct LegPlan {
     pub ports: PortPair,
     /// The peer's signalled RTP and RTCP addresses; `None` before its SDP is known.
     pub remote: Option<RemoteMedia>,
-    /// The negotiated codec and its payload type towards us and towards the peer.
+    /// Everything that the peer may send, by payload type; it may switch inside this set at any time.
+    pub accepts: Vec<PayloadFormat>,
+    /// The codec that we send.
     pub codec: Codec,
-    /// Payload type of `codec` on this leg.
+    /// Its payload type in packets to the peer.
     pub payload_type: u8,
-    /// Payload type of telephone-event (RFC 4733) on this leg, when negotiated.
+    /// Payload type of telephone-event (RFC 4733) in packets to the peer, when negotiated.
     pub telephone_event: Option<u8>,
-    /// Largest packet time the peer accepts, milliseconds.
+    /// Payload type of comfort noise (RFC 3389) in packets to the peer, when negotiated.
+    pub comfort_noise: Option<u8>,
+    /// Packet time that the peer prefers, milliseconds: what the bridge and the player send. 0 is 20.
+    pub ptime_ms: u16,
+    /// Largest packet time that the peer accepts, milliseconds; 0 is no limit.
     pub max_ptime_ms: u16,
     /// Whether we send to it.
     pub send: bool,
@@ -57,6 +95,9 @@ pub struct LegPlan {
     pub receive: bool,
     /// Whether and how its audio is recorded.
     pub recording: RecordingPlan,
+    /// The leg lives on another media thread and is on its way here ([`MediaCommand::Evict`]): it keeps its stream, its
+    /// source lock and its track, and joins the call when it arrives.
+    pub moving: bool,
 }
 
 /// The peer's media address as signalled in SDP.
@@ -94,8 +135,36 @@ pub struct MediaPlan {
     pub axis_start_wall: UnixMs,
     /// All legs that have sockets.
     pub legs: Vec<LegPlan>,
-    /// Who hears whom.
+    /// Everything that is played in the call.
+    pub sources: Vec<SourcePlan>,
+    /// Who hears whom and what. A leg may hear several; their sum is made without the listener itself.
     pub hears: Vec<Hears>,
+}
+
+/// Names a player of one call: chosen by control, not used twice within the call.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct SourceId(pub u32);
+
+/// Something that is played: it starts with the plan that names it first, heard or not, and goes on until a plan leaves it out.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct SourcePlan {
+    /// The player.
+    pub id: SourceId,
+    /// What it plays.
+    pub clip: ClipId,
+    /// Begins again at its end, without a seam; otherwise [`MediaEventKind::SourceEnded`] is told at the end.
+    pub looped: bool,
+    /// Where in the clip it starts, milliseconds; a looped one counts on over its end. Music goes on where it was interrupted.
+    pub start_ms: u32,
+}
+
+/// What a leg can hear.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum AudioSource {
+    /// What a leg's peer says.
+    Leg(LegId),
+    /// What a player plays.
+    Player(SourceId),
 }
 
 /// `listener` hears `source`.
@@ -103,8 +172,20 @@ pub struct MediaPlan {
 pub struct Hears {
     /// The leg that the audio is sent to.
     pub listener: LegId,
-    /// The leg that it comes from.
-    pub source: LegId,
+    /// Where it comes from.
+    pub source: AudioSource,
+}
+
+impl Hears {
+    /// `listener` hears another leg.
+    pub fn leg(listener: LegId, source: LegId) -> Self {
+        Self { listener, source: AudioSource::Leg(source) }
+    }
+
+    /// `listener` hears a player.
+    pub fn player(listener: LegId, source: SourceId) -> Self {
+        Self { listener, source: AudioSource::Player(source) }
+    }
 }
 
 /// Control → media. Room for one plan and one close per call is reserved at admission.
@@ -116,6 +197,21 @@ pub enum MediaCommand {
     Close {
         /// The call.
         call: InteractionId,
+    },
+    /// Hand a leg over to another media thread, stream, sockets, track and all; packets wait in the sockets meanwhile.
+    ///
+    /// All legs of a call live on one thread: legs that come together from different calls are moved to one first. Control
+    /// sends this to the thread that has the leg, and to the other the plan that names it as [`LegPlan::moving`], with
+    /// `to` as the thread of its ports; the order in which the two arrive does not matter.
+    Evict {
+        /// The call that it is in.
+        call: InteractionId,
+        /// The leg.
+        leg: LegId,
+        /// The call that it will be in; may be the same.
+        into: InteractionId,
+        /// The thread that it goes to.
+        to: u16,
     },
 }
 
@@ -146,6 +242,18 @@ pub enum MediaEventKind {
         leg: LegId,
         /// How long, milliseconds.
         silent_ms: u32,
+    },
+    /// A player that is not looped has played its clip to the end, or its clip does not exist.
+    SourceEnded {
+        /// The player.
+        source: SourceId,
+    },
+    /// How it sounded over the last interval, about every 5 s while media flows, and once at the end.
+    Quality {
+        /// The leg.
+        leg: LegId,
+        /// What was measured.
+        quality: LegQuality,
     },
     /// The call's legs are gone; one entry per leg.
     Closed {
@@ -181,4 +289,38 @@ pub struct LegTotals {
     pub jitter_us: u32,
     /// Recorded frames that found the tap full.
     pub tap_dropped: u64,
+}
+
+/// What one leg's media was like over one interval (RFC 3550 §6.4, RFC 3611 §4.7).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct LegQuality {
+    /// Length of the interval, milliseconds.
+    pub interval_ms: u32,
+    /// RTP packets accepted from the peer.
+    pub received: u32,
+    /// Packets missing in the peer's sequence.
+    pub lost: u32,
+    /// Packets that came, but too late or twice.
+    pub discarded: u32,
+    /// Runs of two or more packets missing in a row.
+    pub bursts: u32,
+    /// Packets missing inside those runs.
+    pub burst_lost: u32,
+    /// Interarrival jitter at the end of the interval, microseconds.
+    pub jitter_us: u32,
+    /// Time to the peer and back, from its reports about us, microseconds.
+    pub round_trip_us: Option<u32>,
+    /// What the peer reported of our stream, when it did.
+    pub reported: Option<ReportedQuality>,
+}
+
+/// What the peer says of the stream that we send it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct ReportedQuality {
+    /// Loss since its report before, in 256ths.
+    pub fraction_lost: u8,
+    /// Packets lost since the beginning.
+    pub lost: i32,
+    /// Its interarrival jitter, microseconds.
+    pub jitter_us: u32,
 }

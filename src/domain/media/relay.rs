@@ -13,7 +13,6 @@ use super::{
     counters::DropReason,
     engine::Transmit,
     leg::{Arrived, Content, Hearing, Leg},
-    plan::Codec,
     sender::{FeedKey, Outgoing},
 };
 use crate::protocol::rtp::packet::{Packet, write_header};
@@ -22,7 +21,6 @@ use crate::protocol::rtp::packet::{Packet, write_header};
 pub(super) fn forward<'a>(
     listener: &mut Leg,
     now: Instant,
-    codec: Codec,
     arrived: &Arrived,
     packet: &Packet,
     datagram: &'a mut [u8],
@@ -36,14 +34,18 @@ pub(super) fn forward<'a>(
         }
     };
     let destination = listener.lock.destination().ok_or(DropReason::NoDestination)?;
-    if arrived.content == Content::Audio && !fits(listener, packet) && matches!(listener.hearing, Hearing::Relay(_)) {
+    if let Content::Audio(codec) = arrived.content
+        && (codec != listener.plan.codec || !fits(listener, packet))
+        && matches!(listener.hearing, Hearing::Relay(_))
+    {
         begin_bridge(listener, now, &[arrived.leg]);
     }
     let outgoing = Outgoing { payload_type, marker: packet.header.marker, octets: packet.payload_len };
     let header = match (&mut listener.hearing, arrived.content) {
         (Hearing::Nothing, _) => return Ok(None),
         (Hearing::Relay(_), _) => listener.sender.map(now, relay_key, arrived.place, outgoing).ok_or(DropReason::Late)?,
-        (Hearing::Bridge(bridge), Content::Audio | Content::Quiet) => {
+        (Hearing::Bridge(_), Content::Quiet) => return Err(DropReason::ComfortNoise),
+        (Hearing::Bridge(bridge), Content::Audio(codec)) => {
             let taken = bridge.push(arrived.leg, arrived.source, codec, arrived.place.ext_ts, packet.payload(datagram));
             return if taken { Ok(None) } else { Err(DropReason::BridgeLate) };
         }
@@ -60,9 +62,9 @@ pub(super) fn forward<'a>(
 /// The payload type on the listener's leg.
 fn payload_type(listener: &Leg, content: Content) -> Result<u8, DropReason> {
     match content {
-        Content::Audio => Ok(listener.plan.payload_type),
+        Content::Audio(_) => Ok(listener.plan.payload_type),
         Content::Event => listener.plan.telephone_event.ok_or(DropReason::EventNotNegotiated),
-        Content::Quiet => Err(DropReason::ComfortNoise),
+        Content::Quiet => listener.plan.comfort_noise.ok_or(DropReason::ComfortNoise),
     }
 }
 

@@ -25,6 +25,7 @@ use crossbeam_channel::{Sender, TrySendError, bounded};
 use mio::Waker;
 
 use crate::domain::media::{
+    clip::ClipStore,
     counters::{Counters, DropReason},
     engine::{EngineConfig, SILENCE_LIMIT},
     plan::{MediaCommand, MediaEvent, PortPair},
@@ -50,12 +51,14 @@ pub struct MediaThreadsConfig {
     pub silence_limit: Duration,
     /// Ask the system to prefer these threads; where it refuses, they run as others do.
     pub raise_priority: bool,
+    /// What players may play.
+    pub clips: ClipStore,
 }
 
 impl MediaThreadsConfig {
     /// The usual settings on this address and these ports: one thread.
     pub fn new(bind: IpAddr, ports: RangeInclusive<u16>) -> Self {
-        Self { bind, ports, threads: 1, silence_limit: SILENCE_LIMIT, raise_priority: true }
+        Self { bind, ports, threads: 1, silence_limit: SILENCE_LIMIT, raise_priority: true, clips: ClipStore::default() }
     }
 }
 
@@ -229,7 +232,7 @@ impl MediaThreads {
             let published = Arc::new(Published::new());
             let mut seed = [0; 32];
             getrandom::fill(&mut seed).map_err(io::Error::from)?;
-            let engine = EngineConfig { thread, seed, silence_limit: config.silence_limit };
+            let engine = EngineConfig { thread, seed, silence_limit: config.silence_limit, clips: config.clips.clone() };
             let links =
                 worker::Links { commands: inbox, taps: taps.clone(), on_event: Arc::clone(&on_event), published: Arc::clone(&published) };
             let (worker, waker) = worker::Worker::new(engine, pairs, links)?;

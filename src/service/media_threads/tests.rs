@@ -10,7 +10,7 @@ use crossbeam_channel::{Receiver, bounded};
 use super::*;
 use crate::{
     domain::media::engine::{Outlet, Transmit},
-    domain::media::plan::{Codec, Hears, LegPlan, MediaEventKind, MediaPlan, RecordingPlan, RemoteMedia},
+    domain::media::plan::{Codec, Hears, LegPlan, MediaEventKind, MediaPlan, PayloadFormat, RecordingPlan, RemoteMedia},
     ids::{InteractionId, LegId, Party, RecordingId},
     protocol::rtp::packet::{self, HEADER_LEN, Header, encode_header},
     time::UnixMs,
@@ -49,25 +49,30 @@ fn leg(n: u8, ports: PortPair, phone: &UdpSocket) -> LegPlan {
         party: Party::Agent,
         ports,
         remote: Some(RemoteMedia { rtp, rtcp, epoch: 1 }),
+        accepts: PayloadFormat::set(&[(0, Codec::Pcmu)], None, None),
         codec: Codec::Pcmu,
         payload_type: 0,
         telephone_event: None,
+        comfort_noise: None,
+        ptime_ms: 20,
         max_ptime_ms: 20,
         send: true,
         receive: true,
         recording: RecordingPlan::On(RecordingId::new(UnixMs(1), [n; 10])),
+        moving: false,
     }
 }
 
 #[expect(clippy::disallowed_methods, reason = "the call's zero is this thread's clock")]
 fn plan(n: u8, legs: [LegPlan; 2]) -> MediaPlan {
-    let hears = vec![Hears { listener: legs[0].leg, source: legs[1].leg }, Hears { listener: legs[1].leg, source: legs[0].leg }];
+    let hears = vec![Hears::leg(legs[0].leg, legs[1].leg), Hears::leg(legs[1].leg, legs[0].leg)];
     MediaPlan {
         call: InteractionId::new(UnixMs(1), [n; 10]),
         generation: 1,
         axis_start: Instant::now(),
         axis_start_wall: UnixMs(1),
         legs: legs.into(),
+        sources: Vec::new(),
         hears,
     }
 }
@@ -206,7 +211,7 @@ fn a_panic_in_a_step_is_caught_told_and_ends_one_leg() {
     let (ports, (tap_in, _taps), (event_in, events)) = ([pairs[0].ports, pairs[1].ports], bounded(100), bounded(100));
     let on_event: worker::OnEvent = Arc::new(move |event| event_in.send(event).unwrap());
     let links = worker::Links { commands: bounded(1).1, taps: tap_in, on_event, published: Arc::new(Published::new()) };
-    let engine = EngineConfig { thread: 0, seed: [0; 32], silence_limit: SILENCE_LIMIT };
+    let engine = EngineConfig { thread: 0, seed: [0; 32], silence_limit: SILENCE_LIMIT, clips: ClipStore::default() };
     let (mut worker, _waker) = worker::Worker::new(engine, pairs, links).unwrap();
     let (caller, agent) = (phone(), phone());
     let plan = plan(1, [leg(1, ports[0], &caller), leg(2, ports[1], &agent)]);

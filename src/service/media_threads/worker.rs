@@ -178,7 +178,7 @@ impl Worker {
     pub fn command(&mut self, now: Instant, command: MediaCommand) {
         let call = match &command {
             MediaCommand::Plan(plan) => plan.call,
-            MediaCommand::Close { call } => *call,
+            MediaCommand::Close { call } | MediaCommand::Evict { call, .. } => *call,
         };
         if self.panics(now, |engine, now, wire| engine.handle_command(now, command, wire)) {
             self.engine.abandon(now, call);

@@ -4,9 +4,9 @@ use super::Leg;
 use crate::{
     domain::{
         call::turn::Turn,
-        media::plan::{Codec, LegPlan, RecordingPlan, RemoteMedia},
+        media::plan::{Codec, LegPlan, PayloadFormat, RecordingPlan, RemoteMedia},
     },
-    protocol::sdp::{AudioCodec, Direction, LocalMedia, Negotiated, Sdp},
+    protocol::sdp::{AudioCodec, Direction, LocalMedia, Negotiated, Sdp, TELEPHONE_EVENT_PAYLOAD_TYPE},
 };
 
 pub(super) fn from_sdp(codec: AudioCodec) -> Codec {
@@ -75,14 +75,32 @@ impl Leg {
             party: self.role.party,
             ports: self.ports,
             remote: remote.map(|remote| RemoteMedia { rtp: remote.rtp, rtcp: remote.rtcp, epoch: self.epoch }),
+            accepts: self.accepts(),
             codec: self.codec(),
             payload_type: media.map_or(to_sdp(self.expected).payload_type(), |media| media.payload_type),
             telephone_event: media.and_then(|media| media.telephone_event),
+            comfort_noise: None,
+            ptime_ms: media.map_or(crate::protocol::sdp::PTIME_MS, |media| media.ptime_ms),
             max_ptime_ms: media.map_or(crate::protocol::sdp::MAX_PTIME_MS, |media| media.max_ptime_ms),
             send: remote.is_some() && media.is_some_and(|media| media.direction.sends()),
             // A peer that holds may go quiet for as long as it likes: no sound is expected, and none is missed.
             receive: media.is_none_or(|media| media.direction.receives() && !media.peer_holds),
             recording,
+            moving: false,
+        }
+    }
+
+    /// Everything that the peer may send; before its answer, whatever we offered.
+    fn accepts(&self) -> Vec<PayloadFormat> {
+        match &self.negotiated {
+            Some(media) => {
+                let audio: Vec<_> = media.receive.iter().map(|format| (format.payload_type, from_sdp(format.codec))).collect();
+                PayloadFormat::set(&audio, media.receive_telephone_event, None)
+            }
+            None => {
+                let audio = AudioCodec::ALL.map(|codec| (codec.payload_type(), from_sdp(codec)));
+                PayloadFormat::set(&audio, Some(TELEPHONE_EVENT_PAYLOAD_TYPE), None)
+            }
         }
     }
 }

@@ -243,7 +243,7 @@ impl World {
                     self.later.push((self.now.plus(Duration::from_secs(2)), Later::Media(MediaEvent { call, generation, kind })));
                 }
             }
-            MediaCommand::Close { .. } => {}
+            MediaCommand::Close { .. } | MediaCommand::Evict { .. } => {}
         }
     }
 

@@ -5,6 +5,7 @@
 //!                           ─▶ packet::write_header (in front of the payload, in the same buffer)
 //! ```
 
+pub mod e_model;
 pub mod packet;
 pub mod rtcp;
 pub mod session;

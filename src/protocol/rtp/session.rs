@@ -30,6 +30,38 @@ pub enum Step {
     Restarted,
 }
 
+/// What came of one source between two looks at it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Interval {
+    /// Packets that came, duplicates included.
+    pub received: u64,
+    /// Packets that should have come and did not.
+    pub lost: u64,
+    /// Runs of lost packets.
+    pub bursts: u64,
+}
+
+impl Interval {
+    /// Two stretches together.
+    pub fn plus(self, other: Self) -> Self {
+        Self { received: self.received + other.received, lost: self.lost + other.lost, bursts: self.bursts + other.bursts }
+    }
+
+    /// Lost of what should have come, 0 to 1; `None` where nothing was due.
+    pub fn loss(self) -> Option<f64> {
+        let due = self.received + self.lost;
+        (due > 0).then(|| self.lost as f64 / due as f64)
+    }
+
+    /// Mean length of a run of losses over that of as much loss by pure chance (ITU-T G.107 §7.5); 1 without loss.
+    pub fn burst_ratio(self) -> f64 {
+        match self.loss() {
+            Some(loss) if self.bursts > 0 => (self.lost as f64 / self.bursts as f64) * (1.0 - loss),
+            Some(_) | None => 1.0,
+        }
+    }
+}
+
 /// Statistics of one source, from its first packet to its last.
 #[derive(Clone, Debug)]
 pub struct Reception {
@@ -43,6 +75,10 @@ pub struct Reception {
     jitter_x16: u64,
     expected_before: u64,
     received_before: u64,
+    /// Runs of missing packets seen so far; a late packet that fills a hole takes one back.
+    holes: u64,
+    /// What the last [`Self::interval`] left: expected, received, holes.
+    looked: (u64, u64, u64),
 }
 
 impl Reception {
@@ -59,6 +95,8 @@ impl Reception {
             jitter_x16: 0,
             expected_before: 0,
             received_before: 0,
+            holes: 0,
+            looked: (0, 0, 0),
         }
     }
 
@@ -76,6 +114,7 @@ impl Reception {
         let ext_seq = self.highest_seq.saturating_add_signed(i64::from(step));
         let ts_step = i64::from(timestamp.wrapping_sub(low32(self.highest_ts)) as i32);
         let ext_ts = self.highest_ts.saturating_add_signed(ts_step);
+        self.holes = if step > 1 { self.holes + 1 } else { self.holes.saturating_sub(u64::from(step < 0)) };
         if step > 0 {
             self.highest_seq = ext_seq;
             self.highest_ts = ext_ts;
@@ -112,6 +151,17 @@ impl Reception {
     /// Interarrival jitter, units of the payload's clock.
     pub fn jitter(&self) -> u32 {
         u32::try_from(self.jitter_x16 >> 4).unwrap_or(u32::MAX)
+    }
+
+    /// What came since the last call, or since the first packet.
+    pub fn interval(&mut self) -> Interval {
+        // Before the first packet is counted nothing is due.
+        let expected = if self.received == 0 { 0 } else { self.expected() };
+        let (expected_before, received_before, holes_before) = std::mem::replace(&mut self.looked, (expected, self.received, self.holes));
+        let received = self.received - received_before;
+        let lost = (expected - expected_before).saturating_sub(received);
+        let bursts = if lost == 0 { 0 } else { self.holes.saturating_sub(holes_before).clamp(1, lost) };
+        Interval { received, lost, bursts }
     }
 
     /// The report block about this source; the fraction lost is that since the last call.
@@ -202,6 +252,35 @@ mod tests {
         assert!((75..=80).contains(&source.jitter()), "{}", source.jitter());
     }
 
+    fn take(source: &mut Reception, sequences: impl IntoIterator<Item = u16>) {
+        for sequence in sequences {
+            source.receive(sequence, u32::from(sequence) * 160, u64::from(sequence) * 160);
+        }
+    }
+
+    #[test]
+    fn each_interval_counts_its_own_losses_and_how_they_bunch() {
+        let mut source = Reception::new(1, 160);
+        assert_eq!(source.interval(), Interval::default(), "nothing was due yet");
+        take(&mut source, (1..=100).filter(|n| n % 10 != 0).chain([101]));
+        let scattered = source.interval();
+        assert_eq!(scattered, Interval { received: 91, lost: 10, bursts: 10 });
+        assert!((scattered.burst_ratio() - 0.9).abs() < 0.01, "one at a time, as chance would have it");
+        take(&mut source, (102..=200).filter(|n| !(150..=159).contains(n)));
+        let bunched = source.interval();
+        assert_eq!(bunched, Interval { received: 89, lost: 10, bursts: 1 });
+        assert!(bunched.burst_ratio() > 8.0);
+        assert_eq!(source.interval(), Interval::default());
+    }
+
+    #[test]
+    fn packets_that_come_late_or_twice_are_not_lost() {
+        let mut source = Reception::new(1, 160);
+        take(&mut source, [1, 2, 4, 3, 5, 5, 6]);
+        assert_eq!(source.interval(), Interval { received: 7, lost: 0, bursts: 0 });
+        assert_eq!(Interval::default().loss(), None);
+    }
+
     proptest! {
         #[test]
         fn any_packets_leave_the_counts_sane(packets in proptest::collection::vec(any::<(u16, u32, u64)>(), 1..300)) {
@@ -210,6 +289,8 @@ mod tests {
                 source.receive(sequence, timestamp, arrival);
                 prop_assert!(source.expected() >= 1 && source.lost() <= source.expected());
                 source.report(0, 0, 0);
+                let interval = source.interval();
+                prop_assert!(interval.bursts <= interval.lost && interval.burst_ratio() >= 0.0);
             }
         }
     }

@@ -80,6 +80,8 @@ counters! {
     Orphan = "orphan_found",
     /// A call whose media thread never reported its totals.
     MediaNotClosed = "media_not_closed",
+    /// The wall clock was set while we ran.
+    ClockSet = "clock_set",
     /// A live fact was dropped because nobody drained outputs.
     LiveDropped = "live_dropped",
     /// A request that was refused because we are stopping.

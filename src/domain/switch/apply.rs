@@ -66,7 +66,7 @@ impl Switch {
                 self.outputs.push_back(Output::Live(LiveFact::OfferGone { agent, offer, why, by: None }));
             }
             Action::Fact(fact) => {
-                if self.ledgers.entry(id).or_default().note(&fact) {
+                if self.ledgers.entry(id).or_default().note(self.now.mono, &fact) {
                     self.outputs.push_back(Output::Fact(fact));
                 }
             }

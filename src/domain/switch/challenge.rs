@@ -97,7 +97,7 @@ impl Switch {
         };
         let Some(uri) = request.request_uri() else { return Identified::Answer(self.reply(request, 400, source)) };
         let phone = self.people.by_user(credentials.username.as_str());
-        let now_ms = u64::try_from(self.now.wall.0).unwrap_or(0);
+        let now_ms = u64::try_from(self.steady_ms()).unwrap_or(0);
         let account = phone.map(|phone| &phone.ha1);
         match self.authenticator.verify(&credentials, account, request.method(), &uri, now_ms) {
             Verdict::Accepted => {
@@ -140,7 +140,7 @@ impl Switch {
     }
 
     fn challenge_with(&self, request: &Message<'_>, source: SocketAddr, offer: ChallengeOffer, stale: bool, salt: u32) -> Response {
-        let now_ms = u64::try_from(self.now.wall.0).unwrap_or(0);
+        let now_ms = u64::try_from(self.steady_ms()).unwrap_or(0);
         let challenges = self.authenticator.challenges(offer, stale, now_ms, salt);
         let mut response = self.reply(request, 401, source);
         response.headers.extend(challenges.into_iter().map(|challenge| Header::Challenge(ChallengeHeader::WwwAuthenticate, challenge)));

@@ -76,7 +76,7 @@ impl Switch {
     }
 
     pub(super) fn reap(&mut self) {
-        let now = self.now.wall.0;
+        let now = self.steady_ms();
         self.phone_at.retain(|_, (_, until)| *until > now);
         let found = self.inconsistencies().len();
         for _ in 0..found {

@@ -142,7 +142,7 @@ impl Switch {
     /// Who sent this, by address: a phone's own flow before a trunk's network.
     fn source(&self, remote: SocketAddr) -> Source {
         if let Some((phone, until)) = self.phone_at.get(&remote)
-            && self.now.wall.0 < *until
+            && self.steady_ms() < *until
         {
             return Source::Phone(*phone);
         }

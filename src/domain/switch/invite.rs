@@ -27,7 +27,6 @@ use crate::{
             transaction_layer::ServerId,
         },
     },
-    time::UnixMs,
 };
 
 /// Who an admitted INVITE is from and for.
@@ -37,10 +36,10 @@ enum Route {
 }
 
 /// Where a phone is reached: its most wanted, newest binding.
-pub(super) fn phone_target(registrar: &Registrar, people: &People, now: UnixMs, phone: PhoneId) -> Option<PhoneTarget> {
+pub(super) fn phone_target(registrar: &Registrar, people: &People, steady_ms: i64, phone: PhoneId) -> Option<PhoneTarget> {
     let account = &people.phone(phone)?.account;
     let aor = phone.to_string();
-    let bindings = registrar.bindings(now.0, &aor);
+    let bindings = registrar.bindings(steady_ms, &aor);
     let binding = bindings.first()?;
     Some(PhoneTarget {
         phone,
@@ -139,7 +138,7 @@ impl Switch {
         if phone == caller {
             return Err(486);
         }
-        let target = phone_target(&self.registrar, &self.people, self.now.wall, phone).ok_or(480_u16)?;
+        let target = phone_target(&self.registrar, &self.people, self.steady_ms(), phone).ok_or(480_u16)?;
         Ok(Route::Colleague { caller, target })
     }
 

@@ -1,6 +1,8 @@
 //! What has been written and told of each call, kept apart from the call itself: after a mistake of ours the call's own
 //! memory may be wrong, and still everything that was opened must be closed, once, and nothing that was not.
 
+use std::time::Instant;
+
 use crate::{
     domain::fact::{EndCause, Fact, OfferOutcome},
     ids::{InteractionId, LegId, OfferId, SegmentId},
@@ -12,6 +14,8 @@ pub(super) struct Ledger {
     offers: Vec<OfferId>,
     legs: Vec<LegId>,
     segments: Vec<SegmentId>,
+    /// Zero of the call's axis.
+    pub began: Option<Instant>,
     /// Legs whose dialogs were indexed.
     pub indexed: Vec<LegId>,
     /// Whether a media thread was told of it.
@@ -29,7 +33,7 @@ fn close<T: PartialEq>(open: &mut Vec<T>, id: &T) -> bool {
 
 impl Ledger {
     /// Notes a fact. False where it closes what is not open: then it must not be written.
-    pub fn note(&mut self, fact: &Fact) -> bool {
+    pub fn note(&mut self, now: Instant, fact: &Fact) -> bool {
         match fact {
             Fact::OfferMade { offer, .. } => self.offers.push(*offer),
             Fact::OfferEnded { offer, .. } => return close(&mut self.offers, offer),
@@ -38,8 +42,8 @@ impl Ledger {
             Fact::SegmentOpened { segment, .. } => self.segments.push(*segment),
             Fact::SegmentClosed { segment, .. } => return close(&mut self.segments, segment),
             Fact::InteractionEnded { .. } => return !std::mem::replace(&mut self.ended, true),
-            Fact::InteractionOpened(_)
-            | Fact::CustomerChosen { .. }
+            Fact::InteractionOpened(_) => self.began = Some(now),
+            Fact::CustomerChosen { .. }
             | Fact::LegMeasured { .. }
             | Fact::RecordingOpened { .. }
             | Fact::RecordingClosed { .. }

@@ -20,6 +20,7 @@ mod ledger;
 mod panics;
 mod people;
 mod register;
+mod steady;
 #[cfg(test)]
 mod tests;
 mod turns;
@@ -61,11 +62,12 @@ const REAP_INTERVAL: Duration = Duration::from_secs(60);
 pub struct Switch {
     config: SwitchConfig,
     now: Now,
+    steady: steady::Steady,
     tokens: Tokens,
     layer: TransactionLayer,
     registrar: Registrar,
     authenticator: Authenticator,
-    /// Which phone a flow belongs to, and until when (unix milliseconds).
+    /// Which phone a flow belongs to, and until when (steady milliseconds).
     phone_at: HashMap<SocketAddr, (PhoneId, i64)>,
     challenged: challenge::Challenged,
     people: people::People,
@@ -141,13 +143,14 @@ impl Switch {
             faults: HashMap::new(),
             config,
             now,
+            steady: steady::Steady::new(now),
             tokens,
         }
     }
 
     /// Takes one input; drain [`Switch::poll_output`] afterwards.
     pub fn handle(&mut self, now: Now, input: Input<'_>) {
-        self.now = now;
+        self.tick(now);
         match input {
             Input::Datagram { listener, source, bytes } => self.receive(listener, source, bytes),
             Input::Brief { interaction, brief, choice } => {
@@ -174,18 +177,18 @@ impl Switch {
 
     /// When [`Switch::handle_timeout`] is due.
     pub fn next_timeout(&mut self) -> Option<Instant> {
-        let expiry = self.registrar.next_expiry_unix_ms().map(|at| {
-            let ms = u64::try_from(at.saturating_sub(self.now.wall.0)).unwrap_or(0);
+        let expiry = self.registrar.next_expiry_ms().map(|at| {
+            let ms = u64::try_from(at.saturating_sub(self.steady_ms())).unwrap_or(0);
             self.now.mono + Duration::from_millis(ms)
         });
         let call = self.deadlines.first().map(|(at, _)| *at);
-        let rest = [self.layer.next_timeout(), expiry, call, self.board.due(), self.stop_by, Some(self.reap_at)];
+        let rest = [self.layer.next_timeout(), expiry, call, self.board.due(), self.stop_by, self.steady.due(), Some(self.reap_at)];
         rest.into_iter().flatten().min()
     }
 
     /// Runs what is due.
     pub fn handle_timeout(&mut self, now: Now) {
-        self.now = now;
+        self.tick(now);
         self.layer.handle_timeout(now.mono);
         self.drain_layer();
         self.expire_bindings();

@@ -64,8 +64,9 @@ impl Switch {
 
     /// Closes in the record and in media what the call's own goodbye left open.
     fn close_what_is_open(&mut self, id: InteractionId, ports: [PortPair; 2]) {
-        let at_ms = u32::try_from(self.now.wall.0.saturating_sub(id.made_at().0).max(0)).unwrap_or(u32::MAX);
-        let facts = self.ledgers.entry(id).or_default().close_all(id, at_ms);
+        let ledger = self.ledgers.entry(id).or_default();
+        let lasted = ledger.began.map_or(Duration::ZERO, |began| self.now.mono.saturating_duration_since(began));
+        let facts = ledger.close_all(id, u32::try_from(lasted.as_millis()).unwrap_or(u32::MAX));
         self.outputs.extend(facts.into_iter().map(Output::Fact));
         self.close_media(id, ports);
     }

@@ -27,7 +27,7 @@ impl Switch {
         }
         let Some(server) = self.open(flow, request) else { return };
         let jitter = Jitter::new(self.tokens.below(u32::MAX));
-        let response = match self.registrar.register(self.now.wall.0, &phone.to_string(), request, flow, jitter) {
+        let response = match self.registrar.register(self.steady_ms(), &phone.to_string(), request, flow, jitter) {
             Ok(registered) => {
                 self.write_bindings(registered.changes);
                 let mut response = self.reply(request, 200, flow.remote);
@@ -48,7 +48,7 @@ impl Switch {
             let (aor, fact) = match change {
                 BindingChange::Stored(binding) => {
                     let Some(fact) = self.written(&binding) else { continue };
-                    self.phone_at.insert(binding.flow.remote, (fact.phone, binding.expires_at_unix_ms));
+                    self.phone_at.insert(binding.flow.remote, (fact.phone, binding.expires_at_ms));
                     (binding.aor, fact)
                 }
                 BindingChange::Removed { aor, contact } => {
@@ -64,14 +64,14 @@ impl Switch {
     /// Tells routing and desk whether the phone can be reached.
     fn note_reach(&mut self, aor: &str) {
         let Ok(phone) = aor.parse::<PhoneId>() else { return };
-        let registered = !self.registrar.bindings(self.now.wall.0, aor).is_empty();
+        let registered = !self.registrar.bindings(self.steady_ms(), aor).is_empty();
         if let Some(agent) = self.agents.phone_registered(phone, registered) {
             self.to_show.insert(agent);
             self.board.touch();
         }
     }
 
-    fn written(&self, binding: &registrar::Binding) -> Option<Binding> {
+    pub(super) fn written(&self, binding: &registrar::Binding) -> Option<Binding> {
         let listener = self.config.policy.listeners.get(usize::from(binding.flow.listener.0))?;
         Some(Binding {
             phone: binding.aor.parse().ok()?,
@@ -81,7 +81,7 @@ impl Switch {
             sip_call_id: SipCallId(binding.call_id.clone()),
             cseq: binding.cseq,
             user_agent: binding.user_agent.clone(),
-            expires_at: UnixMs(binding.expires_at_unix_ms),
+            expires_at: self.wall_of(binding.expires_at_ms),
         })
     }
 
@@ -92,8 +92,9 @@ impl Switch {
             let Some(place) = listeners.iter().position(|listener| listener.name == binding.listener) else { continue };
             let Ok(place) = u16::try_from(place) else { continue };
             let aor = binding.phone.to_string();
+            let expires_at_ms = self.steady_of(binding.expires_at);
             let loaded = self.registrar.load(
-                self.now.wall.0,
+                self.steady_ms(),
                 registrar::Binding {
                     aor: aor.clone(),
                     contact: binding.contact,
@@ -101,20 +102,20 @@ impl Switch {
                     q_thousandths: 1000,
                     call_id: binding.sip_call_id.0,
                     cseq: binding.cseq,
-                    expires_at_unix_ms: binding.expires_at.0,
+                    expires_at_ms,
                     flow: Flow { listener: ListenerId(place), transport: Transport::Udp, remote: binding.source },
                     user_agent: binding.user_agent,
                 },
             );
             if loaded {
-                self.phone_at.insert(binding.source, (binding.phone, binding.expires_at.0));
+                self.phone_at.insert(binding.source, (binding.phone, expires_at_ms));
                 self.note_reach(&aor);
             }
         }
     }
 
     pub(super) fn expire_bindings(&mut self) {
-        let changes = self.registrar.expire(self.now.wall.0);
+        let changes = self.registrar.expire(self.steady_ms());
         self.write_bindings(changes);
     }
 

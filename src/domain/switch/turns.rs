@@ -29,8 +29,8 @@ impl Switch {
     /// Runs call code with a fresh turn. The second value is `None` where it panicked; the actions until then are valid.
     pub(super) fn guarded<T>(&mut self, id: InteractionId, work: impl FnOnce(&mut Turn<'_>) -> T) -> (Vec<Action>, Option<T>) {
         let mut actions = Vec::new();
-        let (registrar, people, wall) = (&self.registrar, &self.people, self.now.wall);
-        let reach = |phone| phone_target(registrar, people, wall, phone);
+        let (registrar, people, steady_ms) = (&self.registrar, &self.people, self.steady_ms());
+        let reach = |phone| phone_target(registrar, people, steady_ms, phone);
         let house = House { policy: &self.config.policy, agents: &self.agents, reach: &reach };
         #[cfg(any(test, feature = "fault-injection"))]
         let mut panic_after = self.faults.remove(&id);

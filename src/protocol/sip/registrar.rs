@@ -1,8 +1,8 @@
 //! The registrar (RFC 3261 §10.3): which contacts a phone account can be reached at, and over which flow.
 //!
-//! Pure value logic: wall time and jitter are arguments, every change comes back as a value to be written through, and what was
-//! written is loaded at start, so that a phone rings at once after a crash. The caller has authenticated the request and chosen the
-//! address of record.
+//! Pure value logic: time (milliseconds of a clock that never jumps) and jitter are arguments, every change comes back as a value to
+//! be written through, and what was written is loaded at start, so that a phone rings at once after a crash. The caller has
+//! authenticated the request and chosen the address of record.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -60,8 +60,8 @@ pub struct Binding {
     pub call_id: String,
     /// CSeq of the REGISTER.
     pub cseq: u32,
-    /// When it ends, unix milliseconds.
-    pub expires_at_unix_ms: i64,
+    /// When it ends.
+    pub expires_at_ms: i64,
     /// The socket and source address of the REGISTER: requests to the phone go there, whatever its contact says.
     pub flow: Flow,
     /// What the phone calls itself.
@@ -75,8 +75,8 @@ impl Binding {
     }
 
     /// The contact with the seconds that it has left, as a header of the 200.
-    fn header(&self, now_unix_ms: i64) -> Option<Header> {
-        let left = (self.expires_at_unix_ms - now_unix_ms).max(0).unsigned_abs().div_ceil(1000);
+    fn header(&self, now_ms: i64) -> Option<Header> {
+        let left = (self.expires_at_ms - now_ms).max(0).unsigned_abs().div_ceil(1000);
         let mut address = Address::new(self.target()?);
         for (name, value) in &self.params {
             address = address.with_param(&Token::new(name)?, value.as_deref().map(Text::new));
@@ -198,12 +198,12 @@ impl Registrar {
     }
 
     /// Takes a stored binding at start; one that is over, beyond the limits or no URI is left out, and `false` is returned.
-    pub fn load(&mut self, now_unix_ms: i64, binding: Binding) -> bool {
+    pub fn load(&mut self, now_ms: i64, binding: Binding) -> bool {
         let known = self.by_aor.get(&binding.aor).map_or(0, Vec::len);
         let fits = known < self.limits.max_contacts && self.len() < self.limits.max_bindings;
         // A clock that was set back must not make bindings that never end.
         let longest_ms = i64::from(LONGEST_EXPIRES) * 1100;
-        let lives = (1..=longest_ms).contains(&(binding.expires_at_unix_ms - now_unix_ms));
+        let lives = (1..=longest_ms).contains(&(binding.expires_at_ms - now_ms));
         let loads = fits && lives && binding.target().is_some();
         if loads {
             self.store(binding);
@@ -214,18 +214,18 @@ impl Registrar {
     /// Carries out a REGISTER for `aor` that came over `flow`, whole or not at all.
     pub fn register(
         &mut self,
-        now_unix_ms: i64,
+        now_ms: i64,
         aor: &str,
         request: &Message<'_>,
         flow: Flow,
         jitter: Jitter,
     ) -> Result<Registered, RegisterError> {
         let planned = if request.contact_is_star() {
-            self.plan_removal_of_all(now_unix_ms, aor, request)?
+            self.plan_removal_of_all(now_ms, aor, request)?
         } else {
-            self.plan(now_unix_ms, aor, request, flow, jitter)?
+            self.plan(now_ms, aor, request, flow, jitter)?
         };
-        let mut changes = self.expire_of(now_unix_ms, aor);
+        let mut changes = self.expire_of(now_ms, aor);
         for change in &planned {
             match change {
                 BindingChange::Stored(binding) => self.store(binding.clone()),
@@ -233,14 +233,14 @@ impl Registrar {
             }
         }
         changes.extend(planned);
-        let headers = self.bindings(now_unix_ms, aor).iter().filter_map(|binding| binding.header(now_unix_ms)).collect();
+        let headers = self.bindings(now_ms, aor).iter().filter_map(|binding| binding.header(now_ms)).collect();
         Ok(Registered { changes, headers })
     }
 
     /// The current bindings of an address of record, most wanted first, then newest.
-    pub fn bindings(&self, now_unix_ms: i64, aor: &str) -> Vec<&Binding> {
+    pub fn bindings(&self, now_ms: i64, aor: &str) -> Vec<&Binding> {
         let entries = self.by_aor.get(aor).map_or(&[][..], Vec::as_slice);
-        let mut current: Vec<&Entry> = entries.iter().filter(|entry| entry.binding.expires_at_unix_ms > now_unix_ms).collect();
+        let mut current: Vec<&Entry> = entries.iter().filter(|entry| entry.binding.expires_at_ms > now_ms).collect();
         current.sort_by_key(|entry| (std::cmp::Reverse(entry.binding.q_thousandths), std::cmp::Reverse(entry.serial)));
         current.into_iter().map(|entry| &entry.binding).collect()
     }
@@ -250,18 +250,18 @@ impl Registrar {
         self.by_aor.values().flatten().map(|entry| &entry.binding)
     }
 
-    /// When the next binding ends, unix milliseconds.
-    pub fn next_expiry_unix_ms(&self) -> Option<i64> {
+    /// When the next binding ends.
+    pub fn next_expiry_ms(&self) -> Option<i64> {
         self.by_expiry.keys().next().map(|(at, _)| *at)
     }
 
     /// Drops what has ended.
-    pub fn expire(&mut self, now_unix_ms: i64) -> Vec<BindingChange> {
+    pub fn expire(&mut self, now_ms: i64) -> Vec<BindingChange> {
         let mut changes = Vec::new();
-        while self.next_expiry_unix_ms().is_some_and(|at| at <= now_unix_ms) {
+        while self.next_expiry_ms().is_some_and(|at| at <= now_ms) {
             // Taken out first, so that every turn of the loop makes the queue shorter.
             if let Some((_, aor)) = self.by_expiry.pop_first() {
-                changes.extend(self.expire_of(now_unix_ms, &aor));
+                changes.extend(self.expire_of(now_ms, &aor));
             }
         }
         changes
@@ -278,27 +278,20 @@ impl Registrar {
     }
 
     /// `Contact: *`: everything goes, or nothing (RFC 3261 §10.3 step 6).
-    fn plan_removal_of_all(&self, now_unix_ms: i64, aor: &str, request: &Message<'_>) -> Result<Vec<BindingChange>, RegisterError> {
+    fn plan_removal_of_all(&self, now_ms: i64, aor: &str, request: &Message<'_>) -> Result<Vec<BindingChange>, RegisterError> {
         let alone = request.elements(HeaderId::Contact).count() == 1;
         if !alone || request.expires() != Some(0) {
             return Err(RegisterError::BadContact);
         }
-        let current = self.bindings(now_unix_ms, aor);
+        let current = self.bindings(now_ms, aor);
         current.iter().try_for_each(|binding| in_order(binding, request))?;
         let removed = |binding: &Binding| BindingChange::Removed { aor: aor.to_owned(), contact: binding.contact.clone() };
         Ok(current.into_iter().map(removed).collect())
     }
 
-    fn plan(
-        &self,
-        now_unix_ms: i64,
-        aor: &str,
-        request: &Message<'_>,
-        flow: Flow,
-        jitter: Jitter,
-    ) -> Result<Vec<BindingChange>, RegisterError> {
+    fn plan(&self, now_ms: i64, aor: &str, request: &Message<'_>, flow: Flow, jitter: Jitter) -> Result<Vec<BindingChange>, RegisterError> {
         let wishes = wishes(request, self.limits.max_contacts)?;
-        let current = self.bindings(now_unix_ms, aor);
+        let current = self.bindings(now_ms, aor);
         let (mut changes, mut added, mut removed) = (Vec::with_capacity(wishes.len()), 0, 0);
         for wish in wishes {
             let old = current.iter().find(|binding| is_same_contact(&binding.contact, &wish.contact));
@@ -321,7 +314,7 @@ impl Registrar {
                 q_thousandths: wish.q_thousandths,
                 call_id: request.call_id().to_owned(),
                 cseq: request.cseq().seq,
-                expires_at_unix_ms: now_unix_ms + i64::from(jitter.grant(wish.expires)) * 1000,
+                expires_at_ms: now_ms + i64::from(jitter.grant(wish.expires)) * 1000,
                 flow,
                 user_agent: request.text(HeaderId::UserAgent).map(|text| clip(&text, MAX_USER_AGENT_LEN).to_owned()),
             }));
@@ -335,9 +328,9 @@ impl Registrar {
         Ok(changes)
     }
 
-    fn expire_of(&mut self, now_unix_ms: i64, aor: &str) -> Vec<BindingChange> {
+    fn expire_of(&mut self, now_ms: i64, aor: &str) -> Vec<BindingChange> {
         let entries = self.by_aor.get(aor).map_or(&[][..], Vec::as_slice);
-        let over = entries.iter().filter(|entry| entry.binding.expires_at_unix_ms <= now_unix_ms);
+        let over = entries.iter().filter(|entry| entry.binding.expires_at_ms <= now_ms);
         let over: Vec<String> = over.map(|entry| entry.binding.contact.clone()).collect();
         over.iter().for_each(|contact| self.remove(aor, contact));
         over.into_iter().map(|contact| BindingChange::Removed { aor: aor.to_owned(), contact }).collect()
@@ -347,7 +340,7 @@ impl Registrar {
         self.remove(&binding.aor, &binding.contact);
         self.last_serial += 1;
         let serial = self.last_serial;
-        self.by_expiry.insert((binding.expires_at_unix_ms, serial), binding.aor.clone());
+        self.by_expiry.insert((binding.expires_at_ms, serial), binding.aor.clone());
         self.by_aor.entry(binding.aor.clone()).or_default().push(Entry { serial, binding });
     }
 
@@ -355,7 +348,7 @@ impl Registrar {
         let Some(entries) = self.by_aor.get_mut(aor) else { return };
         if let Some(at) = entries.iter().position(|entry| entry.binding.contact == contact) {
             let entry = entries.swap_remove(at);
-            self.by_expiry.remove(&(entry.binding.expires_at_unix_ms, entry.serial));
+            self.by_expiry.remove(&(entry.binding.expires_at_ms, entry.serial));
         }
         if entries.is_empty() {
             self.by_aor.remove(aor);

@@ -70,7 +70,7 @@ fn a_binding_keeps_contact_flow_and_phone_and_is_listed_with_the_seconds_granted
     let registered = desk.register("c1", 1, &lines).expect("registers");
     assert_eq!(listed(&registered), ["<sip:anna@10.0.0.5:5062;ob>;+sip.instance=\"<urn:uuid:1>\";expires=300"]);
     let [BindingChange::Stored(binding)] = registered.changes.as_slice() else { panic!("one change: {:?}", registered.changes) };
-    assert_eq!((binding.flow, binding.expires_at_unix_ms), (flow(5060), NOW + 300_000));
+    assert_eq!((binding.flow, binding.expires_at_ms), (flow(5060), NOW + 300_000));
     assert_eq!(binding.user_agent.as_deref(), Some("Phone 1"));
     assert_eq!(desk.0.bindings(NOW, AOR), [binding]);
 }
@@ -95,7 +95,7 @@ fn expires_comes_from_the_contact_else_the_header_else_the_default() {
     ] {
         let mut desk = Desk::new();
         desk.register("c1", 1, lines).expect("registers");
-        assert_eq!(desk.0.next_expiry_unix_ms(), Some(NOW + granted * 1000), "{lines:?}");
+        assert_eq!(desk.0.next_expiry_ms(), Some(NOW + granted * 1000), "{lines:?}");
     }
 }
 
@@ -166,7 +166,7 @@ fn what_has_ended_is_neither_listed_nor_kept() {
     let removed = BindingChange::Removed { aor: AOR.to_owned(), contact: "sip:a@10.0.0.5".to_owned() };
     assert_eq!(desk.0.expire(NOW + 59_999), []);
     assert_eq!(desk.0.expire(NOW + 60_000), [removed]);
-    assert_eq!(desk.0.next_expiry_unix_ms(), Some(NOW + 120_000));
+    assert_eq!(desk.0.next_expiry_ms(), Some(NOW + 120_000));
 }
 
 #[test]

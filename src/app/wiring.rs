@@ -1,14 +1,14 @@
 //! From configuration values to what each part is started with.
 
-use std::{path::PathBuf, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use crate::{
     config::{self, Config},
     domain::{
         media::plan::{Codec, PortPair},
-        switch::{Limits, ListenerConfig, Policy, RecordPolicy, SwitchConfig, Timing, TrunkConfig},
+        switch::{Limits, ListenerConfig, OutboundTrunk, Policy, RecordPolicy, SwitchConfig, Timing, TrunkConfig},
     },
-    protocol::sip::timers::Timers,
+    protocol::sip::{client_digest::ClientAccount, flow::Transport, timers::Timers},
     service::{media_threads::MediaThreadsConfig, speech},
 };
 
@@ -51,14 +51,32 @@ pub(super) fn switch(config: &Config, ports: Vec<PortPair>) -> SwitchConfig {
         networks: trunk.addresses.clone(),
         country: trunk.country.clone(),
         numbers: trunk.numbers.iter().map(|number| (number.called.clone(), number.queue.clone())).collect(),
+        outbound: trunk.outbound.as_ref().map(outbound),
     });
     SwitchConfig {
         node: config.node.name.clone(),
         policy,
         trunks: trunks.collect(),
+        destinations: config.destinations.clone(),
         ports,
         md5: config.sip.md5,
         limits: Limits { max_calls: limits.max_calls, ..Limits::default() },
+    }
+}
+
+fn outbound(trunk: &config::TrunkOutbound) -> OutboundTrunk {
+    let account = trunk.account.as_ref();
+    OutboundTrunk {
+        host: trunk.host.clone(),
+        port: trunk.port,
+        transport: if trunk.tcp { Transport::Tcp } else { Transport::Udp },
+        listener: trunk.listener.clone(),
+        account: account.map(|account| Arc::new(ClientAccount::new(&account.username, &account.realm, account.password.text()))),
+        register_seconds: trunk.register_seconds,
+        caller_number: trunk.caller_number.clone(),
+        callers: trunk.callers.clone(),
+        max_calls: trunk.max_calls,
+        max_calls_per_second: trunk.max_calls_per_second,
     }
 }
 

@@ -5,6 +5,7 @@
 
 pub mod reader;
 mod sections;
+pub mod trunks;
 
 use std::{
     fs, io,
@@ -17,7 +18,9 @@ use ipnet::IpNet;
 use reader::{Mistake, Mistakes, Section};
 use toml::Table;
 
-use crate::ids::PhoneNumber;
+pub use trunks::{Trunk, TrunkAccount, TrunkNumber, TrunkOutbound};
+
+use crate::domain::routing::destination::Destinations;
 
 /// Everything that a server needs to know before it starts.
 #[derive(Debug, Clone, PartialEq)]
@@ -30,6 +33,8 @@ pub struct Config {
     pub sip: Sip,
     /// Carriers.
     pub trunks: Vec<Trunk>,
+    /// Where dialled numbers go, and who may dial them.
+    pub destinations: Destinations,
     /// Queues.
     pub queues: Vec<Queue>,
     /// Audio.
@@ -103,28 +108,6 @@ pub struct Limits {
     pub look_up: Duration,
     /// How long the phone waits for the desk.
     pub pop: Duration,
-}
-
-/// `[[trunk]]` of `trunks.toml`.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Trunk {
-    /// Its name.
-    pub name: String,
-    /// Where its requests come from.
-    pub addresses: Vec<IpNet>,
-    /// Country of numbers that come without a country code.
-    pub country: String,
-    /// Where called numbers go.
-    pub numbers: Vec<TrunkNumber>,
-}
-
-/// `[[trunk.number]]` of `trunks.toml`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TrunkNumber {
-    /// The called number.
-    pub called: PhoneNumber,
-    /// The queue that it goes to.
-    pub queue: String,
 }
 
 /// `[[queue]]` of `queues.toml`.
@@ -227,7 +210,11 @@ impl Config {
                 texts.push((name, fs::read_to_string(&path).map_err(|e| unreadable(&path, e))?));
             }
         }
-        Self::parse(&texts).map_err(ConfigError::Mistakes)
+        let mut config = Self::parse(&texts).map_err(ConfigError::Mistakes)?;
+        let mistakes = Mistakes::default();
+        trunks::read_secrets(&mut config, folder, &mistakes);
+        let found = mistakes.into_sorted();
+        if found.is_empty() { Ok(config) } else { Err(ConfigError::Mistakes(found)) }
     }
 
     /// Checks the texts of a folder's files, given as (file name, text).

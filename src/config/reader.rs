@@ -71,6 +71,11 @@ impl<'a> Section<'a> {
         self.table.get(key)
     }
 
+    /// Whether the key is given.
+    pub fn has(&self, key: &str) -> bool {
+        self.table.contains_key(key)
+    }
+
     fn wrong_type(&self, key: &str, found: &Value, wanted: &str) {
         self.mistake(key, format!("{wanted} is expected, {} is given", found.type_str()), format!("Write it as {wanted}"));
     }

@@ -3,10 +3,10 @@
 use std::{path::PathBuf, time::Duration};
 
 use super::{
-    Config, Http, Limits, Listener, Media, Node, Queue, RecordPolicy, Recording, Sip, Speech, Trunk, TrunkNumber,
+    Config, Http, Limits, Listener, Media, Node, Queue, RecordPolicy, Recording, Sip, Speech,
     reader::{Mistakes, Section},
+    trunks,
 };
-use crate::ids::PhoneNumber;
 
 /// Descriptors kept for everything but media: database, logs, desks.
 const OTHER_DESCRIPTORS: u64 = 512;
@@ -20,7 +20,7 @@ pub(super) fn read<'a>(file: impl Fn(&'static str) -> Section<'a>) -> Config {
     let sip = sip(&mut sip_file);
     sip_file.finish();
     let mut trunks_file = file("trunks.toml");
-    let trunks = trunks_file.tables("trunk", |s| trunk(s, &sip.country));
+    let (trunks, destinations) = trunks::read(&mut trunks_file, &sip.country);
     trunks_file.finish();
     let mut queues_file = file("queues.toml");
     let queues = queues_file.tables("queue", queue);
@@ -32,7 +32,7 @@ pub(super) fn read<'a>(file: impl Fn(&'static str) -> Section<'a>) -> Config {
     let mut speech_file = file("speech.toml");
     let speech = speech_file.table("speech", speech);
     speech_file.finish();
-    Config { node, http, sip, trunks, queues, media, recording, speech }
+    Config { node, http, sip, trunks, destinations, queues, media, recording, speech }
 }
 
 fn node(s: &mut Section<'_>) -> Node {
@@ -102,36 +102,6 @@ fn limits(s: &mut Section<'_>) -> Limits {
     }
 }
 
-fn trunk(s: &mut Section<'_>, country: &str) -> Trunk {
-    let name = s.required_text("name", "carrier");
-    let addresses = s.list::<AddressOrNetwork>("addresses", "203.0.113.10").into_iter().map(|a| a.0).collect::<Vec<_>>();
-    if addresses.is_empty() {
-        s.mistake("addresses", "nobody may call by this trunk", "List the carrier's addresses, such as [\"203.0.113.10\"]");
-    }
-    let country = s.text("country", country);
-    let numbers = s.tables("number", |s| {
-        let called = s.required_text("called", "+442079460000");
-        let parsed = PhoneNumber::parse_in(&called, &country);
-        if let Err(error) = &parsed {
-            s.mistake("called", format!("\"{called}\": {error}"), "Write the number with its country code, such as \"+442079460000\"");
-        }
-        let queue = s.required_text("queue", "support");
-        parsed.ok().map(|called| TrunkNumber { called, queue })
-    });
-    Trunk { name, addresses, country, numbers: numbers.into_iter().flatten().collect() }
-}
-
-/// An IP address, taken as a network of one, or a network.
-struct AddressOrNetwork(ipnet::IpNet);
-
-impl std::str::FromStr for AddressOrNetwork {
-    type Err = ();
-    fn from_str(text: &str) -> Result<Self, ()> {
-        let network = text.parse::<ipnet::IpNet>().ok();
-        network.or_else(|| text.parse::<std::net::IpAddr>().ok().map(Into::into)).map(Self).ok_or(())
-    }
-}
-
 fn queue(s: &mut Section<'_>) -> Queue {
     Queue {
         name: s.required_text("name", "support"),
@@ -176,6 +146,7 @@ fn speech(s: &mut Section<'_>) -> Speech {
 
 /// What must hold between keys and files.
 pub(super) fn cross_check(config: &Config, mistakes: &Mistakes) {
+    trunks::cross_check(config, mistakes);
     for (at, trunk) in config.trunks.iter().enumerate() {
         for (n, number) in trunk.numbers.iter().enumerate() {
             if !config.queues.iter().any(|q| q.name == number.queue) {

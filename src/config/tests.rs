@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::ids::PhoneNumber;
 
 fn example() -> Vec<(String, String)> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("sip-config");
@@ -133,4 +134,105 @@ proptest! {
             prop_assert!(!mistakes.is_empty() && mistakes.iter().all(|m| !m.remedy.is_empty()));
         }
     }
+}
+
+const OUTBOUND: &str = r#"
+[[trunk]]
+name = "carrier"
+host = "sip.example.net"
+username = "acme"
+password = "planted-secret"
+realm = "example.net"
+register = true
+caller_number = "020 7946 0000"
+
+[[trunk.caller]]
+phone = "200"
+number = "+442079460018"
+
+[[trunk]]
+name = "backup"
+host = "192.0.2.9"
+transport = "tcp"
+
+[[route]]
+emergency = true
+trunks = ["carrier", "backup"]
+
+[[route]]
+prefix = "+44"
+trunks = ["carrier", "backup"]
+
+[[group]]
+name = "agents"
+phones = ["*"]
+international = ["+49"]
+"#;
+
+fn outbound(change: impl FnOnce(String) -> String) -> Result<Config, Vec<Mistake>> {
+    let limits = ("sip.toml".to_owned(), "[limits]\nmax_calls = 98\n".to_owned());
+    Config::parse(&[("trunks.toml".to_owned(), change(OUTBOUND.to_owned())), limits])
+}
+
+fn keys(result: Result<Config, Vec<Mistake>>) -> Vec<String> {
+    result.expect_err("mistakes").into_iter().map(|mistake| mistake.key).collect()
+}
+
+#[test]
+fn trunks_routes_and_groups_are_read_and_a_password_never_shows() {
+    let config = outbound(|text| text).unwrap_or_else(|m| panic!("{}", lines(&m)));
+    let carrier = config.trunks[0].outbound.as_ref().expect("host");
+    assert_eq!(carrier.caller_number.as_ref().map(PhoneNumber::as_str), Some("+442079460000"));
+    assert_eq!((carrier.port, carrier.tcp, carrier.register_seconds), (5060, false, Some(600)));
+    let to = config.destinations.decide("200", "020 7946 0018").expect("a route");
+    assert_eq!((to.trunks(), to.written()), (&[0, 1][..], "+442079460018"));
+    assert!(config.destinations.decide("200", "999").expect("help").is_emergency(), "the country's own numbers are the default");
+    assert!(!format!("{config:?}").contains("planted-secret"));
+}
+
+#[test]
+fn calls_out_without_a_way_to_help_are_a_mistake() {
+    assert_eq!(keys(outbound(|text| text.replace("emergency = true", "prefix = \"+33\""))), ["route"]);
+    let none = outbound(|text| format!("emergency = []\n{}", text.replace("emergency = true", "prefix = \"+33\"")));
+    assert!(none.is_ok(), "said on purpose");
+}
+
+#[test]
+fn mistakes_about_calls_out_are_told_with_their_key() {
+    let found = |from: &str, to: &str| keys(outbound(|text| text.replacen(from, to, 1)));
+    assert_eq!(found("trunks = [\"carrier\", \"backup\"]", "trunks = [\"carier\"]"), ["route[0].trunks"]);
+    assert_eq!(found("password = \"planted-secret\"", ""), ["trunk[0].password", "trunk[0].register"]);
+    assert_eq!(found("username = \"acme\"", ""), ["trunk[0].register", "trunk[0].username"]);
+    assert_eq!(found("password = ", "password_env = \"X\"\npassword = "), ["trunk[0].password", "trunk[0].register"]);
+    assert_eq!(found("host = \"192.0.2.9\"", ""), ["route[0].trunks", "route[1].trunks", "trunk[1].addresses"]);
+    assert_eq!(found("prefix = \"+44\"", "prefix = \"0x\""), ["route[1].prefix"]);
+    assert_eq!(found("phones = [\"*\"]", ""), ["group[0].phones"]);
+    assert_eq!(found("name = \"backup\"", "name = \"carrier\""), ["route[0].trunks", "route[1].trunks", "trunk[1].name"]);
+}
+
+#[test]
+fn ports_for_emergency_calls_are_kept_beside_the_others() {
+    let texts = [("trunks.toml".to_owned(), OUTBOUND.to_owned()), ("sip.toml".to_owned(), "[limits]\nmax_calls = 99\n".to_owned())];
+    assert_eq!(keys(Config::parse(&texts)), ["limits.max_calls"]);
+}
+
+#[test]
+fn a_password_file_is_read_from_the_folder_and_refused_where_others_may_read_it() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = std::env::temp_dir().join(format!("throughline-secret-{}", std::process::id()));
+    fs::create_dir_all(&folder).expect("folder");
+    let file = folder.join("carrier.password");
+    fs::write(&file, "from-a-file\n").expect("file");
+    fs::write(folder.join("sip.toml"), "[limits]\nmax_calls = 98\n").expect("file");
+    fs::write(folder.join("trunks.toml"), OUTBOUND.replace("password = \"planted-secret\"", "password_file = \"carrier.password\""))
+        .expect("file");
+    let mode = |mode| fs::set_permissions(&file, fs::Permissions::from_mode(mode)).expect("mode");
+    mode(0o644);
+    let told = Config::read(&folder).expect_err("readable by others").to_string();
+    assert!(told.contains("trunk[0].password") && told.contains("0600") && !told.contains("from-a-file"), "{told}");
+    mode(0o600);
+    let config = Config::read(&folder).expect("valid");
+    let account = config.trunks[0].outbound.as_ref().and_then(|outbound| outbound.account.clone()).expect("account");
+    assert_eq!(account.password.text(), "from-a-file");
+    fs::remove_dir_all(&folder).expect("removed");
 }

@@ -5,6 +5,7 @@
 mod agent;
 mod agents;
 mod choose;
+pub mod destination;
 mod queue;
 
 pub use agent::{Agent, AgentProfile, Doing, Wanted};

@@ -1,11 +1,16 @@
 //! What the switch is told once, at start: listeners, trunks, ports, policies and every limit with its default.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, sync::Arc};
 
 use ipnet::IpNet;
 
 pub use crate::domain::call::policy::{ListenerConfig, Policy, RecordPolicy, Timing};
-use crate::{domain::media::plan::PortPair, ids::PhoneNumber};
+pub use crate::domain::routing::destination::{CallingGroup, Destinations, EmergencyNumbers, Route};
+use crate::{
+    domain::media::plan::PortPair,
+    ids::PhoneNumber,
+    protocol::sip::{client_digest::ClientAccount, flow::Transport},
+};
 
 /// The switch's configuration.
 #[derive(Clone, Debug)]
@@ -16,6 +21,8 @@ pub struct SwitchConfig {
     pub policy: Policy,
     /// The trunks, known by their addresses.
     pub trunks: Vec<TrunkConfig>,
+    /// Where dialled numbers go, and who may dial them; what sheds load asks [`Destinations::emergency`] first.
+    pub destinations: Destinations,
     /// Every pair of ports that the media threads have bound.
     pub ports: Vec<PortPair>,
     /// Whether phones that cannot do SHA-256 are offered MD5 digests.
@@ -35,6 +42,33 @@ pub struct TrunkConfig {
     pub country: String,
     /// The numbers that are dialled, each with the name of the queue that it leads to.
     pub numbers: Vec<(PhoneNumber, String)>,
+    /// How calls go out by it; `None` where it only brings calls.
+    pub outbound: Option<OutboundTrunk>,
+}
+
+/// How calls go out by a trunk.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OutboundTrunk {
+    /// What stands in Request-URI, To and From: its address or name.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
+    /// How it is reached.
+    pub transport: Transport,
+    /// Name of our listener towards it; `None`: the first of the same address family.
+    pub listener: Option<String>,
+    /// Who we are to it; `None` where it knows us by our address.
+    pub account: Option<Arc<ClientAccount>>,
+    /// How long a registration is asked for, seconds; `None`: we do not register.
+    pub register_seconds: Option<u32>,
+    /// The number that called parties see; it is written by us, whatever a phone says.
+    pub caller_number: Option<PhoneNumber>,
+    /// Other numbers for some extensions.
+    pub callers: Vec<(String, PhoneNumber)>,
+    /// Calls at once, both directions together.
+    pub max_calls: usize,
+    /// Calls begun within a second.
+    pub max_calls_per_second: usize,
 }
 
 impl TrunkConfig {

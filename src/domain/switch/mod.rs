@@ -31,7 +31,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-pub use config::{Limits, ListenerConfig, Policy, RecordPolicy, SwitchConfig, Timing, TrunkConfig};
+pub use config::{
+    CallingGroup, Destinations, EmergencyNumbers, Limits, ListenerConfig, OutboundTrunk, Policy, RecordPolicy, Route, SwitchConfig, Timing,
+    TrunkConfig,
+};
 pub use gauges::Gauges;
 pub use io::{Input, LookUp, Output, PeopleSnapshot, PhoneAccount};
 

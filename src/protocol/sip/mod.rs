@@ -5,6 +5,7 @@
 
 pub mod answer_retransmission;
 pub mod build;
+pub mod client_digest;
 pub mod client_transaction;
 pub mod dialog;
 pub mod digest;

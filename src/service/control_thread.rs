@@ -33,7 +33,7 @@ use crate::{
         switch::{Input, LookUp, Output, PeopleSnapshot, Switch},
     },
     ids::InteractionId,
-    protocol::sip::flow::ListenerId,
+    protocol::sip::flow::{ListenerId, Transport},
 };
 
 /// Messages that may wait; media's use the whole of it, desks' half, so that a busy desk cannot make media wait.
@@ -239,7 +239,12 @@ impl Running {
     fn drain(&mut self) {
         while let Some(output) = self.switch.poll_output() {
             match output {
-                Output::SendDatagram { listener, destination, bytes } => self.sockets.send(usize::from(listener.0), destination, &bytes),
+                Output::Send { flow, bytes, connect: _ } if flow.transport == Transport::Udp => {
+                    self.sockets.send(usize::from(flow.listener.0), flow.remote, &bytes);
+                }
+                // There are no connections yet.
+                Output::Send { flow, .. } => self.switch.handle(clock::now(), Input::FlowClosed { flow }),
+                Output::Trust { .. } => {}
                 Output::Media { thread, command } => (self.effects.media)(thread, command),
                 Output::LookUp(look_up) => (self.effects.look_up)(look_up),
                 Output::Fact(fact) => (self.effects.fact)(fact),

@@ -3,7 +3,7 @@
 use super::{LegEvent, Purpose, leg::Leg, state::Call, turn::Turn};
 use crate::{
     ids::LegId,
-    protocol::sip::{message::Message, transaction_layer::ServerId},
+    protocol::sip::{flow::Flow, message::Message, transaction_layer::ServerId},
 };
 
 impl Call {
@@ -20,6 +20,35 @@ impl Call {
     /// The caller cancelled before our final response.
     pub fn on_cancel(&mut self, turn: &mut Turn<'_>, leg: LegId) {
         self.with_leg(turn, leg, |leg, turn| leg.cancelled(turn));
+    }
+
+    /// The caller's connection is no more while the INVITE waits for our final response.
+    pub fn on_caller_unreachable(&mut self, turn: &mut Turn<'_>, leg: LegId) {
+        self.with_leg(turn, leg, |leg, turn| leg.unreachable(turn));
+    }
+
+    /// The flows of its legs.
+    pub fn flows(&self) -> impl Iterator<Item = Flow> + '_ {
+        self.legs().map(Leg::flow)
+    }
+
+    /// Whether a leg of it is on this flow.
+    pub fn uses(&self, flow: Flow) -> bool {
+        self.flows().any(|known| known == flow)
+    }
+
+    /// A phone is somewhere else now.
+    pub fn move_flow(&mut self, from: Flow, to: Flow) {
+        self.legs_mut().for_each(|leg| leg.move_flow(from, to));
+    }
+
+    /// A connection is no more.
+    pub fn stream_closed(&mut self, flow: Flow) {
+        self.legs_mut().for_each(|leg| leg.stream_closed(flow));
+    }
+
+    fn legs_mut(&mut self) -> impl Iterator<Item = &mut Leg> {
+        std::iter::once(&mut self.near.leg).chain(self.far.as_mut().map(|far| &mut far.leg)).chain(&mut self.leaving)
     }
 
     /// A response to a request of ours.

@@ -31,6 +31,8 @@ pub struct House<'a> {
     pub agents: &'a Agents,
     /// Where phones are reached.
     pub reach: &'a dyn Fn(PhoneId) -> Option<PhoneTarget>,
+    /// The open connection of the peer behind a UDP flow, for requests that are too large for a datagram.
+    pub stream_beside: &'a dyn Fn(Flow) -> Option<Flow>,
 }
 
 /// One input's turn.

@@ -136,8 +136,16 @@ impl Switch {
         self.board.touch();
     }
 
+    /// Sends on a flow that is there.
     pub(super) fn send(&mut self, flow: Flow, bytes: Vec<u8>) {
-        self.outputs.push_back(Output::SendDatagram { listener: flow.listener, destination: flow.remote, bytes });
+        self.outputs.push_back(Output::Send { flow, bytes, connect: false });
+    }
+
+    /// Sends a message of the transaction layer. Our requests to a trunk may open a connection; a phone's is its own to open.
+    fn send_for(&mut self, flow: Flow, bytes: Vec<u8>, by: Option<TransactionId>) {
+        let is_response = matches!(by, Some(TransactionId::Server(_)));
+        let connect = !is_response && flow.transport.is_reliable() && self.config.trunks.iter().any(|trunk| trunk.owns(flow.remote));
+        self.outputs.push_back(Output::Send { flow, bytes, connect });
     }
 
     /// Passes datagrams of the layer on, so that they stand among the other outputs in the order of their making.
@@ -150,7 +158,7 @@ impl Switch {
 
     fn pass(&mut self, output: LayerOutput) {
         match output {
-            LayerOutput::Send { flow, bytes, by: _ } => self.send(flow, bytes.to_vec()),
+            LayerOutput::Send { flow, bytes, by } => self.send_for(flow, bytes.to_vec(), by),
             other @ (LayerOutput::TimedOut(_)
             | LayerOutput::Unreachable(_)
             | LayerOutput::Unacknowledged(_)
@@ -178,7 +186,13 @@ impl Switch {
                 LayerOutput::Ended(TransactionId::Server(server)) => {
                     self.invited.remove(&server);
                 }
-                LayerOutput::Unreachable(TransactionId::Server(_)) | LayerOutput::Unacknowledged(_) | LayerOutput::Unanswered(_) => {}
+                LayerOutput::Unreachable(TransactionId::Server(server)) => {
+                    let leg = self.invited.get(&server).copied();
+                    if let Some((leg, call)) = leg.and_then(|leg| Some((leg, *self.legs.get(&leg)?))) {
+                        self.turn(call, |call, turn| call.on_caller_unreachable(turn, leg));
+                    }
+                }
+                LayerOutput::Unacknowledged(_) | LayerOutput::Unanswered(_) => {}
             }
             self.drain_sends();
         }

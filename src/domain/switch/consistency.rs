@@ -76,8 +76,7 @@ impl Switch {
     }
 
     pub(super) fn reap(&mut self) {
-        let now = self.steady_ms();
-        self.phone_at.retain(|_, (_, until)| *until > now);
+        self.flows.sweep(self.steady_ms());
         let found = self.inconsistencies().len();
         for _ in 0..found {
             self.counters.count(Counter::Orphan);

@@ -16,7 +16,7 @@ use crate::{
     protocol::sip::{
         build::{Header, Response, TextHeader, TokensHeader},
         field::{Method, Text, Token},
-        flow::{Flow, ListenerId, Transport},
+        flow::Flow,
         header::HeaderId,
         message::{Message, response_target},
         parse::parse,
@@ -26,9 +26,8 @@ use crate::{
 };
 
 impl Switch {
-    /// One datagram. A panic in here, outside of any call, drops the datagram alone.
-    pub(super) fn receive(&mut self, listener: ListenerId, source: SocketAddr, bytes: &[u8]) {
-        let flow = Flow { listener, transport: Transport::Udp, remote: source };
+    /// One message. A panic in here, outside of any call, drops the message alone.
+    pub(super) fn receive(&mut self, flow: Flow, bytes: &[u8]) {
         if catch_unwind(AssertUnwindSafe(|| self.read(flow, bytes))).is_err() {
             self.counters.count(Counter::InputPanicked);
             self.panics.note(self.now.mono);
@@ -94,7 +93,9 @@ impl Switch {
         if !known.has_remote_tag(request.from_tag().unwrap_or_default()) {
             return None;
         }
-        let own = known.flow().remote == flow.remote || known.networks().iter().any(|network| network.contains(&flow.remote.ip()));
+        let own = known.flow() == flow
+            || self.same_phone(known.flow(), flow)
+            || known.networks().iter().any(|network| network.contains(&flow.remote.ip()));
         if !own {
             self.counters.count(Counter::WrongFlow);
         }
@@ -140,18 +141,16 @@ impl Switch {
     }
 
     /// Who sent this, by address: a phone's own flow before a trunk's network.
-    fn source(&self, remote: SocketAddr) -> Source {
-        if let Some((phone, until)) = self.phone_at.get(&remote)
-            && self.steady_ms() < *until
-        {
-            return Source::Phone(*phone);
+    pub(super) fn source(&self, flow: Flow) -> Source {
+        if let Some(phone) = self.flows.phone(self.steady_ms(), flow) {
+            return Source::Phone(phone);
         }
-        let trunk = self.config.trunks.iter().position(|trunk| trunk.owns(remote));
+        let trunk = self.config.trunks.iter().position(|trunk| trunk.owns(flow.remote));
         trunk.map_or(Source::Unknown, Source::Trunk)
     }
 
     fn outside(&mut self, flow: Flow, request: &Message<'_>) {
-        let source = self.source(flow.remote);
+        let source = self.source(flow);
         match (verdict(request.method(), source), request.method()) {
             (Verdict::Silence, _) => {}
             (Verdict::NotServed, _) => {

@@ -59,6 +59,7 @@ impl Switch {
                 Identified::Answer(answer) => return self.send_stateless(flow, request, &answer),
             },
         };
+        self.proven(flow);
         if let Some(refusal) = self.inadmissible(flow, request) {
             return self.send_stateless(flow, request, &refusal);
         }

@@ -11,7 +11,7 @@ use crate::{
         routing::{AgentProfile, Queue},
     },
     ids::{InteractionId, PhoneId, PhoneNumber},
-    protocol::sip::flow::ListenerId,
+    protocol::sip::flow::{Flow, ListenerId},
 };
 
 /// One thing that happened outside.
@@ -25,6 +25,18 @@ pub enum Input<'a> {
         source: SocketAddr,
         /// What they sent.
         bytes: &'a [u8],
+    },
+    /// A whole message arrived on a stream, framed by its Content-Length.
+    StreamMessage {
+        /// The connection.
+        flow: Flow,
+        /// The message.
+        bytes: &'a [u8],
+    },
+    /// A connection is no more, or could not be made: what waited on it fails at once, phones behind it cannot be reached.
+    FlowClosed {
+        /// Which.
+        flow: Flow,
     },
     /// The record answered a [`Output::LookUp`], in time or late.
     Brief {
@@ -93,14 +105,19 @@ pub struct PhoneAccount {
 /// What is to be done.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Output {
-    /// Send these bytes.
-    SendDatagram {
-        /// From this socket.
-        listener: ListenerId,
-        /// To this address.
-        destination: SocketAddr,
+    /// Send this message; over TCP an [`Input::FlowClosed`] says that it was in vain.
+    Send {
+        /// Where to.
+        flow: Flow,
         /// The message.
         bytes: Vec<u8>,
+        /// Whether a connection may be made where there is none: towards trunks only.
+        connect: bool,
+    },
+    /// The peer of this connection has proven who it is: it is not among those that are closed first.
+    Trust {
+        /// The connection.
+        flow: Flow,
     },
     /// Tell a media thread.
     Media {

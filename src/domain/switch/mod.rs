@@ -12,6 +12,7 @@ mod config;
 mod consistency;
 mod desk;
 mod endpoint;
+mod flows;
 pub mod gate;
 mod gauges;
 mod invite;
@@ -27,7 +28,6 @@ mod turns;
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
-    net::SocketAddr,
     time::{Duration, Instant},
 };
 
@@ -49,9 +49,10 @@ use crate::{
         },
         routing::Agents,
     },
-    ids::{AgentId, InteractionId, LegId, PhoneId},
+    ids::{AgentId, InteractionId, LegId},
     protocol::sip::{
         digest::Authenticator,
+        flow::{Flow, Transport},
         registrar::{Registrar, RegistrarLimits},
         transaction_layer::{ClientId, Limits as LayerLimits, Output as LayerOutput, ServerId, TransactionLayer},
     },
@@ -70,8 +71,7 @@ pub struct Switch {
     layer: TransactionLayer,
     registrar: Registrar,
     authenticator: Authenticator,
-    /// Which phone a flow belongs to, and until when (steady milliseconds).
-    phone_at: HashMap<SocketAddr, (PhoneId, i64)>,
+    flows: flows::Flows,
     challenged: challenge::Challenged,
     people: people::People,
     agents: Agents,
@@ -117,7 +117,7 @@ impl Switch {
             layer: TransactionLayer::new(config.policy.timers, LayerLimits::default()),
             registrar: Registrar::new(registrar),
             authenticator: Authenticator::new(&config.policy.domain, tokens.key()),
-            phone_at: HashMap::new(),
+            flows: flows::Flows::default(),
             challenged: challenge::Challenged::default(),
             people: people::People::default(),
             agents: Agents::default(),
@@ -155,7 +155,11 @@ impl Switch {
     pub fn handle(&mut self, now: Now, input: Input<'_>) {
         self.tick(now);
         match input {
-            Input::Datagram { listener, source, bytes } => self.receive(listener, source, bytes),
+            Input::Datagram { listener, source, bytes } => {
+                self.receive(Flow { listener, transport: Transport::Udp, remote: source }, bytes);
+            }
+            Input::StreamMessage { flow, bytes } => self.receive(flow, bytes),
+            Input::FlowClosed { flow } => self.flow_closed(flow),
             Input::Brief { interaction, brief, choice } => {
                 self.turn(interaction, |call, turn| call.brief_found(turn, *brief, choice));
             }
@@ -185,7 +189,9 @@ impl Switch {
             self.now.mono + Duration::from_millis(ms)
         });
         let call = self.deadlines.first().map(|(at, _)| *at);
-        let rest = [self.layer.next_timeout(), expiry, call, self.board.due(), self.stop_by, self.steady.due(), Some(self.reap_at)];
+        let keep_alive = self.flows.next_timeout();
+        let rest =
+            [self.layer.next_timeout(), expiry, keep_alive, call, self.board.due(), self.stop_by, self.steady.due(), Some(self.reap_at)];
         rest.into_iter().flatten().min()
     }
 
@@ -195,6 +201,7 @@ impl Switch {
         self.layer.handle_timeout(now.mono);
         self.drain_layer();
         self.expire_bindings();
+        self.keep_flows_alive();
         let due: Vec<InteractionId> = self.deadlines.iter().take_while(|(at, _)| *at <= now.mono).map(|(_, id)| *id).collect();
         for id in due {
             self.turn(id, Call::handle_timeout);

@@ -1,8 +1,6 @@
 //! REGISTER: digest, then the registrar; each change is written through before the phone hears 200.
 
-use std::net::SocketAddr;
-
-use super::{Output, Switch, challenge::Identified, io::PeopleSnapshot, people::People};
+use super::{Output, Switch, challenge::Identified, flows::NOWHERE, io::PeopleSnapshot, people::People};
 use crate::{
     domain::fact::{Binding, Fact},
     ids::{PhoneId, SipCallId},
@@ -20,6 +18,7 @@ impl Switch {
             Identified::Account(phone) => phone,
             Identified::Answer(answer) => return self.send_stateless(flow, request, &answer),
         };
+        self.proven(flow);
         // An account registers itself and nobody else (RFC 3261 §10.3 steps 4 and 5).
         let own = self.people.phone(phone).is_some_and(|known| request.to().uri.user().as_deref() == Some(known.account.user.as_str()));
         if !own {
@@ -43,16 +42,17 @@ impl Switch {
         self.respond(server, &response);
     }
 
-    fn write_bindings(&mut self, changes: Vec<BindingChange>) {
+    pub(super) fn write_bindings(&mut self, changes: Vec<BindingChange>) {
         for change in changes {
             let (aor, fact) = match change {
                 BindingChange::Stored(binding) => {
                     let Some(fact) = self.written(&binding) else { continue };
-                    self.phone_at.insert(binding.flow.remote, (fact.phone, binding.expires_at_ms));
+                    self.phone_is_at(binding.flow, fact.phone, binding.expires_at_ms, false);
                     (binding.aor, fact)
                 }
-                BindingChange::Removed { aor, contact } => {
+                BindingChange::Removed { aor, contact, flow } => {
                     let Ok(phone) = aor.parse::<PhoneId>() else { continue };
+                    self.phone_left(flow, phone);
                     (aor, removed(phone, contact))
                 }
             };
@@ -77,6 +77,7 @@ impl Switch {
             phone: binding.aor.parse().ok()?,
             contact: binding.contact.clone(),
             source: binding.flow.remote,
+            transport: binding.flow.transport,
             listener: listener.name.clone(),
             sip_call_id: SipCallId(binding.call_id.clone()),
             cseq: binding.cseq,
@@ -85,14 +86,15 @@ impl Switch {
         })
     }
 
-    /// Bindings as they were written before a restart.
+    /// Bindings as they were written before a restart. Connections did not survive it: their phones come back by themselves.
     pub(super) fn load_bindings(&mut self, bindings: Vec<Binding>) {
-        for binding in bindings {
+        for binding in bindings.into_iter().filter(|binding| !binding.transport.is_reliable()) {
             let listeners = &self.config.policy.listeners;
             let Some(place) = listeners.iter().position(|listener| listener.name == binding.listener) else { continue };
             let Ok(place) = u16::try_from(place) else { continue };
             let aor = binding.phone.to_string();
             let expires_at_ms = self.steady_of(binding.expires_at);
+            let flow = Flow { listener: ListenerId(place), transport: binding.transport, remote: binding.source };
             let loaded = self.registrar.load(
                 self.steady_ms(),
                 registrar::Binding {
@@ -103,12 +105,12 @@ impl Switch {
                     call_id: binding.sip_call_id.0,
                     cseq: binding.cseq,
                     expires_at_ms,
-                    flow: Flow { listener: ListenerId(place), transport: Transport::Udp, remote: binding.source },
+                    flow,
                     user_agent: binding.user_agent,
                 },
             );
             if loaded {
-                self.phone_at.insert(binding.source, (binding.phone, expires_at_ms));
+                self.phone_is_at(flow, binding.phone, expires_at_ms, true);
                 self.note_reach(&aor);
             }
         }
@@ -143,7 +145,8 @@ fn removed(phone: PhoneId, contact: String) -> Binding {
     Binding {
         phone,
         contact,
-        source: SocketAddr::from(([0, 0, 0, 0], 0)),
+        source: NOWHERE,
+        transport: Transport::Udp,
         listener: String::new(),
         sip_call_id: SipCallId(String::new()),
         cseq: 0,

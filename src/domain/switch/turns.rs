@@ -31,7 +31,9 @@ impl Switch {
         let mut actions = Vec::new();
         let (registrar, people, steady_ms) = (&self.registrar, &self.people, self.steady_ms());
         let reach = |phone| phone_target(registrar, people, steady_ms, phone);
-        let house = House { policy: &self.config.policy, agents: &self.agents, reach: &reach };
+        let flows = &self.flows;
+        let stream_beside = |flow| flows.stream_beside(steady_ms, flow);
+        let house = House { policy: &self.config.policy, agents: &self.agents, reach: &reach, stream_beside: &stream_beside };
         #[cfg(any(test, feature = "fault-injection"))]
         let mut panic_after = self.faults.remove(&id);
         #[cfg(not(any(test, feature = "fault-injection")))]

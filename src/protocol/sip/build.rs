@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use super::{
     digest::{Challenge, Credentials},
     field::{Address, CallId, HostBuf, Method, Param, Text, Token, UriBuf},
+    flow::Transport,
     header::{CSeq, HeaderId, Rport, Via},
     message::{Message, StartLine},
     scan,
@@ -28,10 +29,16 @@ pub struct ViaBuf {
 }
 
 impl ViaBuf {
-    /// A UDP Via with a branch, asking for the source port (RFC 3581).
-    pub fn udp(sent_by: SocketAddr, branch: &str) -> Self {
+    /// A Via with a branch, asking for the source port (RFC 3581).
+    pub fn new(transport: Transport, sent_by: SocketAddr, branch: &str) -> Self {
         let params = vec![param("rport", None), param("branch", Some(branch))];
-        Self { transport: Token::proven("UDP"), host: HostBuf::Ip(sent_by.ip()), port: Some(sent_by.port()), params }
+        let transport = Token::proven(transport.via_name());
+        Self { transport, host: HostBuf::Ip(sent_by.ip()), port: Some(sent_by.port()), params }
+    }
+
+    /// The same over UDP.
+    pub fn udp(sent_by: SocketAddr, branch: &str) -> Self {
+        Self::new(Transport::Udp, sent_by, branch)
     }
 
     /// The branch.

@@ -4,7 +4,7 @@
 //! be written through, and what was written is loaded at start, so that a phone rings at once after a crash. The caller has
 //! authenticated the request and chosen the address of record.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use serde::{Deserialize, Serialize};
 
@@ -97,6 +97,8 @@ pub enum BindingChange {
         aor: String,
         /// The contact URI.
         contact: String,
+        /// Where it was.
+        flow: Flow,
     },
 }
 
@@ -182,6 +184,8 @@ pub struct Registrar {
     limits: RegistrarLimits,
     by_aor: HashMap<String, Vec<Entry>>,
     by_expiry: BTreeMap<(i64, u64), String>,
+    /// The addresses of record behind each connection: it takes them along.
+    on_stream: HashMap<Flow, BTreeSet<String>>,
     last_serial: u64,
 }
 
@@ -229,7 +233,7 @@ impl Registrar {
         for change in &planned {
             match change {
                 BindingChange::Stored(binding) => self.store(binding.clone()),
-                BindingChange::Removed { aor, contact } => self.remove(aor, contact),
+                BindingChange::Removed { aor, contact, .. } => self.remove(aor, contact),
             }
         }
         changes.extend(planned);
@@ -267,6 +271,15 @@ impl Registrar {
         changes
     }
 
+    /// A connection is no more: whoever registered over it cannot be reached until they come again.
+    pub fn flow_closed(&mut self, flow: Flow) -> Vec<BindingChange> {
+        let behind = self.on_stream.get(&flow).cloned().unwrap_or_default();
+        let entries = behind.iter().filter_map(|aor| self.by_aor.get(aor)).flatten().filter(|entry| entry.binding.flow == flow);
+        let changes: Vec<BindingChange> = entries.map(|entry| gone(&entry.binding)).collect();
+        self.take_out(&changes);
+        changes
+    }
+
     /// How many bindings there are.
     pub fn len(&self) -> usize {
         self.by_expiry.len()
@@ -285,8 +298,7 @@ impl Registrar {
         }
         let current = self.bindings(now_ms, aor);
         current.iter().try_for_each(|binding| in_order(binding, request))?;
-        let removed = |binding: &Binding| BindingChange::Removed { aor: aor.to_owned(), contact: binding.contact.clone() };
-        Ok(current.into_iter().map(removed).collect())
+        Ok(current.into_iter().map(gone).collect())
     }
 
     fn plan(&self, now_ms: i64, aor: &str, request: &Message<'_>, flow: Flow, jitter: Jitter) -> Result<Vec<BindingChange>, RegisterError> {
@@ -299,7 +311,7 @@ impl Registrar {
                 in_order(old, request)?;
                 // Also where the phone writes the same contact in another way: the stored row has another key.
                 if wish.expires == 0 || old.contact != wish.contact.as_str() {
-                    changes.push(BindingChange::Removed { aor: aor.to_owned(), contact: old.contact.clone() });
+                    changes.push(gone(old));
                 }
             }
             if wish.expires == 0 {
@@ -331,13 +343,24 @@ impl Registrar {
     fn expire_of(&mut self, now_ms: i64, aor: &str) -> Vec<BindingChange> {
         let entries = self.by_aor.get(aor).map_or(&[][..], Vec::as_slice);
         let over = entries.iter().filter(|entry| entry.binding.expires_at_ms <= now_ms);
-        let over: Vec<String> = over.map(|entry| entry.binding.contact.clone()).collect();
-        over.iter().for_each(|contact| self.remove(aor, contact));
-        over.into_iter().map(|contact| BindingChange::Removed { aor: aor.to_owned(), contact }).collect()
+        let over: Vec<BindingChange> = over.map(|entry| gone(&entry.binding)).collect();
+        self.take_out(&over);
+        over
+    }
+
+    fn take_out(&mut self, changes: &[BindingChange]) {
+        for change in changes {
+            if let BindingChange::Removed { aor, contact, .. } = change {
+                self.remove(aor, contact);
+            }
+        }
     }
 
     fn store(&mut self, binding: Binding) {
         self.remove(&binding.aor, &binding.contact);
+        if binding.flow.transport.is_reliable() {
+            self.on_stream.entry(binding.flow).or_default().insert(binding.aor.clone());
+        }
         self.last_serial += 1;
         let serial = self.last_serial;
         self.by_expiry.insert((binding.expires_at_ms, serial), binding.aor.clone());
@@ -349,6 +372,14 @@ impl Registrar {
         if let Some(at) = entries.iter().position(|entry| entry.binding.contact == contact) {
             let entry = entries.swap_remove(at);
             self.by_expiry.remove(&(entry.binding.expires_at_ms, entry.serial));
+            let flow = entry.binding.flow;
+            let last = !entries.iter().any(|other| other.binding.flow == flow);
+            if let Some(on_it) = self.on_stream.get_mut(&flow).filter(|_| last) {
+                on_it.remove(aor);
+                if on_it.is_empty() {
+                    self.on_stream.remove(&flow);
+                }
+            }
         }
         if entries.is_empty() {
             self.by_aor.remove(aor);
@@ -381,6 +412,10 @@ fn wishes(request: &Message<'_>, max_contacts: usize) -> Result<Vec<Wish>, Regis
         wishes.push(wish);
     }
     if wishes.is_empty() && written > 0 { Err(RegisterError::BadContact) } else { Ok(wishes) }
+}
+
+fn gone(binding: &Binding) -> BindingChange {
+    BindingChange::Removed { aor: binding.aor.clone(), contact: binding.contact.clone(), flow: binding.flow }
 }
 
 fn in_order(old: &Binding, request: &Message<'_>) -> Result<(), RegisterError> {

@@ -5,7 +5,7 @@
 //! calls [`TransactionLayer::open`], so that strangers and overload can be answered without any.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{BTreeSet, HashMap, VecDeque},
     sync::Arc,
     time::Instant,
 };
@@ -94,6 +94,8 @@ pub struct TransactionLayer {
     server_by_merge: HashMap<MergeKey, ServerId>,
     clients: HashMap<ClientId, Client>,
     client_by_key: HashMap<ClientKey, ClientId>,
+    /// The transactions of each connection: they fail with it.
+    on_stream: BTreeSet<(Flow, TransactionId)>,
     queue: TimerQueue<TransactionId>,
     outputs: VecDeque<Output>,
     counters: Counters,
@@ -111,6 +113,7 @@ impl TransactionLayer {
             server_by_merge: HashMap::new(),
             clients: HashMap::new(),
             client_by_key: HashMap::new(),
+            on_stream: BTreeSet::new(),
             queue: TimerQueue::default(),
             outputs: VecDeque::new(),
             counters: Counters::default(),
@@ -164,6 +167,7 @@ impl TransactionLayer {
         }
         self.server_by_key.insert(key.clone(), id);
         self.servers.insert(id, Server { key, merge, flow, machine });
+        self.note_stream(flow, TransactionId::Server(id));
         self.settle_server(id);
         if let Some(trying) = trying.filter(|_| *head.method == Method::Invite) {
             // A transaction that has just begun takes a provisional response.
@@ -286,6 +290,15 @@ impl TransactionLayer {
         }
     }
 
+    /// A connection is no more: every transaction on it fails as if the transport had refused its next message.
+    pub fn flow_closed(&mut self, now: Instant, flow: Flow) {
+        let first = (flow, TransactionId::Server(ServerId(0)));
+        let on_it: Vec<TransactionId> = self.on_stream.range(first..).take_while(|(of, _)| *of == flow).map(|(_, id)| *id).collect();
+        for id in on_it {
+            self.transport_error(now, id);
+        }
+    }
+
     /// When [`Self::handle_timeout`] is due.
     pub fn next_timeout(&mut self) -> Option<Instant> {
         self.queue.next_at()
@@ -329,7 +342,14 @@ impl TransactionLayer {
             && self.server_by_key.is_empty()
             && self.server_by_merge.is_empty()
             && self.client_by_key.is_empty()
+            && self.on_stream.is_empty()
             && self.queue.is_empty()
+    }
+
+    fn note_stream(&mut self, flow: Flow, id: TransactionId) {
+        if flow.transport.is_reliable() {
+            self.on_stream.insert((flow, id));
+        }
     }
 
     fn next_id(&mut self) -> u64 {
@@ -382,6 +402,7 @@ impl TransactionLayer {
         let id = ClientId(self.next_id());
         self.client_by_key.insert(key.clone(), id);
         self.clients.insert(id, Client { key, flow, machine });
+        self.note_stream(flow, TransactionId::Client(id));
         self.outputs.push_back(Output::Send { flow, bytes, by: Some(TransactionId::Client(id)) });
         self.settle_client(id);
         Ok(id)
@@ -443,6 +464,7 @@ impl TransactionLayer {
         self.queue.set(TransactionId::Server(id), deadline);
         if let Some(server) = over.then(|| self.servers.remove(&id)).flatten() {
             self.server_by_key.remove(&server.key);
+            self.on_stream.remove(&(server.flow, TransactionId::Server(id)));
             if let Some(merge) = server.merge {
                 self.server_by_merge.remove(&merge);
             }
@@ -460,6 +482,7 @@ impl TransactionLayer {
         self.queue.set(TransactionId::Client(id), deadline);
         if let Some(client) = over.then(|| self.clients.remove(&id)).flatten() {
             self.client_by_key.remove(&client.key);
+            self.on_stream.remove(&(client.flow, TransactionId::Client(id)));
             if for_core {
                 self.outputs.push_back(Output::Ended(TransactionId::Client(id)));
             }

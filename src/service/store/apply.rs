@@ -225,10 +225,10 @@ async fn agent_state(conn: &mut Conn, agent: AgentId, state: AgentState, reason:
 /// Registrations are written through; the row of a removed one stays with a past end until the account registers anew.
 async fn binding(conn: &mut Conn, new: &Binding) -> Result<(), StoreError> {
     sqlx::query(
-        "INSERT INTO binding (phone, contact, source, listener, sip_call_id, cseq, user_agent, expires_at) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (phone, contact) DO UPDATE SET source = excluded.source, \
+        "INSERT INTO binding (phone, contact, source, listener, sip_call_id, cseq, user_agent, expires_at, transport) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (phone, contact) DO UPDATE SET source = excluded.source, \
          listener = excluded.listener, sip_call_id = excluded.sip_call_id, cseq = excluded.cseq, user_agent = excluded.user_agent, \
-         expires_at = excluded.expires_at WHERE binding.sip_call_id <> excluded.sip_call_id OR binding.cseq <= excluded.cseq",
+         expires_at = excluded.expires_at, transport = excluded.transport WHERE binding.sip_call_id <> excluded.sip_call_id OR binding.cseq <= excluded.cseq",
     )
     .bind(new.phone.to_string())
     .bind(line(&new.contact, LINE_MAX))
@@ -238,6 +238,7 @@ async fn binding(conn: &mut Conn, new: &Binding) -> Result<(), StoreError> {
     .bind(i64::from(new.cseq))
     .bind(opt_line(new.user_agent.as_deref(), NAME_MAX))
     .bind(new.expires_at.0)
+    .bind(new.transport.uri_param().unwrap_or("udp"))
     .execute(&mut *conn)
     .await?;
     // A phone that changes its address with each registration must not fill the table.

@@ -10,13 +10,14 @@ use sqlx::{
 
 use super::StoreError;
 
-const FILES: [(i64, &str, &str); 6] = [
+const FILES: [(i64, &str, &str); 7] = [
     (1, "people", include_str!("../../../migrations/0001_people.sql")),
     (2, "customers", include_str!("../../../migrations/0002_customers.sql")),
     (3, "interactions", include_str!("../../../migrations/0003_interactions.sql")),
     (4, "insight", include_str!("../../../migrations/0004_insight.sql")),
     (5, "work", include_str!("../../../migrations/0005_work.sql")),
     (6, "machinery", include_str!("../../../migrations/0006_machinery.sql")),
+    (10, "binding_transport", include_str!("../../../migrations/0010_binding_transport.sql")),
 ];
 
 pub(super) async fn run(writer: &SqlitePool) -> Result<(), StoreError> {

@@ -7,6 +7,7 @@ use super::{
 use crate::{
     domain::fact::Binding,
     ids::{QueueId, SipCallId},
+    protocol::sip::flow::Transport,
     time::UnixMs,
 };
 
@@ -102,7 +103,7 @@ async fn queues(conn: &mut Conn) -> Result<Vec<QueueRow>, StoreError> {
 
 async fn bindings(conn: &mut Conn, now: UnixMs) -> Result<Vec<Binding>, StoreError> {
     let rows = sqlx::query(
-        "SELECT phone, contact, source, listener, sip_call_id, cseq, user_agent, expires_at FROM binding WHERE expires_at > $1 \
+        "SELECT phone, contact, source, transport, listener, sip_call_id, cseq, user_agent, expires_at FROM binding WHERE expires_at > $1 \
          ORDER BY phone, contact",
     )
     .bind(now.0)
@@ -114,6 +115,7 @@ async fn bindings(conn: &mut Conn, now: UnixMs) -> Result<Vec<Binding>, StoreErr
                 phone: row.id("phone")?,
                 contact: row.text("contact")?,
                 source: row.id("source")?,
+                transport: if row.text("transport")? == "tcp" { Transport::Tcp } else { Transport::Udp },
                 listener: row.text("listener")?,
                 sip_call_id: SipCallId(row.text("sip_call_id")?),
                 cseq: row.int("cseq")?,

@@ -190,6 +190,15 @@ impl Leg {
         Some(LegEvent::Ended(LegEnd::Cancelled))
     }
 
+    /// The connection that the INVITE came by is no more: nobody would hear our answer.
+    pub fn unreachable(&mut self, turn: &mut Turn<'_>) -> Option<LegEvent> {
+        if !matches!(self.state, State::Incoming { .. }) {
+            return None;
+        }
+        self.refuse(turn, 480);
+        Some(LegEvent::Ended(LegEnd::Unreachable))
+    }
+
     /// Runs what is due: repetitions of our 2xx, its end, a session that was not refreshed.
     pub fn handle_timeout(&mut self, turn: &mut Turn<'_>) -> Option<LegEvent> {
         let now = turn.now.mono;

@@ -134,6 +134,26 @@ impl Leg {
         self.flow
     }
 
+    /// The phone is somewhere else now.
+    pub fn move_flow(&mut self, from: Flow, to: Flow) {
+        if self.flow == from {
+            self.flow = to;
+        }
+    }
+
+    /// Its connection is no more. A trunk is called back at the address that it gave; a phone comes back by itself.
+    pub fn stream_closed(&mut self, closed: Flow) {
+        let dialog = match &self.state {
+            State::Incoming { dialog, .. } | State::Up { dialog, .. } | State::Closing { dialog } => dialog,
+            State::Calling { .. } | State::Gone => return,
+        };
+        if self.flow == closed
+            && let Some(remote) = self.trusted(&dialog.next_hop().uri())
+        {
+            self.flow.remote = remote;
+        }
+    }
+
     /// Networks of the trunk that it belongs to; none for a phone.
     pub fn networks(&self) -> &[ipnet::IpNet] {
         &self.networks

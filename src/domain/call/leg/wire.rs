@@ -12,6 +12,7 @@ use crate::{
         message::Message,
         status::reason_phrase,
         transaction_layer::ServerId,
+        uri::Uri,
     },
 };
 
@@ -19,6 +20,10 @@ use crate::{
 const ALLOW: [&str; 6] = ["INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "UPDATE"];
 /// The smallest session interval that we take, seconds (RFC 4028 §5).
 pub const MIN_SESSION_SECONDS: u32 = 90;
+
+/// Requests above this go over a connection where the peer has one: as a datagram they might be cut up and lost
+/// (RFC 3261 §18.1.1: 200 octets below the smallest path MTU that is usual).
+const LARGEST_DATAGRAM: usize = 1300;
 
 /// Our address as this peer reaches it.
 pub fn our_address(policy: &Policy, flow: Flow) -> SocketAddr {
@@ -31,7 +36,9 @@ pub fn our_address(policy: &Policy, flow: Flow) -> SocketAddr {
 /// Our Contact towards this peer; its user part names node and epoch.
 pub(super) fn contact(turn: &Turn<'_>, flow: Flow) -> Address {
     let at = our_address(turn.house.policy, flow);
-    Address::new(UriBuf::sip(Some(turn.tokens.mark()), &HostBuf::Ip(at.ip()), Some(at.port())))
+    let uri = UriBuf::sip(Some(turn.tokens.mark()), &HostBuf::Ip(at.ip()), Some(at.port()));
+    let transport = Token::new("transport").zip(flow.transport.uri_param().and_then(Token::new));
+    Address::new(transport.map_or_else(|| uri.clone(), |(name, value)| uri.with_param(&name, Some(&value))))
 }
 
 /// `Allow` with what we serve.
@@ -81,10 +88,18 @@ impl Leg {
 
     /// Gives a request its Via and sends it in a transaction.
     pub(super) fn send(&self, turn: &mut Turn<'_>, purpose: Purpose, request: Request) -> Request {
-        let flow = self.hop(&request);
+        let mut flow = self.hop(&request);
         let branch = turn.tokens.branch();
-        let request = stamped(turn, flow, &branch, request);
-        let bytes = request.to_bytes();
+        let mut request = stamped(turn, flow, &branch, request);
+        let mut bytes = request.to_bytes();
+        if bytes.len() > LARGEST_DATAGRAM
+            && !flow.transport.is_reliable()
+            && let Some(stream) = (turn.house.stream_beside)(flow)
+        {
+            flow = stream;
+            request.via[0] = ViaBuf::new(flow.transport, our_address(turn.house.policy, flow), &branch);
+            bytes = request.to_bytes();
+        }
         let method = request.method.clone();
         turn.act(Action::Request { leg: self.id, purpose, method, branch, flow, bytes });
         request
@@ -100,12 +115,20 @@ impl Leg {
         turn.act(Action::Send { flow, bytes });
     }
 
-    /// Where a request of ours goes: phones by their flow; a trunk by its Route or Contact where that lies in its networks.
+    /// Where a request of ours goes: phones by their flow; a trunk by its Route or Contact where that lies in its networks, but
+    /// by the connection that is there where there is one.
     pub(super) fn hop(&self, request: &Request) -> Flow {
-        let uri = request.next_hop.as_ref().unwrap_or(&request.uri).uri();
-        let named = uri.host().and_then(|host| host.ip()).map(|ip| SocketAddr::new(ip, uri.port().unwrap_or(5060)));
-        let trusted = named.filter(|at| self.networks.iter().any(|network| network.contains(&at.ip())));
+        if self.flow.transport.is_reliable() {
+            return self.flow;
+        }
+        let trusted = self.trusted(&request.next_hop.as_ref().unwrap_or(&request.uri).uri());
         Flow { remote: trusted.unwrap_or(self.flow.remote), ..self.flow }
+    }
+
+    /// The address that a URI names, where it lies in the trunk's networks.
+    pub(super) fn trusted(&self, uri: &Uri<'_>) -> Option<SocketAddr> {
+        let named = uri.host().and_then(|host| host.ip()).map(|ip| SocketAddr::new(ip, uri.port().unwrap_or(5060)));
+        named.filter(|at| self.networks.iter().any(|network| network.contains(&at.ip())))
     }
 
     /// Says goodbye; while our 2xx is not acknowledged, as soon as it is (RFC 3261 §15).
@@ -137,7 +160,7 @@ impl Leg {
 }
 
 fn stamped(turn: &Turn<'_>, flow: Flow, branch: &str, mut request: Request) -> Request {
-    request.via.insert(0, ViaBuf::udp(our_address(turn.house.policy, flow), branch));
+    request.via.insert(0, ViaBuf::new(flow.transport, our_address(turn.house.policy, flow), branch));
     request.headers.push(user_agent(turn.house.policy));
     request
 }

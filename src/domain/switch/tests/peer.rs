@@ -18,6 +18,7 @@ use crate::{
         header::HeaderId,
         message::Message,
         parse::parse,
+        parse_error::ParseErrorKind,
         timers::Timers,
         transaction_layer::{
             ClientId, Limits, OutgoingRequest, Output, RequestFate, RequestHead, ResponseFate, ResponseHead, ServerId, TransactionLayer,
@@ -50,6 +51,8 @@ enum Later {
 
 /// One peer, with one call at a time.
 pub struct Peer {
+    /// When a keep-alive came.
+    pub kept_alive: Vec<Instant>,
     pub addr: SocketAddr,
     pub user: String,
     pub password: String,
@@ -88,6 +91,7 @@ pub struct Peer {
 impl Peer {
     pub fn new(addr: SocketAddr, server: SocketAddr, user: &str, seed: u8) -> Self {
         Self {
+            kept_alive: Vec::new(),
             addr,
             user: user.to_owned(),
             password: "secret".to_owned(),
@@ -297,6 +301,7 @@ impl Peer {
     pub fn receive(&mut self, now: Instant, bytes: &[u8]) {
         let message = match parse(bytes) {
             Ok(message) => message,
+            Err(error) if error.kind == ParseErrorKind::KeepAlive => return self.kept_alive.push(now),
             // An answer to a bent message echoes its bends.
             Err(_) if self.forgives => return,
             Err(error) => panic!("we sent nonsense: {error}\n{}", String::from_utf8_lossy(bytes)),

@@ -24,7 +24,7 @@ use crate::{
     ids::{AgentId, InteractionId, PhoneId, PhoneNumber},
     protocol::sip::{
         digest::{Algorithm, Ha1},
-        flow::ListenerId,
+        flow::{Flow, ListenerId},
         timers::Timers,
     },
     time::{Now, UnixMs},
@@ -54,6 +54,8 @@ pub struct World {
     /// Datagrams lost in each direction, per thousand.
     pub loss: u32,
     pub rng: ChaCha12Rng,
+    /// Connections whose peer has proven itself.
+    pub trusted: Vec<Flow>,
     /// Datagrams that reached the switch.
     pub received: Vec<Vec<u8>>,
     /// Datagrams to addresses where nobody listens.
@@ -138,6 +140,7 @@ impl World {
             media_answers: true,
             loss: 0,
             rng: ChaCha12Rng::seed_from_u64(seed),
+            trusted: Vec::new(),
             received: Vec::new(),
             strays: Vec::new(),
             wire: VecDeque::new(),
@@ -197,7 +200,8 @@ impl World {
     fn drain(&mut self) {
         while let Some(output) = self.switch.poll_output() {
             match output {
-                Output::SendDatagram { destination, bytes, .. } => self.post(server(), destination, bytes),
+                Output::Send { flow, bytes, .. } => self.post(server(), flow.remote, bytes),
+                Output::Trust { flow } => self.trusted.push(flow),
                 Output::Media { command, .. } => self.media(command),
                 Output::LookUp(look_up) => {
                     self.look_ups.push(look_up.clone());

@@ -163,7 +163,7 @@ fn what_has_ended_is_neither_listed_nor_kept() {
     desk.register("c1", 1, &["Contact: <sip:a@10.0.0.5>;expires=60"]).expect("registers");
     desk.register("c2", 1, &["Contact: <sip:a@10.0.0.6>;expires=120"]).expect("registers");
     assert_eq!(desk.contacts(NOW + 60_000), ["sip:a@10.0.0.6"]);
-    let removed = BindingChange::Removed { aor: AOR.to_owned(), contact: "sip:a@10.0.0.5".to_owned() };
+    let removed = BindingChange::Removed { aor: AOR.to_owned(), contact: "sip:a@10.0.0.5".to_owned(), flow: flow(5060) };
     assert_eq!(desk.0.expire(NOW + 59_999), []);
     assert_eq!(desk.0.expire(NOW + 60_000), [removed]);
     assert_eq!(desk.0.next_expiry_ms(), Some(NOW + 120_000));
@@ -231,7 +231,7 @@ proptest! {
         let mut follow = |changes: Vec<BindingChange>| for change in changes {
             match change {
                 BindingChange::Stored(binding) => { mirror.insert((binding.aor.clone(), binding.contact.clone()), binding); }
-                BindingChange::Removed { aor, contact } => { mirror.remove(&(aor, contact)); }
+                BindingChange::Removed { aor, contact, .. } => { mirror.remove(&(aor, contact)); }
             }
         };
         for (wait, aor, cseq, contacts, random) in steps {

@@ -120,10 +120,10 @@ impl<'a> ParseError<'a> {
             if !echoed {
                 continue;
             }
-            let mut text = Text::lossy(value).to_string();
+            let mut text = echoed_text(value);
             if id == HeaderId::Via && std::mem::take(&mut first) {
-                text = write::via_for_answer(&via, source);
-                let rest: Vec<String> = scan::Elements::of(value).skip(1).map(|v| Text::lossy(v).to_string()).collect();
+                text = one_octet_each(&write::via_for_answer(&via, source));
+                let rest: Vec<String> = scan::Elements::of(value).skip(1).map(echoed_text).filter(|v| !v.is_empty()).collect();
                 text = std::iter::once(text).chain(rest).collect::<Vec<_>>().join(", ");
             } else if id == HeaderId::To && NameAddr::parse(value).is_some_and(|to| to.tag.is_none()) {
                 text = format!("{text};tag={}", Text::new(to_tag));
@@ -134,4 +134,13 @@ impl<'a> ParseError<'a> {
         out.extend_from_slice(b"\r\n");
         Some(out)
     }
+}
+
+fn echoed_text(value: &[u8]) -> String {
+    one_octet_each(Text::lossy(value).as_str())
+}
+
+/// Octets that are no text became the three of U+FFFD each; one instead keeps an answer from growing beyond its request.
+fn one_octet_each(text: &str) -> String {
+    text.replace(char::REPLACEMENT_CHARACTER, "?")
 }

@@ -200,3 +200,21 @@ fn a_message_stays_small_enough_for_the_stack() {
     let size = size_of::<Message<'_>>();
     assert!(size <= 2048, "{size} octets");
 }
+
+#[test]
+fn an_error_answer_does_not_grow_by_octets_that_are_no_text() {
+    let noise = [0xfe; 3_000];
+    let mut datagram = b"INVITE sip:a@example.org SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bKn\r\nFrom: ".to_vec();
+    datagram.extend_from_slice(&noise);
+    datagram.extend_from_slice(b"\r\n\r\n");
+    let answer = parse(&datagram).expect_err("no Call-ID").answer(([192, 0, 2, 1], 5060).into(), "t").expect("answerable");
+    assert!(answer.len() <= datagram.len() + 100, "{} octets answer {}", answer.len(), datagram.len());
+}
+
+#[test]
+fn an_error_answer_leaves_out_empty_vias() {
+    let datagram = b"INVITE sip:a@example.org SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bKn,,,,,SIP/2.0/UDP h\r\n\r\n";
+    let answer = parse(datagram).expect_err("no Call-ID").answer(([192, 0, 2, 1], 5060).into(), "t").expect("answerable");
+    let answer = String::from_utf8(answer).expect("text");
+    assert!(answer.contains("branch=z9hG4bKn, SIP/2.0/UDP h\r\n"), "{answer}");
+}

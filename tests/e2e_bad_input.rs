@@ -9,7 +9,9 @@ use rand_chacha::{
     rand_core::{RngCore, SeedableRng},
 };
 use support::{
-    PATIENCE, call,
+    PATIENCE,
+    bend::bend,
+    call, corpora,
     desk::Desk,
     server::{Server, TRUNK},
     sound::{self, PAIRS},
@@ -28,24 +30,6 @@ const MAY_GROW: u64 = 20_000_000;
 
 fn seed() -> u64 {
     std::env::var("SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(1)
-}
-
-fn bend(mut bytes: Vec<u8>, random: &mut ChaCha12Rng) -> Vec<u8> {
-    let mut pick = |n: usize| random.next_u64() as usize % n.max(1);
-    for _ in 0..=pick(4) {
-        let (at, octet) = (pick(bytes.len()), pick(256) as u8);
-        let to = (at + pick(40)).min(bytes.len());
-        match pick(7) {
-            0 if !bytes.is_empty() => bytes[at] = octet,
-            1 => bytes.truncate(at),
-            2 => bytes.splice(at..at, bytes[at..to].repeat(20)).for_each(drop),
-            3 => bytes.drain(at..to).for_each(drop),
-            4 => bytes.splice(at..to, b"99999999999999999999999".iter().copied()).for_each(drop),
-            5 => bytes.splice(at..at, vec![octet; 3_000]).for_each(drop),
-            _ => bytes.splice(at..at, b"\r\n \0\"<;=:,@%".iter().copied()).for_each(drop),
-        }
-    }
-    bytes
 }
 
 /// Sends each message from a socket of its own, one half as a stranger, the other as the trunk; a stranger hears at most twice what they sent.
@@ -109,8 +93,8 @@ fn torture_and_two_thousand_bent_messages_leave_a_server_that_serves() {
     // What is built once is built before memory is measured.
     throw(&server, &(0..MUTATIONS / 10).map(&mut bent).collect::<Vec<_>>());
     let before = wire::resident(server.pid());
-    if let Some(corpora) = wire::corpora() {
-        let torture: Vec<_> = ["sip-torture", "sip-devices"].iter().flat_map(|name| wire::files(&corpora.join(name))).collect();
+    if let Some(corpora) = corpora::folder() {
+        let torture: Vec<_> = ["sip-torture", "sip-devices"].iter().flat_map(|name| corpora::files(&corpora.join(name))).collect();
         assert!(torture.len() > 50, "{}", torture.len());
         throw(&server, &torture.into_iter().map(|(_, bytes)| bytes).collect::<Vec<_>>());
     }
@@ -148,8 +132,8 @@ fn nonsense_at_the_media_ports_is_not_heard_in_the_call() {
             bytes
         })
         .collect();
-    if let Some(corpora) = wire::corpora() {
-        payloads.extend(wire::files(&corpora.join("rtp")).iter().flat_map(|(_, bytes)| wire::udp_payloads(bytes)));
+    if let Some(corpora) = corpora::folder() {
+        payloads.extend(corpora::files(&corpora.join("rtp")).iter().flat_map(|(_, bytes)| wire::udp_payloads(bytes)));
     }
     good_call(&server, &mut desk, || {
         let sprayer = UdpSocket::bind((UNKNOWN, 0)).expect("a loopback address");

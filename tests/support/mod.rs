@@ -6,7 +6,9 @@
 #![allow(clippy::disallowed_methods, clippy::print_stderr, reason = "deadlines of real processes need a clock, skipped tests say so")]
 
 pub mod agent;
+pub mod bend;
 pub mod call;
+pub mod corpora;
 pub mod desk;
 pub mod http;
 pub mod phone;

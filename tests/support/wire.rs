@@ -2,38 +2,10 @@
 
 use std::{
     net::{Ipv4Addr, SocketAddr, UdpSocket},
-    path::{Path, PathBuf},
     time::Duration,
 };
 
 use super::PATIENCE;
-
-/// The corpora beside the project; says so where there are none.
-#[expect(clippy::print_stdout, reason = "a skipped test says so")]
-pub fn corpora() -> Option<PathBuf> {
-    let home = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let named = std::env::var_os("THROUGHLINE_SHARED").map(PathBuf::from);
-    let places = named.into_iter().chain([home.join("../shared"), home.join("../../shared")]);
-    let found = places.map(|place| place.join("corpora")).find(|place| place.is_dir());
-    if found.is_none() {
-        println!("skipped: no corpora beside the project (set THROUGHLINE_SHARED)");
-    }
-    found
-}
-
-/// Every file under a folder, with its content, by name.
-pub fn files(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
-    let mut found = Vec::new();
-    let mut entries: Vec<_> = std::fs::read_dir(folder).expect("a folder").flatten().map(|entry| entry.path()).collect();
-    entries.sort();
-    for path in entries {
-        match path.is_dir() {
-            true => found.extend(files(&path)),
-            false => found.push((path.clone(), std::fs::read(&path).expect("a file"))),
-        }
-    }
-    found
-}
 
 /// The UDP payloads of a classic pcap file of Ethernet or Linux cooked frames; other files have none.
 pub fn udp_payloads(pcap: &[u8]) -> Vec<Vec<u8>> {

@@ -34,10 +34,12 @@ pub enum Action {
         /// The whole request.
         bytes: Vec<u8>,
     },
-    /// Cancel the leg's INVITE, with this Reason value (RFC 3326).
+    /// Cancel an INVITE of the leg, with this Reason value (RFC 3326).
     Cancel {
         /// The leg.
         leg: LegId,
+        /// Which of its INVITEs.
+        branch: u8,
         /// The reason.
         reason: &'static str,
     },
@@ -100,7 +102,12 @@ pub enum Action {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Purpose {
     /// Start a call.
-    Invite,
+    Invite {
+        /// At which of the places where the phone is registered.
+        branch: u8,
+    },
+    /// Change or refresh it: a re-INVITE or UPDATE.
+    Renew,
     /// End it.
     Bye,
     /// Ask whether the peer is there.

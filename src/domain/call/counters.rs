@@ -58,8 +58,14 @@ counters! {
     StrayCancel = "sip_stray_cancel",
     /// Offer and answer had nothing in common.
     NotAcceptable = "sip_488",
-    /// Two offers crossed.
+    /// Two offers crossed: the peer's was refused.
     Glare = "sip_491",
+    /// Two offers crossed: the peer refused ours, which comes again.
+    GlareRetried = "sip_491_retried",
+    /// A re-INVITE of ours so that both sides speak the same codec.
+    CodecAsked = "codec_asked",
+    /// A key that was sent as INFO: answered, but not evaluated.
+    InfoDtmf = "info_dtmf_ignored",
     /// The look-up was slower than its limit.
     LateBrief = "brief_late",
     /// The desk did not acknowledge in time: the phone rang without.

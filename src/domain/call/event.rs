@@ -15,6 +15,8 @@ pub enum LegEvent {
     Confirmed,
     /// The peer offered again and was answered: address, codec or direction may differ.
     ReOffered,
+    /// The peer answered an offer of ours in the dialog: its codec or address may differ.
+    Renewed,
     /// The peer answered our question whether it is still there.
     StillThere,
     /// The leg is over.

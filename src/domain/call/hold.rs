@@ -33,6 +33,17 @@ impl Call {
         self.show(turn);
     }
 
+    /// Where the two sides agreed on different codecs, the one that did not decide just now is asked for the other's: relayed
+    /// audio is better than audio coded twice. A side that refuses is bridged.
+    pub(super) fn equalise(&mut self, turn: &mut Turn<'_>, near_decides: bool) {
+        let (Stage::Talking { .. }, Some(far)) = (&self.stage, &mut self.far) else { return };
+        if near_decides {
+            far.leg.ask_for_codec(turn, self.near.leg.codec());
+        } else {
+            self.near.leg.ask_for_codec(turn, far.leg.codec());
+        }
+    }
+
     /// Opens a track for each leg where the policy wants one.
     pub(super) fn start_recording(&mut self, turn: &mut Turn<'_>) {
         let wanted = match (turn.house.policy.record, &self.kind) {

@@ -29,4 +29,4 @@ pub use event::{LegEnd, LegEvent};
 pub use inbound::Arrival;
 pub use internal::InternalCall;
 pub use state::{Call, CallKind, Caller};
-pub use turn::{House, PhoneTarget, Turn};
+pub use turn::{House, PhoneTarget, Place, Turn};

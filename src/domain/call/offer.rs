@@ -224,6 +224,7 @@ impl Call {
         self.enter(turn, false, SegmentKind::Talk);
         self.start_recording(turn);
         self.replan(turn);
+        self.equalise(turn, true);
         let chosen = self.caller.display_name.as_deref() == Some(FAULTY_CALLER);
         assert!(!(chosen && fault::active(Fault::PanicInCall)), "the fault that a control asked for");
         self.show(turn);

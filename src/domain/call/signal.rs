@@ -29,7 +29,7 @@ impl Call {
 
     /// The flows of its legs.
     pub fn flows(&self) -> impl Iterator<Item = Flow> + '_ {
-        self.legs().map(Leg::flow)
+        self.legs().flat_map(Leg::flows)
     }
 
     /// Whether a leg of it is on this flow.

@@ -235,8 +235,15 @@ impl Call {
             (false, LegEvent::Alive) => self.far_alive(),
             (false, LegEvent::Ringing | LegEvent::Early) => self.far_rings(turn),
             (false, LegEvent::Answered) => self.far_answered(turn),
-            (true, LegEvent::Confirmed) => self.replan(turn),
-            (_, LegEvent::ReOffered) => self.re_offered(turn),
+            (true, LegEvent::Confirmed) => {
+                self.replan(turn);
+                self.equalise(turn, true);
+            }
+            (_, LegEvent::ReOffered) => {
+                self.re_offered(turn);
+                self.equalise(turn, near);
+            }
+            (_, LegEvent::Renewed) => self.re_offered(turn),
             (_, LegEvent::StillThere) => self.still_there(turn),
             (_, LegEvent::Ended(end)) => self.leg_ended(turn, near, end),
             // A caller's leg never rings or answers towards us, and the phone's is confirmed by our own ACK.

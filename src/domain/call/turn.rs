@@ -13,14 +13,30 @@ use crate::{
 pub struct PhoneTarget {
     /// The account.
     pub phone: PhoneId,
-    /// Where its REGISTER came from: requests go there.
-    pub flow: Flow,
-    /// Its Contact, as registered: the Request-URI.
-    pub contact: String,
+    /// Its most wanted, newest place.
+    pub place: Place,
+    /// Every other place where it is registered: all ring at once.
+    pub others: Vec<Place>,
     /// User part of its address of record, for To.
     pub user: String,
     /// The name that colleagues see.
     pub display_name: String,
+}
+
+impl PhoneTarget {
+    /// Every place, the most wanted first.
+    pub fn places(&self) -> impl Iterator<Item = &Place> {
+        std::iter::once(&self.place).chain(&self.others)
+    }
+}
+
+/// One registration of a phone.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Place {
+    /// Where its REGISTER came from: requests go there.
+    pub flow: Flow,
+    /// Its Contact, as registered: the Request-URI.
+    pub contact: String,
 }
 
 /// The house, read-only during a turn.

@@ -36,8 +36,8 @@ impl Switch {
                 let request = OutgoingRequest { method: &method, branch: &branch, flow, bytes: bytes.into() };
                 self.send_request(leg, purpose, request);
             }
-            Action::Cancel { leg, reason } => {
-                if let Some(invite) = self.invites.get(&leg) {
+            Action::Cancel { leg, branch, reason } => {
+                if let Some(invite) = self.invites.get(&(leg, branch)) {
                     self.layer.cancel(self.now.mono, *invite, Some(reason));
                 }
             }
@@ -90,8 +90,8 @@ impl Switch {
         match self.layer.send_request(self.now.mono, request) {
             Ok(client) => {
                 self.clients.insert(client, (leg, purpose));
-                if purpose == Purpose::Invite {
-                    self.invites.insert(leg, client);
+                if let Purpose::Invite { branch } = purpose {
+                    self.invites.insert((leg, branch), client);
                 }
             }
             Err(_) => {
@@ -104,7 +104,10 @@ impl Switch {
     /// Nothing will come for this leg any more.
     pub(super) fn forget_leg(&mut self, leg: LegId) {
         self.legs.remove(&leg);
-        self.invites.remove(&leg);
+        let invites: Vec<_> = self.invites.range((leg, 0)..=(leg, u8::MAX)).map(|(key, _)| *key).collect();
+        for key in invites {
+            self.invites.remove(&key);
+        }
         if let Some(key) = self.dialog_of.remove(&leg) {
             self.dialogs.remove(&key);
         }
@@ -179,8 +182,11 @@ impl Switch {
                     }
                 }
                 LayerOutput::Ended(TransactionId::Client(client)) => {
-                    if let Some((leg, Purpose::Invite)) = self.clients.remove(&client) {
-                        self.invites.remove(&leg);
+                    // An INVITE that was sent again with credentials has a newer transaction.
+                    if let Some((leg, Purpose::Invite { branch })) = self.clients.remove(&client)
+                        && self.invites.get(&(leg, branch)) == Some(&client)
+                    {
+                        self.invites.remove(&(leg, branch));
                     }
                 }
                 LayerOutput::Ended(TransactionId::Server(server)) => {

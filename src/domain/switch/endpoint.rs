@@ -93,8 +93,7 @@ impl Switch {
         if !known.has_remote_tag(request.from_tag().unwrap_or_default()) {
             return None;
         }
-        let own = known.flow() == flow
-            || self.same_phone(known.flow(), flow)
+        let own = known.flows().any(|own| own == flow || self.same_phone(own, flow))
             || known.networks().iter().any(|network| network.contains(&flow.remote.ip()));
         if !own {
             self.counters.count(Counter::WrongFlow);

@@ -40,19 +40,11 @@ pub fn verdict(method: &Method, source: Source) -> Verdict {
         (Method::Invite, Source::Phone(_) | Source::Unknown) => Verdict::Challenge,
         (Method::Register, Source::Phone(_) | Source::Trunk(_) | Source::Unknown) => Verdict::Challenge,
         (Method::Options, Source::Phone(_) | Source::Trunk(_) | Source::Unknown) => Verdict::Serve,
-        (Method::Bye | Method::Update | Method::Cancel, _) => Verdict::NoDialog,
+        (Method::Bye | Method::Update | Method::Info | Method::Cancel, _) => Verdict::NoDialog,
         (Method::Ack, _) => Verdict::Silence,
-        (
-            Method::Prack
-            | Method::Subscribe
-            | Method::Notify
-            | Method::Publish
-            | Method::Info
-            | Method::Refer
-            | Method::Message
-            | Method::Other(_),
-            _,
-        ) => Verdict::NotServed,
+        (Method::Prack | Method::Subscribe | Method::Notify | Method::Publish | Method::Refer | Method::Message | Method::Other(_), _) => {
+            Verdict::NotServed
+        }
     }
 }
 
@@ -79,7 +71,7 @@ mod tests {
             (Method::Subscribe, [NotServed; 3]),
             (Method::Notify, [NotServed; 3]),
             (Method::Publish, [NotServed; 3]),
-            (Method::Info, [NotServed; 3]),
+            (Method::Info, [NoDialog; 3]),
             (Method::Refer, [NotServed; 3]),
             (Method::Message, [NotServed; 3]),
             (other, [NotServed; 3]),

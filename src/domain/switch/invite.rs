@@ -4,11 +4,10 @@ use super::{Counter, Switch, challenge::Identified, endpoint::unknown_extensions
 use crate::{
     domain::{
         call::{
-            Arrival, Call, Caller, InternalCall, PhoneTarget, Turn,
+            Arrival, Call, Caller, InternalCall, PhoneTarget, Place, Turn,
             leg::{
-                Incoming, IncomingError, Leg, LegRole, SessionTimer,
+                Incoming, IncomingError, Leg, LegRole, MAX_BRANCHES, MIN_SESSION_SECONDS, SessionTimer,
                 in_dialog::{SDP, warning},
-                wire::MIN_SESSION_SECONDS,
             },
         },
         media::plan::PortPair,
@@ -35,16 +34,21 @@ enum Route {
     Colleague { caller: PhoneId, target: PhoneTarget },
 }
 
-/// Where a phone is reached: its most wanted, newest binding.
+/// Where a phone is reached: every binding, one for each flow; an old Contact of the same flow is the same phone.
 pub(super) fn phone_target(registrar: &Registrar, people: &People, steady_ms: i64, phone: PhoneId) -> Option<PhoneTarget> {
     let account = &people.phone(phone)?.account;
     let aor = phone.to_string();
-    let bindings = registrar.bindings(steady_ms, &aor);
-    let binding = bindings.first()?;
+    let mut places: Vec<Place> = Vec::new();
+    for binding in registrar.bindings(steady_ms, &aor) {
+        if places.iter().all(|place| place.flow != binding.flow) {
+            places.push(Place { flow: binding.flow, contact: binding.contact.clone() });
+        }
+    }
+    let mut places = places.into_iter();
     Some(PhoneTarget {
         phone,
-        flow: binding.flow,
-        contact: binding.contact.clone(),
+        place: places.next()?,
+        others: places.take(MAX_BRANCHES - 1).collect(),
         user: account.user.clone(),
         display_name: account.display_name.clone(),
     })

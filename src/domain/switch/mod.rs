@@ -88,8 +88,8 @@ pub struct Switch {
     /// The same the other way round.
     dialog_of: HashMap<LegId, (String, String)>,
     clients: HashMap<ClientId, (LegId, Purpose)>,
-    /// The INVITEs of ours that can be cancelled.
-    invites: HashMap<LegId, ClientId>,
+    /// The INVITEs of ours that can be cancelled, by leg and branch.
+    invites: BTreeMap<(LegId, u8), ClientId>,
     /// The INVITEs of peers that can be cancelled.
     invited: HashMap<ServerId, LegId>,
     outputs: VecDeque<Output>,
@@ -130,7 +130,7 @@ impl Switch {
             dialogs: HashMap::new(),
             dialog_of: HashMap::new(),
             clients: HashMap::new(),
-            invites: HashMap::new(),
+            invites: BTreeMap::new(),
             invited: HashMap::new(),
             outputs: VecDeque::new(),
             verdicts: VecDeque::new(),

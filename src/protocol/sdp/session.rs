@@ -36,7 +36,10 @@ pub struct Answer {
 #[derive(Clone, Debug)]
 pub struct Session {
     id: u64,
+    /// The version of what holds.
     version: u64,
+    /// The highest version that was ever said: it stands, even where it was taken back.
+    said: u64,
     origin: Option<IpAddr>,
     body: String,
     lines: Vec<Line>,
@@ -55,7 +58,15 @@ enum Line {
 impl Session {
     /// A session that has said nothing yet. `id` is random and stands in the `o=` line (RFC 8866 §5.2).
     pub fn new(id: u64) -> Self {
-        Self { id, version: 0, origin: None, body: String::new(), lines: Vec::new(), telephone_event: TELEPHONE_EVENT_PAYLOAD_TYPE }
+        Self {
+            id,
+            version: 0,
+            said: 0,
+            origin: None,
+            body: String::new(),
+            lines: Vec::new(),
+            telephone_event: TELEPHONE_EVENT_PAYLOAD_TYPE,
+        }
     }
 
     /// What we said last; empty before the first time. A refresh without an offer gets this again.
@@ -107,6 +118,11 @@ impl Session {
         self.last()
     }
 
+    /// The peer refused our last offer: `before` it holds again (RFC 3261 §14.1). Its version is not used a second time.
+    pub fn take_back(&mut self, before: Self) {
+        *self = Self { said: self.said, ..before };
+    }
+
     /// Reads the answer to our last offer.
     ///
     /// # Errors
@@ -133,7 +149,8 @@ impl Session {
             }
         }
         if body != self.body {
-            self.version += 1;
+            self.said += 1;
+            self.version = self.said;
             self.body = body;
         }
     }

@@ -1,6 +1,6 @@
 //! Requests of the peer inside the dialog: re-INVITE and UPDATE are answered here and now, from the first day of the call.
 
-use super::{AwaitAck, Leg, SessionTimer, State, wire};
+use super::{AwaitAck, Leg, SessionTimer, State, session_timer::MIN_SESSION_SECONDS, wire};
 use crate::{
     domain::call::{LegEnd, counters::Counter, event::LegEvent, turn::Turn},
     protocol::sdp::{Refusal, Sdp},
@@ -16,25 +16,29 @@ use crate::{
 
 /// The media type of offers and answers.
 pub const SDP: &str = "application/sdp";
+/// The media types of keys in INFO that phones of before RFC 4733 send.
+const DTMF: [&str; 2] = ["application/dtmf-relay", "application/dtmf"];
+/// The longest wait that we ask of a peer whose offer came too early, seconds (RFC 3261 §14.2).
+const MAX_RETRY_AFTER_SECONDS: u32 = 10;
 
 impl Leg {
     /// A request in this dialog, other than ACK and CANCEL. Every one gets its final response here.
     pub fn on_request(&mut self, turn: &mut Turn<'_>, request: &Message<'_>, server: ServerId) -> Option<LegEvent> {
         let order = match &mut self.state {
-            State::Incoming { dialog, .. } | State::Up { dialog, .. } | State::Closing { dialog } => dialog.receive(request),
-            State::Calling { .. } | State::Gone => {
-                turn.count(Counter::UnknownDialog);
-                return self.answer_with(turn, request, server, 481);
-            }
+            State::Incoming { dialog, .. } | State::Up { dialog, .. } | State::Closing { dialog } => Some(dialog.receive(request)),
+            State::Calling { .. } => self.early_dialog(request).map(|dialog| dialog.receive(request)),
+            State::Gone => None,
         };
         match order {
-            RequestOrder::Next => {}
-            RequestOrder::Again | RequestOrder::Late => return self.answer_with(turn, request, server, 500),
+            Some(RequestOrder::Next) => {}
+            Some(RequestOrder::Again | RequestOrder::Late) => return self.answer_with(turn, request, server, 500),
+            None => return self.unknown(turn, request, server),
         }
         match request.method() {
             Method::Bye => self.on_bye(turn, request, server),
             Method::Options => self.answer_with(turn, request, server, 200),
             Method::Invite | Method::Update => self.on_offer(turn, request, server),
+            Method::Info => self.on_info(turn, request, server),
             Method::Ack
             | Method::Cancel
             | Method::Register
@@ -42,7 +46,6 @@ impl Leg {
             | Method::Subscribe
             | Method::Notify
             | Method::Publish
-            | Method::Info
             | Method::Refer
             | Method::Message
             | Method::Other(_) => {
@@ -56,10 +59,34 @@ impl Leg {
         let mut response = self.reply(request, status);
         match status {
             405 | 200 => response.headers.push(wire::allow()),
+            // An offer before the one before it was answered: again in a while (RFC 3261 §14.2, RFC 3311 §5.2).
+            500 => response.headers.push(Header::Number(NumberHeader::RetryAfter, turn.tokens.below(MAX_RETRY_AFTER_SECONDS + 1))),
             415 => response.headers.push(Header::Text(TextHeader::Accept, Text::new(SDP))),
-            422 => response.headers.push(Header::Number(NumberHeader::MinSe, wire::MIN_SESSION_SECONDS)),
+            422 => response.headers.push(Header::Number(NumberHeader::MinSe, MIN_SESSION_SECONDS)),
             _ => {}
         }
+        Self::respond(turn, server, response);
+        None
+    }
+
+    fn unknown(&self, turn: &mut Turn<'_>, request: &Message<'_>, server: ServerId) -> Option<LegEvent> {
+        turn.count(Counter::UnknownDialog);
+        self.answer_with(turn, request, server, 481)
+    }
+
+    /// Keys as INFO (application/dtmf-relay, application/dtmf) are taken and counted; an empty INFO is a keep-alive (RFC 2976).
+    fn on_info(&self, turn: &mut Turn<'_>, request: &Message<'_>, server: ServerId) -> Option<LegEvent> {
+        let kind = request.content_type().unwrap_or_default();
+        let keys = DTMF.iter().any(|known| kind.eq_ignore_ascii_case(known));
+        if keys {
+            turn.count(Counter::InfoDtmf);
+        }
+        if keys || request.body().is_empty() {
+            return self.answer_with(turn, request, server, 200);
+        }
+        turn.count(Counter::BodyRefused);
+        let accept = Header::Text(TextHeader::Accept, Text::new(&DTMF.join(", ")));
+        let response = self.reply(request, 415).with(accept);
         Self::respond(turn, server, response);
         None
     }
@@ -70,27 +97,26 @@ impl Leg {
             // A caller who ends an early dialog so has still to hear of the INVITE (RFC 3261 §15.1.2).
             State::Incoming { .. } => self.refuse(turn, 487),
             State::Up { .. } => self.gone(turn),
-            // Both said goodbye at once: ours is answered or times out by itself.
+            // Both said goodbye at once: ours is answered or times out by itself. An early dialog of ours ends with its INVITE.
             State::Closing { .. } | State::Calling { .. } | State::Gone => return None,
         }
         Some(LegEvent::Ended(LegEnd::HungUp))
     }
 
     fn on_offer(&mut self, turn: &mut Turn<'_>, request: &Message<'_>, server: ServerId) -> Option<LegEvent> {
-        let (await_ack, leaving) = match &self.state {
-            State::Up { await_ack, leaving, .. } => (await_ack.as_ref(), *leaving),
-            State::Closing { .. } => (None, true),
-            State::Incoming { .. } => return self.glare(turn, request, server),
-            State::Calling { .. } | State::Gone => return self.answer_with(turn, request, server, 481),
+        let body = request.body();
+        let offers = *request.method() == Method::Invite || !body.is_empty();
+        let waits_for_answer = match &self.state {
+            State::Up { leaving: true, .. } | State::Closing { .. } | State::Gone => return self.unknown(turn, request, server),
+            // Our offer in a 200 waits for its answer in the ACK, or our own crosses theirs: RFC 3261 §14.2, RFC 3311 §5.2.
+            State::Up { await_ack, .. } => self.renewal.crosses() || await_ack.as_ref().is_some_and(|wait| wait.offered),
+            State::Incoming { .. } if offers => return self.answer_with(turn, request, server, 500),
+            State::Calling { .. } => true,
+            State::Incoming { .. } => false,
         };
-        if leaving {
-            return self.answer_with(turn, request, server, 481);
-        }
-        // Our offer in a 200 waits for its answer in the ACK: a second one cannot be opened (RFC 3261 §14.2, RFC 3311 §5.2).
-        if await_ack.is_some_and(|wait| wait.offered) {
+        if waits_for_answer && offers {
             return self.glare(turn, request, server);
         }
-        let body = request.body();
         if !body.is_empty() && !request.content_type().is_some_and(|kind| kind.eq_ignore_ascii_case(SDP)) {
             turn.count(Counter::BodyRefused);
             return self.answer_with(turn, request, server, 415);
@@ -141,7 +167,10 @@ impl Leg {
     fn accept(&mut self, turn: &mut Turn<'_>, request: &Message<'_>, server: ServerId, timer: SessionTimer, body: Option<(Vec<u8>, bool)>) {
         let mut response: Response = self.reply(request, 200).with(self.contact_header()).with(wire::allow());
         response.headers.extend(timer.headers());
-        self.restart_refresh(turn, timer);
+        // Before the INVITE is answered, its own answer starts the timer.
+        if matches!(self.state, State::Up { .. }) {
+            self.restart_refresh(turn, timer);
+        }
         let offered = body.as_ref().is_some_and(|(_, offered)| *offered);
         if let Some((sdp, _)) = body {
             response = response.with_body(Body::sdp(sdp));
@@ -149,11 +178,15 @@ impl Leg {
         let bytes = Self::respond(turn, server, response);
         let now = turn.now.mono;
         let timers = turn.house.policy.timers;
-        if let State::Up { dialog, await_ack, .. } = &mut self.state {
-            dialog.refresh_target(request);
-            if *request.method() == Method::Invite {
-                *await_ack = Some(AwaitAck { server, repeat: AnswerRetransmission::start(now, bytes, timers), offered });
+        match &mut self.state {
+            State::Up { dialog, await_ack, .. } => {
+                dialog.refresh_target(request);
+                if *request.method() == Method::Invite {
+                    *await_ack = Some(AwaitAck { server, repeat: AnswerRetransmission::start(now, bytes, timers), offered });
+                }
             }
+            State::Incoming { dialog, .. } => dialog.refresh_target(request),
+            State::Calling { .. } | State::Closing { .. } | State::Gone => {}
         }
     }
 
@@ -174,6 +207,8 @@ impl Leg {
             return None;
         }
         if !wait.offered {
+            // What waited for the ACK goes out now.
+            self.pursue(turn);
             return Some(LegEvent::Confirmed);
         }
         match Sdp::parse(ack.body()).ok().and_then(|answer| self.session.read_answer(&answer).ok()) {

@@ -1,6 +1,6 @@
 //! The leg of whoever calls us (UAS side of the INVITE): ringing, the answer with its late offer, the refusal.
 
-use super::{AwaitAck, Leg, LegRole, NotAcceptable, State, wire};
+use super::{AwaitAck, Leg, LegRole, NotAcceptable, Renewal, SessionTimer, State, wire};
 use crate::{
     domain::{
         call::{Action, LegEnd, event::LegEvent, turn::Turn},
@@ -10,7 +10,7 @@ use crate::{
     protocol::sdp::{Refusal, Sdp, Session},
     protocol::sip::{
         answer_retransmission::{AnswerRetransmission, AnswerStep},
-        build::{Body, Header, Refresher, Response, TokensHeader},
+        build::{AddressHeader, Body, Header, Response},
         dialog::{Dialog, DialogError},
         flow::Flow,
         header::HeaderId,
@@ -47,38 +47,6 @@ pub enum IncomingError {
     Offer(Option<Refusal>),
 }
 
-/// What an INVITE or UPDATE says about refreshing (RFC 4028).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SessionTimer {
-    /// Nothing, or we would have to refresh: there is no timer.
-    None,
-    /// The peer refreshes within so many seconds.
-    Peer(u32),
-    /// Too short: 422.
-    TooShort,
-}
-
-impl SessionTimer {
-    /// Reads it.
-    pub fn of(request: &Message<'_>) -> Self {
-        match request.session_expires() {
-            Some((seconds, _)) if seconds < wire::MIN_SESSION_SECONDS => Self::TooShort,
-            Some((_, Some(Refresher::Uas))) | None => Self::None,
-            Some((seconds, Some(Refresher::Uac) | None)) if request.lists(HeaderId::Supported, "timer") => Self::Peer(seconds),
-            Some((_, Some(Refresher::Uac) | None)) => Self::None,
-        }
-    }
-
-    pub(super) fn headers(self) -> Vec<Header> {
-        match self {
-            Self::Peer(seconds) => {
-                vec![Header::Tokens(TokensHeader::Require, wire::tokens(&["timer"])), Header::SessionExpires(seconds, Some(Refresher::Uac))]
-            }
-            Self::None | Self::TooShort => Vec::new(),
-        }
-    }
-}
-
 impl Leg {
     /// Opens the leg of a caller. An offer that leads to no audio is refused before anything rings.
     pub fn incoming(turn: &mut Turn<'_>, incoming: Incoming<'_>) -> Result<Self, IncomingError> {
@@ -86,8 +54,8 @@ impl Leg {
         let contact = wire::contact(turn, flow);
         let dialog = Dialog::answering(invite, &local_tag, contact.clone()).map_err(IncomingError::Dialog)?;
         let mut template = Response::to(invite, 180, &local_tag, flow.remote);
-        template.headers.push(Header::Address(crate::protocol::sip::build::AddressHeader::Contact, contact.clone()));
-        template.headers.push(wire::allow());
+        template.headers.push(Header::Address(AddressHeader::Contact, contact.clone()));
+        template.headers.extend([wire::allow(), wire::supported()]);
         let offer = (!invite.body().is_empty()).then(|| invite.body().to_vec());
         let leg = Self {
             id: LegId::new(turn.now.wall, turn.tokens.entropy()),
@@ -107,7 +75,10 @@ impl Leg {
             checked: false,
             final_status: None,
             session_timer: SessionTimer::of(invite),
-            refresh_by: None,
+            refresh: None,
+            branches: Vec::new(),
+            renewal: Renewal::default(),
+            serves_update: invite.lists(HeaderId::Allow, "UPDATE"),
         };
         leg.try_offer(turn)?;
         turn.act(Action::Index { leg: leg.id, call_id: leg.call_id.clone(), local_tag });
@@ -165,13 +136,6 @@ impl Leg {
         Ok(())
     }
 
-    pub(super) fn restart_refresh(&mut self, turn: &Turn<'_>, timer: SessionTimer) {
-        self.refresh_by = match timer {
-            SessionTimer::Peer(seconds) => Some(turn.now.mono + std::time::Duration::from_secs(seconds.into())),
-            SessionTimer::None | SessionTimer::TooShort => None,
-        };
-    }
-
     pub(super) fn refuse(&mut self, turn: &mut Turn<'_>, status: u16) {
         if let State::Incoming { server, template, .. } = &self.state {
             let (server, response) = (*server, wire::with_status(template, status));
@@ -199,15 +163,18 @@ impl Leg {
         Some(LegEvent::Ended(LegEnd::Unreachable))
     }
 
-    /// Runs what is due: repetitions of our 2xx, its end, a session that was not refreshed.
+    /// Runs what is due: repetitions of our 2xx, its end, offers of ours, a session that was not refreshed.
     pub fn handle_timeout(&mut self, turn: &mut Turn<'_>) -> Option<LegEvent> {
         let now = turn.now.mono;
-        if self.refresh_by.is_some_and(|by| now >= by) {
-            self.refresh_by = None;
+        if self.refresh.is_some_and(|refresh| now >= refresh.end()) {
+            self.refresh = None;
             if matches!(self.state, State::Up { leaving: false, .. }) {
                 self.bye(turn);
                 return Some(LegEvent::Ended(LegEnd::DialogLost));
             }
+        }
+        if self.renewal_at().is_some_and(|at| now >= at) {
+            self.pursue(turn);
         }
         let State::Up { await_ack, leaving, .. } = &mut self.state else { return None };
         let wait = await_ack.as_mut().filter(|wait| now >= wait.repeat.deadline())?;

@@ -6,7 +6,10 @@ use crate::{
         call::turn::Turn,
         media::plan::{Codec, LegPlan, PayloadFormat, RecordingPlan, RemoteMedia},
     },
-    protocol::sdp::{AudioCodec, Direction, LocalMedia, Negotiated, Sdp, TELEPHONE_EVENT_PAYLOAD_TYPE},
+    protocol::{
+        sdp::{AudioCodec, Direction, LocalMedia, Negotiated, Sdp, TELEPHONE_EVENT_PAYLOAD_TYPE},
+        sip::flow::Flow,
+    },
 };
 
 pub(super) fn from_sdp(codec: AudioCodec) -> Codec {
@@ -26,9 +29,14 @@ fn to_sdp(codec: Codec) -> AudioCodec {
 impl Leg {
     /// What we say of ourselves towards this peer, `first` codec first.
     pub(super) fn local_media(&self, turn: &Turn<'_>, codecs: &[Codec]) -> LocalMedia {
+        self.local_media_at(turn, self.flow, codecs)
+    }
+
+    /// The same towards a peer at this place.
+    pub(super) fn local_media_at(&self, turn: &Turn<'_>, flow: Flow, codecs: &[Codec]) -> LocalMedia {
         let policy = turn.house.policy;
-        let listener = policy.listeners.get(usize::from(self.flow.listener.0));
-        let external = listener.and_then(|listener| listener.external_for(self.flow.remote.ip()));
+        let listener = policy.listeners.get(usize::from(flow.listener.0));
+        let external = listener.and_then(|listener| listener.external_for(flow.remote.ip()));
         LocalMedia {
             address: external.unwrap_or(policy.media_address),
             rtp_port: self.ports.rtp_port,

@@ -6,10 +6,13 @@
 //! ```
 //! The call above sees ringing, answered, re-offered, ended; no message crosses from one leg to another.
 
+mod branch;
 pub mod in_dialog;
 mod incoming;
 mod media;
 mod outgoing;
+mod renewal;
+mod session_timer;
 pub mod wire;
 
 use std::time::Instant;
@@ -20,17 +23,17 @@ use crate::{
     ids::{AgentId, LegId, Party, SipCallId},
     protocol::sdp::{Negotiated, Session},
     protocol::sip::{
-        answer_retransmission::AnswerRetransmission,
-        build::{Request, Response},
-        dialog::Dialog,
-        field::Address,
-        flow::Flow,
+        answer_retransmission::AnswerRetransmission, build::Response, dialog::Dialog, field::Address, flow::Flow,
         transaction_layer::ServerId,
     },
 };
 
-pub use incoming::{Incoming, IncomingError, SessionTimer};
-pub use wire::MIN_SESSION_SECONDS;
+use branch::Branch;
+pub use branch::MAX_BRANCHES;
+pub use incoming::{Incoming, IncomingError};
+use renewal::Renewal;
+use session_timer::Refresh;
+pub use session_timer::{MIN_SESSION_SECONDS, SessionTimer};
 
 /// Who is on a leg.
 #[derive(Clone, Copy, Debug)]
@@ -69,8 +72,8 @@ struct AwaitAck {
 enum State {
     /// Their INVITE waits for our final response.
     Incoming { server: ServerId, template: Response, offer: Option<Vec<u8>>, dialog: Dialog, rung: bool },
-    /// Our INVITE waits for theirs.
-    Calling { invite: Request, cancelled: bool },
+    /// Our INVITEs wait for theirs.
+    Calling { cancelled: bool },
     /// The dialog is confirmed.
     Up { dialog: Dialog, await_ack: Option<AwaitAck>, leaving: bool },
     /// Our BYE waits for its response.
@@ -104,8 +107,14 @@ pub struct Leg {
     final_status: Option<u16>,
     /// What the INVITE said about refreshing.
     session_timer: SessionTimer,
-    /// When the session must have been refreshed (RFC 4028).
-    refresh_by: Option<Instant>,
+    /// The session timer that runs (RFC 4028).
+    refresh: Option<Refresh>,
+    /// Our INVITEs, one for each place of the phone; none on a caller's leg.
+    branches: Vec<Branch>,
+    /// Offers of ours in the dialog.
+    renewal: Renewal,
+    /// Whether the peer said that it serves UPDATE.
+    serves_update: bool,
 }
 
 impl Leg {
@@ -129,15 +138,18 @@ impl Leg {
         SipCallId(self.call_id.clone())
     }
 
-    /// The path to its peer.
-    pub fn flow(&self) -> Flow {
-        self.flow
+    /// The paths to its peer: more than one only while a phone is rung at several places.
+    pub fn flows(&self) -> impl Iterator<Item = Flow> + '_ {
+        let rung = self.branches.iter().filter(|branch| branch.ended.is_none()).map(|branch| branch.flow);
+        std::iter::once(self.flow).chain(rung.filter(|flow| *flow != self.flow))
     }
 
     /// The phone is somewhere else now.
     pub fn move_flow(&mut self, from: Flow, to: Flow) {
-        if self.flow == from {
-            self.flow = to;
+        for flow in std::iter::once(&mut self.flow).chain(self.branches.iter_mut().map(|branch| &mut branch.flow)) {
+            if *flow == from {
+                *flow = to;
+            }
         }
     }
 
@@ -161,7 +173,7 @@ impl Leg {
 
     /// Whether nothing is sent or awaited any more.
     pub fn is_gone(&self) -> bool {
-        matches!(self.state, State::Gone)
+        matches!(self.state, State::Gone) && !self.is_awaited()
     }
 
     /// The final status, when it never was answered.
@@ -206,7 +218,10 @@ impl Leg {
     pub fn has_remote_tag(&self, tag: &str) -> bool {
         match &self.state {
             State::Incoming { dialog, .. } | State::Up { dialog, .. } | State::Closing { dialog } => &*dialog.id().remote_tag == tag,
-            State::Calling { .. } | State::Gone => false,
+            State::Calling { .. } => {
+                self.branches.iter().flat_map(|branch| branch.forks.dialogs()).any(|early| &*early.id().remote_tag == tag)
+            }
+            State::Gone => false,
         }
     }
 
@@ -216,7 +231,7 @@ impl Leg {
             State::Up { await_ack, .. } => await_ack.as_ref().map(|wait| wait.repeat.deadline()),
             State::Incoming { .. } | State::Calling { .. } | State::Closing { .. } | State::Gone => None,
         };
-        ack.into_iter().chain(self.refresh_by).min()
+        ack.into_iter().chain(self.refresh.map(Refresh::end)).chain(self.renewal_at()).min()
     }
 
     /// Ends the leg from whatever it is in: refuses, cancels or says goodbye.
@@ -235,10 +250,14 @@ impl Leg {
     }
 
     fn gone(&mut self, turn: &mut Turn<'_>) {
-        if !self.is_gone() {
+        if !matches!(self.state, State::Gone) {
             self.state = State::Gone;
-            self.refresh_by = None;
-            turn.act(super::Action::LegGone(self.id));
+            self.refresh = None;
+            self.renewal = Renewal::default();
+            // An INVITE that was cancelled may still be answered: then that answer needs its ACK and BYE.
+            if !self.is_awaited() {
+                turn.act(super::Action::LegGone(self.id));
+            }
         }
     }
 

@@ -7,6 +7,7 @@ use crate::{
     domain::call::{Action, Purpose, policy::Policy, turn::Turn},
     protocol::sip::{
         build::{AddressHeader, Header, Request, Response, TextHeader, TokensHeader, ViaBuf},
+        dialog::Dialog,
         field::{Address, HostBuf, Method, Text, Token, UriBuf},
         flow::Flow,
         message::Message,
@@ -17,9 +18,7 @@ use crate::{
 };
 
 /// The methods that we serve in a dialog and say so.
-const ALLOW: [&str; 6] = ["INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "UPDATE"];
-/// The smallest session interval that we take, seconds (RFC 4028 §5).
-pub const MIN_SESSION_SECONDS: u32 = 90;
+const ALLOW: [&str; 7] = ["INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "UPDATE", "INFO"];
 
 /// Requests above this go over a connection where the peer has one: as a datagram they might be cut up and lost
 /// (RFC 3261 §18.1.1: 200 octets below the smallest path MTU that is usual).
@@ -44,6 +43,11 @@ pub(super) fn contact(turn: &Turn<'_>, flow: Flow) -> Address {
 /// `Allow` with what we serve.
 pub fn allow() -> Header {
     Header::Tokens(TokensHeader::Allow, tokens(&ALLOW))
+}
+
+/// `Supported` with the extensions that we know.
+pub fn supported() -> Header {
+    Header::Tokens(TokensHeader::Supported, tokens(&["timer"]))
 }
 
 pub(super) fn tokens(names: &[&str]) -> Vec<Token> {
@@ -88,7 +92,12 @@ impl Leg {
 
     /// Gives a request its Via and sends it in a transaction.
     pub(super) fn send(&self, turn: &mut Turn<'_>, purpose: Purpose, request: Request) -> Request {
-        let mut flow = self.hop(&request);
+        self.send_by(turn, self.flow, purpose, request)
+    }
+
+    /// The same by this path to the peer.
+    pub(super) fn send_by(&self, turn: &mut Turn<'_>, peer: Flow, purpose: Purpose, request: Request) -> Request {
+        let mut flow = self.hop_by(peer, &request);
         let branch = turn.tokens.branch();
         let mut request = stamped(turn, flow, &branch, request);
         let mut bytes = request.to_bytes();
@@ -106,9 +115,14 @@ impl Leg {
     }
 
     /// Acknowledges a 2xx to our INVITE along the dialog's route, and keeps the ACK for repetitions.
-    pub(super) fn acknowledge(&self, turn: &mut Turn<'_>, dialog: &mut crate::protocol::sip::dialog::Dialog, cseq: u32) {
+    pub(super) fn acknowledge(&self, turn: &mut Turn<'_>, dialog: &mut Dialog, cseq: u32) {
+        self.acknowledge_by(turn, self.flow, dialog, cseq);
+    }
+
+    /// The same by this path to the peer.
+    pub(super) fn acknowledge_by(&self, turn: &mut Turn<'_>, peer: Flow, dialog: &mut Dialog, cseq: u32) {
         let ack = dialog.ack(cseq);
-        let flow = self.hop(&ack);
+        let flow = self.hop_by(peer, &ack);
         let branch = turn.tokens.branch();
         let bytes = stamped(turn, flow, &branch, ack).to_bytes();
         dialog.remember_ack(cseq, bytes.as_slice().into());
@@ -117,12 +131,12 @@ impl Leg {
 
     /// Where a request of ours goes: phones by their flow; a trunk by its Route or Contact where that lies in its networks, but
     /// by the connection that is there where there is one.
-    pub(super) fn hop(&self, request: &Request) -> Flow {
-        if self.flow.transport.is_reliable() {
-            return self.flow;
+    pub(super) fn hop_by(&self, peer: Flow, request: &Request) -> Flow {
+        if peer.transport.is_reliable() {
+            return peer;
         }
         let trusted = self.trusted(&request.next_hop.as_ref().unwrap_or(&request.uri).uri());
-        Flow { remote: trusted.unwrap_or(self.flow.remote), ..self.flow }
+        Flow { remote: trusted.unwrap_or(peer.remote), ..peer }
     }
 
     /// The address that a URI names, where it lies in the trunk's networks.
@@ -139,7 +153,7 @@ impl Leg {
                 let mut dialog = dialog.clone();
                 let bye = dialog.request(Method::Bye);
                 self.send(turn, Purpose::Bye, bye);
-                self.refresh_by = None;
+                self.refresh = None;
                 self.state = State::Closing { dialog };
             }
             State::Incoming { .. } | State::Calling { .. } | State::Closing { .. } | State::Gone => {}

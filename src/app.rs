@@ -87,6 +87,8 @@ pub fn serve(config: Config, demo: bool) -> Result<(), AppError> {
     wiring::raise_descriptor_limit();
     #[cfg(feature = "fault-injection")]
     wiring::choose_fault()?;
+    #[cfg(feature = "fault-injection")]
+    wiring::obey_test();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(io_error("the runtime cannot start"))?;
     runtime.block_on(run(config, demo))
 }

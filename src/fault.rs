@@ -26,6 +26,28 @@ pub const NAMES: [(&str, Fault); 5] = [
     ("panic-in-call", Fault::PanicInCall),
 ];
 
+/// Whether the disk of the recordings does not answer at present.
+#[cfg(feature = "fault-injection")]
+static DISK_STALLED: std::sync::atomic::AtomicBool = std::sync::atomic::AtomicBool::new(false);
+
+/// Lets the disk of the recordings hang, or answer again.
+#[cfg(feature = "fault-injection")]
+pub fn stall_disk(stalled: bool) {
+    DISK_STALLED.store(stalled, std::sync::atomic::Ordering::Relaxed);
+}
+
+/// Whether whoever uses the disk of the recordings has to wait.
+#[cfg(feature = "fault-injection")]
+pub fn disk_is_stalled() -> bool {
+    DISK_STALLED.load(std::sync::atomic::Ordering::Relaxed)
+}
+
+/// Whether whoever uses the disk of the recordings has to wait.
+#[cfg(not(feature = "fault-injection"))]
+pub const fn disk_is_stalled() -> bool {
+    false
+}
+
 #[cfg(feature = "fault-injection")]
 static CHOSEN: std::sync::OnceLock<Option<Fault>> = std::sync::OnceLock::new();
 

@@ -107,6 +107,24 @@ impl Folders {
     }
 }
 
+/// Obeys a file that a test writes while the server runs, a line each: `clock 86400000` sets the wall clock by so many milliseconds,
+/// `disk stalled` lets the disk of the recordings hang until the line is gone.
+#[cfg(feature = "fault-injection")]
+pub(super) fn obey_test() {
+    let Some(path) = std::env::var_os("THROUGHLINE_OBEY").map(PathBuf::from) else { return };
+    let obey = move || {
+        loop {
+            let text = std::fs::read_to_string(&path).unwrap_or_default();
+            let clock = text.lines().find_map(|line| line.strip_prefix("clock ")?.parse().ok());
+            crate::service::clock::set_by(clock.unwrap_or(0));
+            crate::fault::stall_disk(text.lines().any(|line| line == "disk stalled"));
+            std::thread::park_timeout(Duration::from_millis(20));
+        }
+    };
+    // Without it the test fails; the thread ends with the process.
+    let _ = std::thread::Builder::new().name("obey".to_owned()).spawn(obey);
+}
+
 /// Reads from the environment which mistake this process is to make.
 #[cfg(feature = "fault-injection")]
 pub(super) fn choose_fault() -> Result<(), super::AppError> {

@@ -178,6 +178,9 @@ impl Engine {
     fn remove(&mut self, now: Instant, slot: u32, out: &mut dyn Outlet) -> Option<LegTotals> {
         self.send_report(now, slot, true, out);
         let mut leg = self.legs.get_mut(slot as usize)?.take()?;
+        if let Some(quality) = leg.meter.has_rest(now).then(|| leg.measure(now)).flatten() {
+            self.tell(leg.call, leg.generation, MediaEventKind::Quality { leg: leg.plan.leg, quality });
+        }
         let axis_us = leg.axis_us(now);
         leg.track.close(leg.plan.leg, axis_us, &mut self.taps);
         self.rest(now, leg.plan.ports, leg.call, leg.generation);

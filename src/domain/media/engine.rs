@@ -38,6 +38,8 @@ use crate::{
     },
 };
 
+/// Events and timers that there is room for from the start, so that a packet's step needs none.
+const ROOM: usize = 256;
 /// How soon a full tap is tried again.
 const TAP_RETRY: Duration = Duration::from_millis(10);
 
@@ -127,8 +129,8 @@ impl Engine {
             ports: PortTable::new(),
             taps: PendingTaps::default(),
             counters: Counters::default(),
-            events: VecDeque::new(),
-            timers: BinaryHeap::new(),
+            events: VecDeque::with_capacity(ROOM),
+            timers: BinaryHeap::with_capacity(ROOM),
             taps_retry_at: None,
             stepping: None,
         }
@@ -215,6 +217,7 @@ impl Engine {
             let kind = MediaEventKind::SourceLocked { leg: leg.plan.leg, source };
             self.events.push_back(MediaEvent { call: leg.call, generation: leg.generation, kind });
         }
+        let woke = std::mem::take(&mut leg.woke);
         let arrived = arrived?;
         self.counters.received += 1;
         self.counters.new_sources += u64::from(arrived.new_source);
@@ -225,6 +228,9 @@ impl Engine {
             if !leg.track.frame(frame, &mut self.taps, &mut |tap| out.tap(tap)) {
                 self.counters.drop(DropReason::TapFull);
             }
+        }
+        if woke {
+            self.arm(slot);
         }
         let mut next = 0;
         while let Some(listener) = self.leg(slot).and_then(|leg| leg.listeners.get(next).copied()) {
@@ -253,10 +259,7 @@ impl Engine {
             return Err(DropReason::RtcpWrongSource);
         }
         let received = rtcp::parse_compound(datagram, leg.sender.ssrc()).map_err(|_| DropReason::RtcpMalformed)?;
-        leg.note_heard(now);
-        if let Some(info) = received.sender {
-            leg.reporter.heard(now, info);
-        }
+        leg.note_report(now, &received);
         self.counters.rtcp_received += 1;
         Ok(())
     }
@@ -286,7 +289,8 @@ impl Engine {
     pub(super) fn arm(&mut self, slot: u32) {
         let limit = self.config.silence_limit;
         let Some(leg) = self.leg_mut(slot) else { return };
-        let due_at = leg.silent_at(limit).map_or(leg.reporter.due_at, |silent_at| silent_at.min(leg.reporter.due_at));
+        let due_at = [Some(leg.reporter.due_at), Some(leg.measure_at()), leg.silent_at(limit)].into_iter().flatten().min();
+        let Some(due_at) = due_at else { return };
         if leg.timer_at.is_none_or(|at| due_at < at) {
             leg.timer_at = Some(due_at);
             let serial = leg.serial;
@@ -300,6 +304,7 @@ impl Engine {
         leg.timer_at = None;
         let silent = leg.tell_silence(now, limit);
         let (call, generation, id) = (leg.call, leg.generation, leg.plan.leg);
+        let quality = if leg.measure_at() <= now { leg.measure(now) } else { None };
         let report = leg.reporter.due_at <= now;
         if report {
             leg.reporter.schedule(now, random);
@@ -307,6 +312,9 @@ impl Engine {
         self.stepping = Some(slot);
         if let Some(silent_ms) = silent {
             self.tell(call, generation, MediaEventKind::Silent { leg: id, silent_ms });
+        }
+        if let Some(quality) = quality {
+            self.tell(call, generation, MediaEventKind::Quality { leg: id, quality });
         }
         if report {
             self.send_report(now, slot, false, out);

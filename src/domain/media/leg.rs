@@ -8,8 +8,9 @@ use std::{
 use super::{
     bridge::Bridge,
     counters::DropReason,
-    plan::{Codec, Format, LegPlan, LegTotals, MediaPlan},
-    report::{Reporter, clock_units},
+    meter::{Measured, Meter},
+    plan::{Codec, Format, LegPlan, LegQuality, LegTotals, MediaPlan},
+    report::{self, Reporter, clock_units},
     sender::Sender,
     source_lock::{SourceLock, Verdict},
     tap::{TAP_PAYLOAD_MAX, TapFrame, TapOpen},
@@ -20,8 +21,8 @@ use crate::{
     protocol::rtp::{
         COMFORT_NOISE,
         packet::Packet,
-        rtcp::COMPOUND_MAX,
-        session::{Place, Reception, Step},
+        rtcp::{COMPOUND_MAX, Received},
+        session::{Interval, Place, Reception, Step},
     },
     time::UnixMs,
 };
@@ -79,6 +80,8 @@ pub(super) struct Leg {
     pub lock: SourceLock,
     /// Set when the last packet locked the source.
     pub just_locked: bool,
+    /// Set when the last packet ended a silence.
+    pub woke: bool,
     pub sender: Sender,
     pub hearing: Hearing,
     /// Counts the bridges that this leg has heard.
@@ -87,6 +90,7 @@ pub(super) struct Leg {
     pub listeners: Vec<u32>,
     pub track: Track,
     pub reporter: Reporter,
+    pub meter: Meter,
     pub failed: bool,
     /// When the leg's one timer in the engine's heap fires.
     pub timer_at: Option<Instant>,
@@ -112,12 +116,14 @@ impl Leg {
             plan,
             lock,
             just_locked: false,
+            woke: false,
             sender: Sender::new(seed.ssrc, seed.sequence, seed.timestamp),
             hearing: Hearing::Nothing,
             bridge_run: 0,
             listeners: Vec::new(),
             track: Track::default(),
             reporter: Reporter::new(now, seed.cname),
+            meter: Meter::new(now),
             failed: false,
             timer_at: None,
             dropped: 0,
@@ -139,6 +145,7 @@ impl Leg {
         }
         if plan.receive && !self.plan.receive || plan.remote.is_some() && self.plan.remote.is_none() {
             self.note_heard(now);
+            self.meter.note_sound(now);
         }
         self.lock.set_remote(now, plan.remote);
         self.generation = generation;
@@ -150,8 +157,9 @@ impl Leg {
         u64::try_from(now.saturating_duration_since(self.axis_start).as_micros()).unwrap_or(u64::MAX)
     }
 
-    fn wall(&self, now: Instant) -> UnixMs {
-        self.axis_start_wall.plus_ms(i64::try_from(self.axis_us(now) / 1000).unwrap_or(i64::MAX))
+    /// NTP time by the call's own axis: it never jumps within a call.
+    fn ntp(&self, now: Instant) -> u64 {
+        report::ntp(self.axis_start_wall, self.axis_us(now))
     }
 
     /// Opens, pauses, resumes or closes the track as the plan has it.
@@ -212,6 +220,7 @@ impl Leg {
             }
         };
         self.received += 1;
+        self.woke |= self.meter.note_sound(now);
         if !self.plan.receive {
             return Err(DropReason::NotReceiving);
         }
@@ -242,8 +251,9 @@ impl Leg {
     }
 
     fn begin_source(&mut self, packet: &Packet) {
-        if let Some((_, before)) = &self.reception {
+        if let Some((_, before)) = &mut self.reception {
             self.lost_before += before.lost();
+            self.meter.carry(before.interval());
         }
         self.source += 1;
         self.reception = Some((packet.header.ssrc, Reception::new(packet.header.sequence, packet.header.timestamp)));
@@ -257,8 +267,7 @@ impl Leg {
 
     /// When silence is next worth telling; `None` while nothing is expected.
     pub fn silent_at(&self, limit: Duration) -> Option<Instant> {
-        let expected = self.plan.receive && self.plan.remote.is_some() && !self.failed;
-        expected.then(|| self.heard_at + limit.saturating_mul(self.silent_told.saturating_add(1)))
+        self.sound_is_due().then(|| self.heard_at + limit.saturating_mul(self.silent_told.saturating_add(1)))
     }
 
     /// How long it has been silent, milliseconds, once for each `limit`.
@@ -270,9 +279,41 @@ impl Leg {
 
     /// Writes a report about both directions, with a goodbye when the leg ends.
     pub fn write_report(&mut self, out: &mut [u8; COMPOUND_MAX], now: Instant, bye: bool) -> usize {
-        let wall = self.wall(now);
+        let ntp = self.ntp(now);
         let reception = self.reception.as_mut().map(|(ssrc, reception)| (*ssrc, reception));
-        self.reporter.write(out, now, wall, &self.sender, reception, bye)
+        self.reporter.write(out, now, ntp, &self.sender, reception, bye)
+    }
+
+    /// Takes in what the peer reports.
+    pub fn note_report(&mut self, now: Instant, received: &Received) {
+        self.note_heard(now);
+        if let Some(info) = received.sender {
+            self.reporter.heard(now, info);
+        }
+        let ntp = (self.ntp(now) >> 16) as u32;
+        self.meter.note_report(ntp, received, self.sender.sent().0);
+    }
+
+    fn sound_is_due(&self) -> bool {
+        self.plan.receive && self.plan.remote.is_some() && !self.failed
+    }
+
+    /// When the leg is measured next.
+    pub fn measure_at(&self) -> Instant {
+        self.meter.due_at(self.sound_is_due())
+    }
+
+    /// Ends an interval of measuring.
+    pub fn measure(&mut self, now: Instant) -> Option<LegQuality> {
+        let (interval, jitter) = self.reception.as_mut().map_or((Interval::default(), 0), |(_, it)| (it.interval(), it.jitter()));
+        let measured = Measured {
+            interval,
+            jitter_us: jitter.saturating_mul(1_000_000 / super::CLOCK_HZ),
+            sent: self.sender.sent().0,
+            due: self.sound_is_due(),
+            axis_ms: u32::try_from(self.axis_us(now) / 1_000).unwrap_or(u32::MAX),
+        };
+        self.meter.end(now, &measured)
     }
 
     /// Whether there is anything to report.

@@ -10,6 +10,7 @@
 use std::{net::SocketAddr, time::Instant};
 
 use super::clip::ClipId;
+pub use super::quality::{LegQuality, ReportedQuality};
 use crate::{
     ids::{InteractionId, LegId, Party, RecordingId},
     time::UnixMs,
@@ -248,7 +249,7 @@ pub enum MediaEventKind {
         /// The player.
         source: SourceId,
     },
-    /// How it sounded over the last interval, about every 5 s while media flows, and once at the end.
+    /// How it sounded over the last interval: every 5 s while media flows, when sound stops or comes back, and once at the end.
     Quality {
         /// The leg.
         leg: LegId,
@@ -289,38 +290,4 @@ pub struct LegTotals {
     pub jitter_us: u32,
     /// Recorded frames that found the tap full.
     pub tap_dropped: u64,
-}
-
-/// What one leg's media was like over one interval (RFC 3550 §6.4, RFC 3611 §4.7).
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct LegQuality {
-    /// Length of the interval, milliseconds.
-    pub interval_ms: u32,
-    /// RTP packets accepted from the peer.
-    pub received: u32,
-    /// Packets missing in the peer's sequence.
-    pub lost: u32,
-    /// Packets that came, but too late or twice.
-    pub discarded: u32,
-    /// Runs of two or more packets missing in a row.
-    pub bursts: u32,
-    /// Packets missing inside those runs.
-    pub burst_lost: u32,
-    /// Interarrival jitter at the end of the interval, microseconds.
-    pub jitter_us: u32,
-    /// Time to the peer and back, from its reports about us, microseconds.
-    pub round_trip_us: Option<u32>,
-    /// What the peer reported of our stream, when it did.
-    pub reported: Option<ReportedQuality>,
-}
-
-/// What the peer says of the stream that we send it.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct ReportedQuality {
-    /// Loss since its report before, in 256ths.
-    pub fraction_lost: u8,
-    /// Packets lost since the beginning.
-    pub lost: i32,
-    /// Its interarrival jitter, microseconds.
-    pub jitter_us: u32,
 }

@@ -51,18 +51,14 @@ impl Reporter {
         &self,
         out: &mut [u8; COMPOUND_MAX],
         now: Instant,
-        wall: UnixMs,
+        ntp: u64,
         sender: &Sender,
         reception: Option<(u32, &mut Reception)>,
         bye: bool,
     ) -> usize {
         let (packets, octets) = sender.sent();
-        let info = sender.timestamp_at(now).map(|rtp_timestamp| SenderInfo {
-            ntp: ntp(wall),
-            rtp_timestamp,
-            packets: packets as u32,
-            octets: octets as u32,
-        });
+        let info =
+            sender.timestamp_at(now).map(|rtp_timestamp| SenderInfo { ntp, rtp_timestamp, packets: packets as u32, octets: octets as u32 });
         let report = reception.map(|(ssrc, reception)| {
             let (last_sr, delay) = self.last_sr.map_or((0, 0), |(middle, at)| {
                 (middle, (now.saturating_duration_since(at).as_micros() * 65_536 / 1_000_000).min(u128::from(u32::MAX)) as u32)
@@ -77,9 +73,10 @@ fn spread(mean: Duration, random: u64) -> Duration {
     mean.mul_f64(0.5 + (random >> 40) as f64 / (1u64 << 24) as f64)
 }
 
-fn ntp(wall: UnixMs) -> u64 {
-    let ms = wall.0.max(0).unsigned_abs();
-    ((ms / 1000 + NTP_EPOCH) << 32) | (((ms % 1000) << 32) / 1000)
+/// Wall time, so many microseconds after `start`, as 32.32 fixed point seconds since 1900.
+pub(super) fn ntp(start: UnixMs, after_us: u64) -> u64 {
+    let us = start.0.max(0).unsigned_abs().saturating_mul(1_000).saturating_add(after_us);
+    ((us / 1_000_000 + NTP_EPOCH) << 32) | (((us % 1_000_000) << 32) / 1_000_000)
 }
 
 /// Elapsed time in units of the codec clock.
@@ -93,7 +90,8 @@ mod tests {
 
     #[test]
     fn wall_time_becomes_ntp_time() {
-        assert_eq!(ntp(UnixMs(500)), (NTP_EPOCH << 32) | 0x8000_0000);
+        assert_eq!(ntp(UnixMs(400), 100_000), (NTP_EPOCH << 32) | 0x8000_0000);
+        assert_eq!(ntp(UnixMs(0), 61_000_000), (NTP_EPOCH + 61) << 32);
     }
 
     #[test]

@@ -50,7 +50,7 @@ impl FromRequestParts<Api> for Caller {
 
     async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
         let token = token(&parts.headers).ok_or_else(Problem::logged_out)?;
-        let me = api.store.find_session(&token_hash(&token), clock::now().wall).await?;
+        let me = api.store.find_session(&token_hash(&token), clock::steady()).await?;
         me.map(|me| Self { me }).ok_or_else(Problem::logged_out)
     }
 }
@@ -92,7 +92,8 @@ pub(super) async fn login(
     let mut bytes = [0u8; TOKEN];
     getrandom::fill(&mut bytes).map_err(|_| Problem::unavailable("No random bytes to be had. Try again."))?;
     let token = hex(&bytes);
-    api.store.create_session(&token_hash(&token), login.me.agent, now.wall, now.wall.plus_ms(SESSION_MS)).await?;
+    let opened = clock::steady();
+    api.store.create_session(&token_hash(&token), login.me.agent, opened, opened.plus_ms(SESSION_MS)).await?;
     Ok(([(SET_COOKIE, cookie(&api, &token, SESSION_MS / 1_000))], Json(login.me)).into_response())
 }
 

@@ -17,6 +17,7 @@ use std::{sync::Arc, time::Duration};
 use tokio::sync::watch;
 
 use super::{
+    clock,
     speech::{Pool, TrackAudio},
     store::{JobKind, Store, StoreError},
 };
@@ -52,7 +53,7 @@ pub async fn run(jobs: Jobs, mut stop: watch::Receiver<bool>) {
     let mut commits = jobs.store.watch_events();
     (jobs.alarm)(jobs.pool.model().err().map(|error| error.to_string()));
     while !*stop.borrow() {
-        match step(&jobs, now()).await {
+        match step(&jobs, clock::latest()).await {
             Ok(true) => continue,
             Ok(false) => {}
             Err(error) => tracing::warn!(%error, "a job could not be claimed or settled; it is tried again"),
@@ -69,10 +70,4 @@ pub async fn step(jobs: &Jobs, at: UnixMs) -> Result<bool, StoreError> {
     let Some(job) = jobs.store.claim_job(&[JobKind::Transcribe], at, LEASE_MS).await? else { return Ok(false) };
     transcribe::run(jobs, &job, at).await?;
     Ok(true)
-}
-
-#[expect(clippy::disallowed_methods, reason = "the job runner owns this clock: when jobs are due")]
-fn now() -> UnixMs {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-    UnixMs(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }

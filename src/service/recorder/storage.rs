@@ -8,10 +8,11 @@ use std::{
         unix::fs::{DirBuilderExt, OpenOptionsExt},
     },
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use super::{paths, peaks};
-use crate::domain::media::tap::TapOpen;
+use crate::{domain::media::tap::TapOpen, fault};
 
 /// What the writer needs of a place for tracks.
 pub trait Storage: Send + Sync {
@@ -57,9 +58,10 @@ impl Folder {
 
 impl Storage for Folder {
     fn open(&self, head: &TapOpen) -> io::Result<Box<dyn Write + Send>> {
+        wait_for_disk();
         make_folder(&paths::folder(&self.root, head.interaction))?;
         append(&paths::mark(&self.root, head.interaction, head.recording))?;
-        Ok(Box::new(append(&paths::track(&self.root, head.interaction, head.recording))?))
+        Ok(Box::new(Track(append(&paths::track(&self.root, head.interaction, head.recording))?)))
     }
 
     fn closed(&self, head: &TapOpen) -> io::Result<()> {
@@ -72,11 +74,34 @@ impl Storage for Folder {
     }
 
     fn free_octets(&self) -> io::Result<u64> {
+        wait_for_disk();
         free_octets(&self.handle)
     }
 
     fn sync(&self) -> io::Result<()> {
+        wait_for_disk();
         sync_file_system(&self.handle)
+    }
+}
+
+/// A track's file.
+struct Track(File);
+
+impl Write for Track {
+    fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
+        wait_for_disk();
+        self.0.write(octets)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
+/// A disk that does not answer, where a test wants one.
+fn wait_for_disk() {
+    while fault::disk_is_stalled() {
+        std::thread::park_timeout(Duration::from_millis(10));
     }
 }
 

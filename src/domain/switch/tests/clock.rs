@@ -89,9 +89,9 @@ fn bindings_are_written_anew_so_that_phones_ring_after_a_crash_too() {
         let mut world = World::new(1, 35);
         set_clock(&mut world, jump);
         world.run(Duration::from_secs(60));
-        let bindings =
+        let mut bindings =
             world.facts.iter().filter_map(|(_, fact)| if let Fact::Binding(binding) = fact { Some(binding.clone()) } else { None });
-        let last = bindings.last().expect("written");
+        let last = bindings.next_back().expect("written");
         let left = last.expires_at.0 - world.now.wall.0;
         assert!((190_000..=330_000).contains(&left), "{left}");
         let mut switch = Switch::new(config(40), [9; 32], 2, world.now);

@@ -76,6 +76,8 @@ ids! {
     WorkItemId,
     /// A work item put to one agent.
     OfferId,
+    /// Something of ours that a party heard.
+    SoundId,
     /// One track of recorded audio.
     RecordingId,
     /// One revision of a transcript.

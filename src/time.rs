@@ -17,7 +17,7 @@ impl UnixMs {
 }
 
 /// One instant on both clocks: the monotonic one decides, the wall clock is only written down.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Now {
     /// Monotonic time; all timers and durations use it.
     pub mono: Instant,

@@ -32,6 +32,7 @@ pub(super) fn snapshot(people: &People, config: &Config) -> PeopleSnapshot {
         wrap_up_limit: queue.wrap_up,
         missed_due: queue.missed_due,
         priority: queue.priority,
+        ..Queue::named(&queue.name)
     });
     PeopleSnapshot { agents: agents.collect(), phones: phones.collect(), queues: queues.collect() }
 }

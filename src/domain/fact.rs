@@ -9,7 +9,7 @@ use super::media::plan::{Codec, LegTotals};
 use crate::{
     ids::{
         AgentId, Channel, CustomerId, IdentityId, InteractionId, LegId, OfferId, Party, PhoneId, PhoneNumber, RecordingId, SegmentId,
-        SipCallId, WorkItemId,
+        SipCallId, SoundId, WorkItemId,
     },
     time::UnixMs,
 };
@@ -83,6 +83,39 @@ pub enum Fact {
     SegmentClosed {
         /// The segment.
         segment: SegmentId,
+        /// End.
+        to_ms: u32,
+    },
+    /// The caller must wait: where they stood in the queue when that was clear.
+    Queued {
+        /// The interaction.
+        interaction: InteractionId,
+        /// The segment in which they wait.
+        segment: SegmentId,
+        /// 1 is next.
+        position: u32,
+        /// How long it would take, by what was known then, milliseconds.
+        estimate_ms: Option<u32>,
+    },
+    /// A party began to hear something of ours.
+    SoundBegan {
+        /// What happened.
+        sound: SoundId,
+        /// The interaction.
+        interaction: InteractionId,
+        /// Who hears it.
+        leg: LegId,
+        /// What kind of sound it is.
+        kind: SoundKind,
+        /// The name of the clip.
+        clip: String,
+        /// Beginning.
+        from_ms: u32,
+    },
+    /// The party hears it no longer.
+    SoundEnded {
+        /// What happened.
+        sound: SoundId,
         /// End.
         to_ms: u32,
     },
@@ -271,6 +304,18 @@ pub enum SegmentKind {
     Voicemail,
     /// After the call.
     WrapUp,
+}
+
+/// What a party heard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SoundKind {
+    /// Words at the beginning of the wait.
+    Announcement,
+    /// Music while waiting.
+    Music,
+    /// Words before being let go.
+    Closing,
 }
 
 /// Why a leg or an interaction ended.

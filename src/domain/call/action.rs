@@ -1,10 +1,13 @@
 //! What a call wants done: values that the switch applies in order.
 
+use std::time::Instant;
+
 use super::counters::Counter;
 use crate::{
     domain::{fact::Fact, live::OfferGone, media::plan::MediaPlan},
     ids::{AgentId, LegId, OfferId, PhoneNumber},
     protocol::sip::{field::Method, flow::Flow, transaction_layer::ServerId},
+    time::Now,
 };
 
 /// One thing to do.
@@ -81,6 +84,8 @@ pub enum Action {
         /// What.
         to: AgentMove,
     },
+    /// The call's place in the queue changes.
+    Queue(QueueMove),
     /// The agent's desk is to be shown again.
     Show(AgentId),
     /// An offer is gone from a desk.
@@ -114,6 +119,29 @@ pub enum Purpose {
     Check,
     /// End a dialog that a second answer made; its outcome means nothing.
     EndFork,
+}
+
+/// What becomes of a call's place in the queue.
+#[derive(Clone, Debug, PartialEq)]
+pub enum QueueMove {
+    /// It waits for an agent from now on; the switch says at once whether one is free.
+    Join {
+        /// Queue name.
+        queue: String,
+        /// 0 (lowest) to 9.
+        priority: u8,
+        /// Since when it has waited.
+        since: Now,
+    },
+    /// This agent did not take it: it keeps its place and is anybody else's.
+    Passed {
+        /// Who.
+        agent: AgentId,
+        /// When they may be asked again.
+        until: Instant,
+    },
+    /// Somebody took it, or it is over.
+    Leave,
 }
 
 /// What an agent does now.

@@ -20,15 +20,24 @@ impl Call {
     pub(super) fn leg_ended(&mut self, turn: &mut Turn<'_>, near: bool, end: LegEnd) {
         match (&self.stage, &self.kind, near) {
             (Stage::Ended, _, _) => {}
-            (Stage::LookingUp { .. } | Stage::Choosing | Stage::Offering(_) | Stage::Ringing { .. }, _, true) => {
+            (Stage::LookingUp { .. } | Stage::Choosing | Stage::Waiting | Stage::Offering(_) | Stage::Ringing { .. }, _, true) => {
                 let cause = match end {
+                    // CANCEL before our 200, BYE after it: one outcome.
                     LegEnd::Cancelled | LegEnd::HungUp => EndCause::Abandoned,
-                    LegEnd::NotAcceptable => EndCause::NotAcceptable,
-                    LegEnd::Refused(_) | LegEnd::Unreachable | LegEnd::NotAcknowledged | LegEnd::DialogLost => EndCause::SignallingLost,
+                    LegEnd::Refused(_) | LegEnd::Unreachable | LegEnd::NotAcknowledged | LegEnd::NotAcceptable | LegEnd::DialogLost => {
+                        self.lost_cause(end, true)
+                    }
                 };
                 self.end(turn, cause);
             }
-            (Stage::Offering(_) | Stage::Choosing | Stage::LookingUp { .. }, _, false) => self.phone_refused(turn, end),
+            // They were told that nobody will answer: that they go now changes nothing.
+            (Stage::TurnedAway { cause, .. }, _, true) => {
+                let cause = *cause;
+                self.end(turn, cause);
+            }
+            (Stage::Offering(_), _, false) => self.phone_refused(turn, end),
+            // Nobody is asked in these.
+            (Stage::Choosing | Stage::Waiting | Stage::TurnedAway { .. } | Stage::LookingUp { .. }, _, false) => {}
             (Stage::Ringing { .. }, _, false) => self.colleague_refused(turn, end),
             (Stage::Talking { .. }, kind, near) => {
                 let cause = match (end, kind, near) {
@@ -59,9 +68,16 @@ impl Call {
         let at_ms = self.axis_ms(turn.now);
         let talked = match &self.stage {
             Stage::Talking { since, .. } => Some(*since),
-            Stage::LookingUp { .. } | Stage::Choosing | Stage::Offering(_) | Stage::Ringing { .. } | Stage::Ended => None,
+            Stage::LookingUp { .. }
+            | Stage::Choosing
+            | Stage::Waiting
+            | Stage::TurnedAway { .. }
+            | Stage::Offering(_)
+            | Stage::Ringing { .. }
+            | Stage::Ended => None,
         };
         self.end_offer(turn, cause);
+        self.leave_queue(turn);
         self.ring_near_at = None;
         self.near.leg.end(turn, status_for(cause), reason_for(cause));
         Self::close_side(&mut self.near, turn, at_ms, cause);

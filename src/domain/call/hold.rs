@@ -20,7 +20,7 @@ impl Call {
     /// A peer offered again and was answered.
     pub(super) fn re_offered(&mut self, turn: &mut Turn<'_>) {
         let holds = self.near.leg.peer_holds() || self.far.as_ref().is_some_and(|far| far.leg.peer_holds());
-        let Stage::Talking { held, .. } = &mut self.stage else { return };
+        let Stage::Talking { held, .. } = &mut self.stage else { return self.plan_waiting(turn) };
         let now = turn.now;
         let changed = held.is_some() != holds;
         *held = holds.then(|| held.unwrap_or(now));
@@ -67,7 +67,13 @@ impl Call {
     pub(super) fn records_now(&self, policy_on_hold: bool) -> bool {
         match &self.stage {
             Stage::Talking { held, .. } => !self.recordings.is_empty() && (held.is_none() || policy_on_hold),
-            Stage::LookingUp { .. } | Stage::Choosing | Stage::Offering(_) | Stage::Ringing { .. } | Stage::Ended => false,
+            Stage::LookingUp { .. }
+            | Stage::Choosing
+            | Stage::Waiting
+            | Stage::TurnedAway { .. }
+            | Stage::Offering(_)
+            | Stage::Ringing { .. }
+            | Stage::Ended => false,
         }
     }
 
@@ -98,7 +104,7 @@ impl Call {
         }));
     }
 
-    fn leg_plan(&self, leg: &Leg, keep: bool) -> LegPlan {
+    pub(super) fn leg_plan(&self, leg: &Leg, keep: bool) -> LegPlan {
         let track = self.recordings.iter().find(|(of, _)| *of == leg.id()).map(|(_, recording)| *recording);
         let recording = match (track, keep) {
             (Some(recording), true) => RecordingPlan::On(recording),
@@ -128,7 +134,7 @@ impl Call {
 
     fn went_silent(&mut self, turn: &mut Turn<'_>, leg: LegId) {
         if !self.is_talking() {
-            return;
+            return self.waiting_went_silent(turn, leg);
         }
         let near = self.near.leg.id() == leg;
         let side = if near { Some(&mut self.near) } else { self.far.as_mut().filter(|far| far.leg.id() == leg) };

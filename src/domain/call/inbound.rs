@@ -1,4 +1,4 @@
-//! A call that came from a trunk: look-up, then agents one after the other, until one answers or nobody is left.
+//! A call that came from a trunk: look-up, then its place in the queue, until an agent answers.
 
 use super::{
     Action, AgentMove,
@@ -10,7 +10,7 @@ use super::{
 use crate::{
     domain::{
         customer::brief::{Brief, Matched},
-        fact::{CustomerChoice, Direction, EndCause, Fact, InteractionOpened, SegmentKind},
+        fact::{CustomerChoice, Direction, Fact, InteractionOpened, SegmentKind},
         media::plan::PortPair,
         routing::Queue,
     },
@@ -63,6 +63,7 @@ impl Call {
         let mut call = Self::open(turn, id, caller, CallKind::Queue(queue), leg, ports, stage);
         call.write_opening(turn, arrival, Direction::Inbound);
         call.enter(turn, true, SegmentKind::Queue);
+        call.answer_at_once(turn);
         call
     }
 
@@ -87,7 +88,9 @@ impl Call {
             ports,
             stage,
             brief,
-            tried: Vec::new(),
+            hearing: None,
+            played: 0,
+            announced: false,
             generation: 0,
             recordings: Vec::new(),
             ring_near_at: Some(turn.now.mono + turn.house.policy.timing.ringing_after),
@@ -129,16 +132,16 @@ impl Call {
         });
         self.brief = brief;
         match &self.stage {
-            Stage::LookingUp { .. } => self.offer_next(turn),
+            Stage::LookingUp { .. } => self.join_queue(turn),
             Stage::Offering(_) | Stage::Talking { .. } | Stage::Ended => self.show(turn),
-            Stage::Choosing | Stage::Ringing { .. } => {}
+            Stage::Choosing | Stage::Waiting | Stage::TurnedAway { .. } | Stage::Ringing { .. } => {}
         }
     }
 
     /// The record was too slow: the call goes on without.
     pub(super) fn look_up_is_late(&mut self, turn: &mut Turn<'_>) {
         turn.count(Counter::LateBrief);
-        self.offer_next(turn);
+        self.join_queue(turn);
     }
 
     /// The agent chose who is calling.
@@ -151,11 +154,6 @@ impl Call {
         turn.fact(Fact::CustomerChosen { interaction: self.id, identity: brief.identity, customer, choice });
         self.brief = brief;
         self.show(turn);
-    }
-
-    /// Nobody is left to ask: the trunk hears 480, and somebody must call back.
-    pub(super) fn nobody_left(&mut self, turn: &mut Turn<'_>) {
-        self.end(turn, EndCause::NoAgent);
     }
 
     /// Shows the agent's desk again, where an agent has something of this call.

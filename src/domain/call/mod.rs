@@ -22,9 +22,10 @@ mod timers;
 pub mod token;
 mod turn;
 mod view;
+mod waiting;
 mod wrap_up;
 
-pub use action::{Action, AgentMove, Purpose};
+pub use action::{Action, AgentMove, Purpose, QueueMove};
 pub use event::{LegEnd, LegEvent};
 pub use inbound::Arrival;
 pub use internal::InternalCall;

@@ -7,7 +7,7 @@
 //! ```
 
 use super::{
-    Action, AgentMove, LegEnd,
+    Action, AgentMove, LegEnd, QueueMove,
     counters::Counter,
     leg::{Display, Leg, LegRole},
     state::{Call, CallKind, Gate, Offering, Side, Stage},
@@ -32,14 +32,11 @@ const REASON_NEXT_AGENT: &str = "SIP;cause=480;text=\"Offered to the next agent\
 const FAULTY_CALLER: &str = "Faulty Call";
 
 impl Call {
-    /// Offers the call to the next agent; ends it where nobody is left.
-    pub(super) fn offer_next(&mut self, turn: &mut Turn<'_>) {
-        let CallKind::Queue(queue) = &self.kind else { return };
-        let room = self.tried.len() < turn.house.policy.max_offers_per_call;
-        let Some(agent) = turn.house.agents.choose(&queue.name, &self.tried).filter(|_| room) else {
-            return self.nobody_left(turn);
-        };
-        self.tried.push(agent);
+    /// Offers the call to the agent whom the queue found for it.
+    pub fn offer_to(&mut self, turn: &mut Turn<'_>, agent: AgentId) {
+        if !matches!(self.stage, Stage::Waiting) {
+            return turn.act(Action::Queue(QueueMove::Leave));
+        }
         let offer = OfferId::new(turn.now.wall, turn.tokens.entropy());
         let at_ms = self.axis_ms(turn.now);
         let until = turn.now.mono + turn.house.policy.timing.pop_limit;
@@ -89,7 +86,8 @@ impl Call {
         };
         let name = if has_desk { self.caller.display_name.clone() } else { Some(self.brief.display_line()) };
         let display = Display { name, user: self.caller.user.clone(), hops: self.near.leg.hops() };
-        let codecs = self.near.leg.preferred_codecs(turn);
+        let answered = self.near.leg.is_up();
+        let codecs = if answered { Leg::codecs_from(turn, self.near.leg.codec()) } else { self.near.leg.preferred_codecs(turn) };
         let role = LegRole { party: Party::Agent, agent: Some(agent) };
         let leg = Leg::outgoing(turn, role, &target, &display, self.ports[1], &codecs);
         self.far = Some(Side { leg, segment: None, closed: false });
@@ -105,6 +103,8 @@ impl Call {
             Stage::Offering(Offering { gate: Gate::Shut { .. }, .. })
             | Stage::LookingUp { .. }
             | Stage::Choosing
+            | Stage::Waiting
+            | Stage::TurnedAway { .. }
             | Stage::Talking { .. }
             | Stage::Ended => {}
         }
@@ -132,6 +132,8 @@ impl Call {
             }
             Stage::LookingUp { .. }
             | Stage::Choosing
+            | Stage::Waiting
+            | Stage::TurnedAway { .. }
             | Stage::Offering(_)
             | Stage::Ringing { .. }
             | Stage::Talking { .. }
@@ -173,9 +175,10 @@ impl Call {
             OfferOutcome::NoAnswer => OfferGone::NoAnswer,
             OfferOutcome::Failed | OfferOutcome::Accepted | OfferOutcome::Abandoned => OfferGone::PhoneFailed,
         };
+        let Stage::Offering(Offering { agent, .. }) = self.stage else { return };
         self.far_leaves(turn, cause, REASON_NEXT_AGENT);
         self.offer_over(turn, outcome, Some(why));
-        self.offer_next(turn);
+        self.keep_waiting(turn, agent);
     }
 
     /// The far leg lost: it says goodbye by itself, the record has its end now.
@@ -212,12 +215,13 @@ impl Call {
     pub(super) fn far_answered(&mut self, turn: &mut Turn<'_>) {
         let Some(far) = &self.far else { return };
         let codec = far.leg.codec();
-        if self.near.leg.answer(turn, codec).is_err() {
+        if !self.near.leg.is_up() && self.near.leg.answer(turn, codec).is_err() {
             turn.count(Counter::NotAcceptable);
             return self.end(turn, EndCause::NotAcceptable);
         }
         self.ring_near_at = None;
         self.offer_over(turn, OfferOutcome::Accepted, None);
+        self.leave_queue(turn);
         self.occupy_talkers(turn);
         self.stage = Stage::Talking { since: turn.now, held: None, trouble: None };
         self.enter(turn, true, SegmentKind::Talk);

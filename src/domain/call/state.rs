@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::{event::LegEvent, leg::Leg, turn::Turn, wrap_up::WrapUp};
+use super::{event::LegEvent, leg::Leg, turn::Turn, waiting::Hearing, wrap_up::WrapUp};
 use crate::{
     domain::{
         customer::brief::Brief,
@@ -45,8 +45,17 @@ pub(super) enum Stage {
         /// The limit.
         until: Instant,
     },
-    /// Nothing: one offer is over and the next not yet made, within one turn.
+    /// Nothing: one offer is over and what comes next not yet decided, within one turn.
     Choosing,
+    /// Somebody who is free; what the caller hears meanwhile is in [`Call::hearing`].
+    Waiting,
+    /// The end of what it is told: nobody will answer it any more.
+    TurnedAway {
+        /// When it ends in any case.
+        until: Instant,
+        /// Why.
+        cause: EndCause,
+    },
     /// An agent.
     Offering(Offering),
     /// A colleague.
@@ -126,7 +135,12 @@ pub struct Call {
     pub(super) ports: [PortPair; 2],
     pub(super) stage: Stage,
     pub(super) brief: Brief,
-    pub(super) tried: Vec<AgentId>,
+    /// What the caller hears while waiting.
+    pub(super) hearing: Option<Hearing>,
+    /// Players that the call has had.
+    pub(super) played: u32,
+    /// Whether the caller has heard that they must wait.
+    pub(super) announced: bool,
     pub(super) generation: u32,
     pub(super) recordings: Vec<(LegId, crate::ids::RecordingId)>,
     /// When the caller hears ringing, first or again; `None` once answered or ended.
@@ -174,10 +188,15 @@ impl Call {
     /// When the caller came, for a caller who waits for an agent.
     pub fn waiting_since(&self) -> Option<UnixMs> {
         match (&self.stage, &self.kind) {
-            (Stage::LookingUp { .. } | Stage::Choosing | Stage::Offering(_), CallKind::Queue(_)) => Some(self.start.wall),
-            (Stage::LookingUp { .. } | Stage::Choosing | Stage::Offering(_), CallKind::Internal { .. })
-            | (Stage::Ringing { .. } | Stage::Talking { .. } | Stage::Ended, _) => None,
+            (Stage::LookingUp { .. } | Stage::Choosing | Stage::Waiting | Stage::Offering(_), CallKind::Queue(_)) => Some(self.start.wall),
+            (Stage::LookingUp { .. } | Stage::Choosing | Stage::Waiting | Stage::Offering(_), CallKind::Internal { .. })
+            | (Stage::TurnedAway { .. } | Stage::Ringing { .. } | Stage::Talking { .. } | Stage::Ended, _) => None,
         }
+    }
+
+    /// Whether it must be in the line of its queue: it waits, or is an agent's offer.
+    pub fn is_in_queue(&self) -> bool {
+        matches!((&self.stage, &self.kind), (Stage::Waiting | Stage::Offering(_), CallKind::Queue(_)))
     }
 
     /// Whether two parties talk.
@@ -236,7 +255,7 @@ impl Call {
             (false, LegEvent::Ringing | LegEvent::Early) => self.far_rings(turn),
             (false, LegEvent::Answered) => self.far_answered(turn),
             (true, LegEvent::Confirmed) => {
-                self.replan(turn);
+                self.near_confirmed(turn);
                 self.equalise(turn, true);
             }
             (_, LegEvent::ReOffered) => {

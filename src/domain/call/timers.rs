@@ -18,6 +18,10 @@ enum Due {
     PhoneSilent,
     AgentRing { alive: bool },
     CallerRings,
+    Answer,
+    WaitedTooLong,
+    SoundOver,
+    TurnedAway(EndCause),
     Cap(EndCause),
     MediaNeverClosed,
     WrapUp,
@@ -64,10 +68,10 @@ impl Call {
         match &self.stage {
             Stage::LookingUp { until } => due.push((*until, Due::LookUp)),
             Stage::Offering(Offering { gate: Gate::Shut { until }, .. }) => {
-                due.extend([(*until, Due::Pop), (max_ring, Due::Cap(EndCause::NoAnswer))]);
+                due.push((*until, Due::Pop));
             }
             Stage::Offering(Offering { gate: Gate::Rung { until, alive, silent_at, .. }, .. }) => {
-                due.extend([(*until, Due::AgentRing { alive: *alive }), (max_ring, Due::Cap(EndCause::NoAnswer))]);
+                due.push((*until, Due::AgentRing { alive: *alive }));
                 due.extend((!alive).then_some((*silent_at, Due::AgentRing { alive: false })));
             }
             Stage::Ringing { alive, silent_at } => {
@@ -78,8 +82,14 @@ impl Call {
                 due.push((since.mono + timing.max_call, Due::Cap(EndCause::Limit)));
                 due.extend(held.map(|held| (held.mono + timing.max_hold, Due::Cap(EndCause::Limit))));
             }
+            Stage::Waiting => due.extend(self.give_up_at().map(|at| (at, Due::WaitedTooLong))),
+            Stage::TurnedAway { until, cause } => due.push((*until, Due::TurnedAway(*cause))),
             Stage::Choosing | Stage::Ended => {}
         }
+        if matches!(self.stage, Stage::Offering(_)) && !self.near.leg.is_up() {
+            due.push((max_ring, Due::Answer));
+        }
+        due.extend(self.sound_over_at().map(|at| (at, Due::SoundOver)));
         due.extend(self.ring_near_at.map(|at| (at, Due::CallerRings)));
         due.extend(self.close_media_by.map(|at| (at, Due::MediaNeverClosed)));
         due.extend(self.wrap_up.as_ref().map(|wrap_up| (wrap_up.until, Due::WrapUp)));
@@ -93,6 +103,10 @@ impl Call {
             Due::AgentRing { alive } => self.agent_silent(turn, alive),
             Due::PhoneSilent => self.end(turn, EndCause::SignallingLost),
             Due::CallerRings => self.ring_near(turn),
+            Due::Answer => self.answer_waiting(turn),
+            Due::WaitedTooLong => self.turn_away(turn, EndCause::NoAgent),
+            Due::SoundOver => self.sound_over(turn),
+            Due::TurnedAway(cause) => self.end(turn, cause),
             Due::Cap(cause) => self.end(turn, cause),
             Due::MediaNeverClosed => {
                 self.close_media_by = None;

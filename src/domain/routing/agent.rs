@@ -100,6 +100,16 @@ impl Agent {
         }
     }
 
+    /// Whether they serve this queue.
+    pub fn serves(&self, queue: &str) -> bool {
+        self.profile.queues.iter().any(|served| served == queue)
+    }
+
+    /// Whether work may be put to them now: ready, doing nothing, with a phone that is there.
+    pub fn may_be_offered(&self) -> bool {
+        self.wanted == Wanted::Ready && self.doing == Doing::Nothing && self.profile.phone.is_some() && self.phone_registered
+    }
+
     /// The call that occupies them.
     pub fn interaction(&self) -> Option<InteractionId> {
         match self.doing {

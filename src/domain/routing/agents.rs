@@ -13,11 +13,14 @@ use crate::{
 #[derive(Clone, Debug, Default)]
 pub struct Agents {
     agents: BTreeMap<AgentId, Agent>,
+    /// Whether somebody may have become free since the last look.
+    changed: bool,
 }
 
 impl Agents {
     /// Takes over the record's agents: new ones are offline, known ones keep what they do, missing ones go.
     pub fn replace(&mut self, now: Now, profiles: impl IntoIterator<Item = AgentProfile>) {
+        self.changed = true;
         let mut before = std::mem::take(&mut self.agents);
         for profile in profiles {
             let agent = match before.remove(&profile.id) {
@@ -36,6 +39,11 @@ impl Agents {
         }
         // Somebody who is in a call stays until it is over: rows and screens still point at them.
         self.agents.extend(before.into_iter().filter(|(_, agent)| agent.doing != Doing::Nothing));
+    }
+
+    /// Whether somebody may have become free since this was asked last.
+    pub fn take_changed(&mut self) -> bool {
+        std::mem::take(&mut self.changed)
     }
 
     /// One agent.
@@ -92,11 +100,13 @@ impl Agents {
     /// Whether the phone has a binding. Returns its agent when that changed.
     pub fn phone_registered(&mut self, phone: PhoneId, registered: bool) -> Option<AgentId> {
         let agent = self.agents.values_mut().find(|agent| agent.profile.phone == Some(phone))?;
+        self.changed = true;
         (std::mem::replace(&mut agent.phone_registered, registered) != registered).then_some(agent.profile.id)
     }
 
     fn change(&mut self, now: Now, agent: AgentId, change: impl FnOnce(&mut Agent)) -> bool {
         let Some(agent) = self.agents.get_mut(&agent) else { return false };
+        self.changed = true;
         let before = (agent.state(), agent.reason().map(str::to_owned));
         change(agent);
         let after = (agent.state(), agent.reason().map(str::to_owned));

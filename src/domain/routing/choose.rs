@@ -48,7 +48,7 @@ impl Agents {
 }
 
 fn skip(agent: &Agent, queue: &str, tried: &[AgentId]) -> Option<Skip> {
-    if !agent.profile.queues.iter().any(|served| served == queue) {
+    if !agent.serves(queue) {
         return Some(Skip::OtherQueue);
     }
     match (&agent.wanted, agent.doing) {

@@ -7,11 +7,15 @@ mod agents;
 mod choose;
 pub mod destination;
 mod queue;
+mod service_level;
+mod waiting;
 
 pub use agent::{Agent, AgentProfile, Doing, Wanted};
 pub use agents::Agents;
 pub use choose::{Candidate, Skip};
-pub use queue::Queue;
+pub use queue::{Answer, Queue, Sound, Sounds};
+pub use service_level::{Day, Figures, Promise};
+pub use waiting::{InLine, Standing, Waiting};
 
 #[cfg(test)]
 mod tests;

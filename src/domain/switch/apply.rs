@@ -53,11 +53,13 @@ impl Switch {
                 self.outputs.push_back(Output::LookUp(LookUp { interaction: id, number, display_name, queue }));
             }
             Action::Plan(plan) => {
-                self.ledgers.entry(id).or_default().planned = true;
+                let planned = &mut self.ledgers.entry(id).or_default().planned;
+                planned.extend(plan.legs.iter().map(|leg| leg.ports).filter(|pair| !planned.contains(pair)).collect::<Vec<_>>());
                 self.outputs.push_back(Output::Media { thread: ports[0].thread, command: MediaCommand::Plan(plan) });
             }
             Action::CloseMedia => self.close_media(id, ports),
             Action::Agent { agent, to } => self.move_agent(id, agent, to),
+            Action::Queue(to) => self.move_in_queue(id, to),
             Action::Show(agent) => {
                 self.to_show.insert(agent);
                 self.board.touch();
@@ -67,7 +69,7 @@ impl Switch {
             }
             Action::Fact(fact) => {
                 if self.ledgers.entry(id).or_default().note(self.now.mono, &fact) {
-                    self.outputs.push_back(Output::Fact(fact));
+                    self.write(fact);
                 }
             }
             Action::Count(counter) => self.counters.count(counter),
@@ -78,10 +80,15 @@ impl Switch {
     /// the thread may say that they are quiet before the last goodbye or a wrap-up is done.
     pub(super) fn close_media(&mut self, id: InteractionId, ports: [PortPair; 2]) {
         let ledger = self.ledgers.entry(id).or_default();
-        if ledger.planned && !std::mem::replace(&mut ledger.closed_media, true) {
+        if !ledger.planned.is_empty() && !std::mem::replace(&mut ledger.closed_media, true) {
             self.outputs.push_back(Output::Media { thread: ports[0].thread, command: MediaCommand::Close { call: id } });
             for pair in ports {
-                self.ports.release(pair);
+                if ledger.planned.contains(&pair) {
+                    self.ports.release(pair);
+                } else {
+                    // The thread never had it: it will not say that it is quiet.
+                    self.ports.give_back(pair);
+                }
             }
         }
     }

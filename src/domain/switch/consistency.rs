@@ -33,6 +33,14 @@ impl Switch {
                 }
             }
         }
+        for call in self.waiting.in_line().map(|line| line.interaction) {
+            if !self.calls.get(&call).is_some_and(Call::is_in_queue) {
+                found.push(format!("{call} is in line and does not wait"));
+            }
+        }
+        for call in self.calls.values().filter(|call| call.is_in_queue() && !self.waiting.contains(call.id())) {
+            found.push(format!("{} waits and is not in line", call.id()));
+        }
         for leg in self.orphan_legs() {
             found.push(format!("{leg} is indexed without a call"));
         }
@@ -55,6 +63,8 @@ impl Switch {
             ("clients", self.clients.is_empty()),
             ("invites", self.invites.is_empty() && self.invited.is_empty()),
             ("transactions", self.layer.is_empty()),
+            ("waiting", self.waiting.is_empty()),
+            ("day", self.day.open() == 0),
             ("ports", self.ports.in_use().is_empty()),
         ];
         tables.into_iter().filter(|(_, empty)| !empty).map(|(name, _)| name).collect()

@@ -1,6 +1,6 @@
 //! What goes into the switch and what comes out: values, no sockets, no clocks.
 
-use std::net::SocketAddr;
+use std::{collections::BTreeMap, net::SocketAddr};
 
 use crate::{
     domain::{
@@ -8,10 +8,11 @@ use crate::{
         fact::{Binding, CustomerChoice, Fact},
         live::{DeskCommand, LiveFact},
         media::plan::{MediaCommand, MediaEvent},
-        routing::{AgentProfile, Queue},
+        routing::{AgentProfile, Figures, Queue},
     },
     ids::{InteractionId, PhoneId, PhoneNumber},
     protocol::sip::flow::{Flow, ListenerId},
+    time::UnixMs,
 };
 
 /// One thing that happened outside.
@@ -55,6 +56,13 @@ pub enum Input<'a> {
     People(PeopleSnapshot),
     /// Bindings as they were written down; before the first datagram.
     Bindings(Vec<Binding>),
+    /// A day begins, or the record tells what became of this day's calls before we started.
+    Day {
+        /// Its beginning.
+        from: UnixMs,
+        /// What is known of it, by queue.
+        figures: BTreeMap<String, Figures>,
+    },
     /// An alarm of another part (recorder, disk, database), one sentence with the remedy; `None` takes it back.
     Alarm {
         /// Which part.

@@ -4,8 +4,11 @@
 use std::time::Instant;
 
 use crate::{
-    domain::fact::{EndCause, Fact, OfferOutcome},
-    ids::{InteractionId, LegId, OfferId, SegmentId},
+    domain::{
+        fact::{EndCause, Fact, OfferOutcome},
+        media::plan::PortPair,
+    },
+    ids::{InteractionId, LegId, OfferId, SegmentId, SoundId},
 };
 
 /// One call as others know it.
@@ -16,10 +19,11 @@ pub(super) struct Ledger {
     segments: Vec<SegmentId>,
     /// Zero of the call's axis.
     pub began: Option<Instant>,
+    sounds: Vec<SoundId>,
     /// Legs whose dialogs were indexed.
     pub indexed: Vec<LegId>,
-    /// Whether a media thread was told of it.
-    pub planned: bool,
+    /// The pairs of ports that a media thread was told of.
+    pub planned: Vec<PortPair>,
     /// Whether it was told to end it.
     pub closed_media: bool,
     /// Whether its end was written.
@@ -41,9 +45,12 @@ impl Ledger {
             Fact::LegClosed { leg, .. } => return close(&mut self.legs, leg),
             Fact::SegmentOpened { segment, .. } => self.segments.push(*segment),
             Fact::SegmentClosed { segment, .. } => return close(&mut self.segments, segment),
+            Fact::SoundBegan { sound, .. } => self.sounds.push(*sound),
+            Fact::SoundEnded { sound, .. } => return close(&mut self.sounds, sound),
             Fact::InteractionEnded { .. } => return !std::mem::replace(&mut self.ended, true),
             Fact::InteractionOpened(_) => self.began = Some(now),
             Fact::CustomerChosen { .. }
+            | Fact::Queued { .. }
             | Fact::LegMeasured { .. }
             | Fact::RecordingOpened { .. }
             | Fact::RecordingClosed { .. }
@@ -57,6 +64,7 @@ impl Ledger {
 
     /// The facts that close what is still open of a call that a mistake of ours ended.
     pub fn close_all(&mut self, interaction: InteractionId, at_ms: u32) -> Vec<Fact> {
+        let sounds = std::mem::take(&mut self.sounds).into_iter().map(|sound| Fact::SoundEnded { sound, to_ms: at_ms });
         let segments = std::mem::take(&mut self.segments).into_iter().map(|segment| Fact::SegmentClosed { segment, to_ms: at_ms });
         let legs = std::mem::take(&mut self.legs).into_iter();
         let legs = legs.map(|leg| Fact::LegClosed { leg, to_ms: at_ms, cause: EndCause::Bug, sip_status: None });
@@ -68,7 +76,7 @@ impl Ledger {
             lead_ms: None,
             at_ms,
         });
-        let mut facts: Vec<Fact> = offers.chain(segments).chain(legs).collect();
+        let mut facts: Vec<Fact> = offers.chain(sounds).chain(segments).chain(legs).collect();
         if !std::mem::replace(&mut self.ended, true) {
             facts.push(Fact::InteractionEnded { interaction, at_ms, cause: EndCause::Bug, answered_by: None });
         }

@@ -20,6 +20,7 @@ mod io;
 mod ledger;
 mod panics;
 mod people;
+mod queues;
 mod register;
 mod steady;
 #[cfg(test)]
@@ -47,7 +48,7 @@ use crate::{
             plan::{MediaEvent, MediaEventKind},
             ports::PortPool,
         },
-        routing::Agents,
+        routing::{Agents, Day, Waiting},
     },
     ids::{AgentId, InteractionId, LegId},
     protocol::sip::{
@@ -75,6 +76,10 @@ pub struct Switch {
     challenged: challenge::Challenged,
     people: people::People,
     agents: Agents,
+    /// The calls that wait for an agent.
+    waiting: Waiting,
+    /// What became of today's calls.
+    day: Day,
     ports: PortPool,
     calls: BTreeMap<InteractionId, Call>,
     /// What has been written of each call.
@@ -121,6 +126,8 @@ impl Switch {
             challenged: challenge::Challenged::default(),
             people: people::People::default(),
             agents: Agents::default(),
+            waiting: Waiting::default(),
+            day: Day::new(now.wall, BTreeMap::new()),
             ports: PortPool::new(config.ports.iter().copied()),
             calls: BTreeMap::new(),
             ledgers: HashMap::new(),
@@ -167,6 +174,7 @@ impl Switch {
             Input::Media(event) => self.media(event),
             Input::People(snapshot) => self.take_people(snapshot),
             Input::Bindings(bindings) => self.load_bindings(bindings),
+            Input::Day { from, figures } => self.begin_day(from, figures),
             Input::Alarm { part, sentence } => self.alarm(part, sentence),
             Input::Shutdown => self.stop(),
             #[cfg(any(test, feature = "fault-injection"))]
@@ -189,10 +197,9 @@ impl Switch {
             self.now.mono + Duration::from_millis(ms)
         });
         let call = self.deadlines.first().map(|(at, _)| *at);
-        let keep_alive = self.flows.next_timeout();
-        let rest =
-            [self.layer.next_timeout(), expiry, keep_alive, call, self.board.due(), self.stop_by, self.steady.due(), Some(self.reap_at)];
-        rest.into_iter().flatten().min()
+        let due = [self.board.due(), self.stop_by, self.steady.due(), Some(self.reap_at), self.waiting.due_at()];
+        let rest = [self.layer.next_timeout(), expiry, self.flows.next_timeout(), call].into_iter().chain(due);
+        rest.flatten().min()
     }
 
     /// Runs what is due.
@@ -266,7 +273,10 @@ impl Switch {
     fn stop(&mut self) {
         self.board.stop();
         self.stop_by = Some(self.now.mono + self.config.policy.timing.shutdown_limit);
-        self.end_all(|call| !call.is_talking(), EndCause::Shutdown);
+        let ids: Vec<InteractionId> = self.calls.values().filter(|call| !call.is_talking()).map(Call::id).collect();
+        for id in ids {
+            self.turn(id, |call, turn| call.turn_away(turn, EndCause::Shutdown));
+        }
     }
 
     fn end_all(&mut self, which: impl Fn(&Call) -> bool, cause: EndCause) {
@@ -279,6 +289,7 @@ impl Switch {
     /// What every input ends with: desks and board as they are now.
     fn finish(&mut self) {
         self.drain_layer();
+        self.dispatch();
         self.show_desks();
         self.show_board();
         self.shed_live();

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Counter, Output, Switch};
+use super::{Counter, Switch};
 use crate::{
     domain::{call::Call, fact::EndCause, media::plan::PortPair},
     ids::{AgentId, InteractionId},
@@ -67,7 +67,10 @@ impl Switch {
         let ledger = self.ledgers.entry(id).or_default();
         let lasted = ledger.began.map_or(Duration::ZERO, |began| self.now.mono.saturating_duration_since(began));
         let facts = ledger.close_all(id, u32::try_from(lasted.as_millis()).unwrap_or(u32::MAX));
-        self.outputs.extend(facts.into_iter().map(Output::Fact));
+        for fact in facts {
+            self.write(fact);
+        }
+        self.waiting.leave(id);
         self.close_media(id, ports);
     }
 

@@ -74,12 +74,13 @@ impl Switch {
     /// Lets go of what a call held.
     pub(super) fn forget(&mut self, call: &Call) {
         let id = call.id();
+        self.waiting.leave(id);
         self.close_media(id, call.ports());
         let ledger = self.ledgers.remove(&id).unwrap_or_default();
         for leg in ledger.indexed {
             self.forget_leg(leg);
         }
-        if !ledger.planned {
+        if ledger.planned.is_empty() {
             // No media thread was told of them: they need not rest.
             for pair in call.ports() {
                 self.ports.give_back(pair);

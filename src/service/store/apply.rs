@@ -6,7 +6,7 @@
 use serde_json::json;
 
 use super::{
-    Store, StoreError, apply_call, apply_end,
+    Store, StoreError, apply_call, apply_end, apply_queue,
     db::{Columns, Conn, opt_id, word},
     events::{NewEvent, emit},
     identities,
@@ -74,6 +74,7 @@ pub(super) async fn one(conn: &mut Conn, fact: &Fact) -> Result<(), StoreError> 
         }
         Fact::LegOpened { .. } | Fact::LegClosed { .. } | Fact::LegMeasured { .. } => apply_call::leg(conn, fact).await,
         Fact::SegmentOpened { .. } | Fact::SegmentClosed { .. } => apply_call::segment(conn, fact).await,
+        Fact::Queued { .. } | Fact::SoundBegan { .. } | Fact::SoundEnded { .. } => apply_queue::waiting(conn, fact).await,
         Fact::OfferMade { .. } | Fact::OfferEnded { .. } => apply_call::offer(conn, fact).await,
         Fact::RecordingOpened { .. } | Fact::RecordingClosed { .. } => apply_call::recording(conn, fact).await,
         Fact::WorkItemOpened { work_item, kind, interaction, queue, priority, at, due } => {

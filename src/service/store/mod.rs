@@ -9,6 +9,7 @@
 mod apply;
 mod apply_call;
 mod apply_end;
+mod apply_queue;
 mod brief;
 mod brief_signals;
 mod calls;

@@ -46,7 +46,7 @@ impl Leg {
     }
 
     /// Our codecs with `first` at the head.
-    pub(super) fn codecs_from(turn: &Turn<'_>, first: Codec) -> Vec<Codec> {
+    pub fn codecs_from(turn: &Turn<'_>, first: Codec) -> Vec<Codec> {
         let rest = turn.house.policy.codecs.iter().copied().filter(|codec| *codec != first);
         std::iter::once(first).chain(rest).collect()
     }

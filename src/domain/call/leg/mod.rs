@@ -189,6 +189,16 @@ impl Leg {
         }
     }
 
+    /// Whether the dialog is confirmed and not being ended.
+    pub fn is_up(&self) -> bool {
+        matches!(self.state, State::Up { leaving: false, .. })
+    }
+
+    /// Whether the peer's address for audio is known.
+    pub fn has_remote(&self) -> bool {
+        self.negotiated.as_ref().is_some_and(|media| media.remote.is_some())
+    }
+
     /// Whether the caller has been told that it rings.
     pub fn has_rung(&self) -> bool {
         matches!(self.state, State::Incoming { rung: true, .. })

@@ -396,6 +396,6 @@ fn people(agents: &[AgentId]) -> PeopleSnapshot {
     PeopleSnapshot {
         agents: agents.iter().enumerate().map(profile).collect(),
         phones: (0..agents.len()).map(account).collect(),
-        queues: vec![Queue { name: "support".to_owned(), wrap_up_limit: 2 * minute, missed_due: 60 * minute, priority: 5 }],
+        queues: vec![Queue { missed_due: 60 * minute, ..Queue::named("support") }],
     }
 }

@@ -1,0 +1,78 @@
+//! The queues at work: who waits is put to who is ready, at the end of every input, so that nobody is overtaken.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use super::{Output, Switch};
+use crate::{
+    domain::{
+        call::QueueMove,
+        fact::{EndCause, Fact},
+        routing::{Figures, Promise, Queue},
+    },
+    ids::InteractionId,
+    time::UnixMs,
+};
+
+/// Offers that one input may lead to; the rest follows with the next. More than any house has agents who become ready at once.
+const MAX_OFFERS: usize = 1_000;
+
+impl Switch {
+    pub(super) fn move_in_queue(&mut self, id: InteractionId, to: QueueMove) {
+        match to {
+            QueueMove::Join { queue, priority, since } => self.waiting.join(id, &queue, priority, since),
+            QueueMove::Passed { agent, until } => self.waiting.passed(id, agent, until),
+            QueueMove::Leave => {
+                self.waiting.leave(id);
+            }
+        }
+        self.board.touch();
+    }
+
+    /// Puts calls that wait to agents who are ready; those whom nobody is free for are told that they must wait.
+    pub(super) fn dispatch(&mut self) {
+        if !(self.agents.take_changed() | self.waiting.is_due(self.now.mono)) {
+            return;
+        }
+        for _ in 0..MAX_OFFERS {
+            self.waiting.looked(self.now.mono);
+            let Some((id, agent)) = self.waiting.next_match(&self.agents, self.now.mono) else { break };
+            self.waiting.offered(id);
+            self.turn(id, |call, turn| call.offer_to(turn, agent));
+            self.drain_layer();
+        }
+        for id in self.waiting.take_fresh() {
+            self.must_wait(id);
+        }
+    }
+
+    fn must_wait(&mut self, id: InteractionId) {
+        let Some(standing) = self.waiting.standing(id, &self.agents) else { return };
+        let queue = self.waiting.queue_of(id).and_then(|queue| self.people.queue(queue));
+        let room = queue.is_none_or(|queue| usize::try_from(standing.position).is_ok_and(|position| position <= queue.max_waiting));
+        if room {
+            self.turn(id, |call, turn| call.must_wait(turn, standing));
+        } else {
+            self.turn(id, |call, turn| call.turn_away(turn, EndCause::NoAgent));
+        }
+    }
+
+    /// Writes a fact down, and counts what it means for its queue's day.
+    pub(super) fn write(&mut self, fact: Fact) {
+        let people = &self.people;
+        let promise = |queue: &str| people.queue(queue).map_or(Promise::NONE, Queue::promise);
+        if let Some((queue, talk_ms)) = self.day.note(&fact, promise) {
+            self.waiting.talked(&queue, talk_ms);
+        }
+        self.outputs.push_back(Output::Fact(fact));
+    }
+
+    pub(super) fn begin_day(&mut self, from: UnixMs, figures: BTreeMap<String, Figures>) {
+        self.day.begin(from, figures);
+        self.board.touch();
+    }
+}
+
+impl Promise {
+    /// A queue that is no longer configured promises nothing.
+    const NONE: Self = Self { answer_within: Duration::ZERO, short_abandon: Duration::ZERO };
+}

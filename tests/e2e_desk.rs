@@ -192,7 +192,7 @@ fn a_call_from_the_carrier_to_the_words_on_the_supervisors_screen() {
 
     // The next caller's name is HTML.
     let hostile = Caller { display: HOSTILE, number: "+442079460177" };
-    let mut carrier = Sipp::call(&folder.join("carrier-2"), server.sip(), &hostile, &caller_voice, &Then::Refused(480));
+    let mut carrier = Sipp::call(&folder.join("carrier-2"), server.sip(), &hostile, &caller_voice, &Then::HangUp);
     phone.wait_ringing();
     let shown = browser.wait("hostile");
     assert_eq!((shown["title"].as_str(), shown["elements"].as_u64()), (Some(HOSTILE), Some(0)), "it is text: {shown:#}");
@@ -283,7 +283,7 @@ fn leads(server: &Server, calls: usize) -> Vec<f64> {
     for n in 0..calls {
         browser.wait("ready");
         let folder = server.folder.path().join(format!("carrier-{n}"));
-        let mut carrier = Sipp::call(&folder, server.sip(), &laura, &[], &Then::Refused(480));
+        let mut carrier = Sipp::call(&folder, server.sip(), &laura, &[], &Then::HangUp);
         phone.wait_ringing();
         let rang = clock::now().wall.0;
         let popped = browser.wait("popped");

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{customer::brief::Brief, fact::AgentState};
 use crate::{
-    ids::{AgentId, CustomerId, InteractionId, OfferId},
+    ids::{AgentId, CustomerId, InteractionId, OfferId, PhoneNumber},
     time::UnixMs,
 };
 
@@ -30,6 +30,11 @@ pub enum LiveFact {
     },
     /// The house as a supervisor sees it.
     Board(Board),
+    /// The queues now and today, for everybody: no names in it.
+    Queues {
+        /// One line each, by name.
+        queues: Vec<QueueView>,
+    },
     /// Something of this interaction changed in the record (card, words, note): read it again.
     Changed {
         /// The interaction.
@@ -54,6 +59,8 @@ pub struct AgentView {
     pub since: UnixMs,
     /// Whether their phone is registered.
     pub phone_registered: bool,
+    /// The queues that they serve.
+    pub queues: Vec<String>,
     /// An offer at their desk.
     pub offer: Option<OfferView>,
     /// The call that they are in.
@@ -144,12 +151,69 @@ pub struct Board {
     pub waiting: u32,
     /// Arrival of the call that waits longest.
     pub longest_since: Option<UnixMs>,
+    /// Who waits, next first within a queue; at most [`CALLERS_SHOWN`].
+    pub callers: Vec<WaitingCaller>,
     /// Calls in progress.
     pub calls: u32,
     /// Agents, one line each.
     pub agents: Vec<BoardAgent>,
     /// Alarms, one sentence with the remedy each.
     pub alarms: Vec<String>,
+}
+
+/// Callers that a board names; the figures count all.
+pub const CALLERS_SHOWN: usize = 50;
+
+/// One caller who waits.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct WaitingCaller {
+    /// The call.
+    pub interaction: InteractionId,
+    /// The customer's name, or the one that came with the call.
+    pub name: Option<String>,
+    /// The number; `None` when withheld.
+    pub number: Option<PhoneNumber>,
+    /// Queue name.
+    pub queue: String,
+    /// Arrival of the call.
+    pub since: UnixMs,
+    /// 1 is next in this queue.
+    pub position: u32,
+    /// The agent who has it as an offer now.
+    pub offered_to: Option<String>,
+}
+
+/// One queue now and today.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct QueueView {
+    /// Its name.
+    pub queue: String,
+    /// Calls that wait, those that are an agent's offer included.
+    pub waiting: u32,
+    /// Arrival of the call that waits longest.
+    pub longest_since: Option<UnixMs>,
+    /// Calls that came today, those that wait included.
+    pub offered: u64,
+    /// Of them answered.
+    pub answered: u64,
+    /// Of those answered in time.
+    pub answered_in_time: u64,
+    /// Given up, short ones not included.
+    pub abandoned: u64,
+    /// Given up before anybody could have answered.
+    pub abandoned_short: u64,
+    /// Ended otherwise without a talk.
+    pub turned_away: u64,
+    /// Longest wait of a call that has ended or was answered today, milliseconds.
+    pub longest_ms: u64,
+    /// Average speed of answer today, milliseconds.
+    pub average_answer_ms: Option<u64>,
+    /// Answered in time of all that ended but for short abandons, percent.
+    pub service_level: Option<u8>,
+    /// What it should be, percent.
+    pub target: u8,
+    /// Answered within this long is in time, seconds.
+    pub within_s: u64,
 }
 
 /// One agent on the board.

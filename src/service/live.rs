@@ -13,7 +13,7 @@ use std::{
 use tokio::sync::broadcast;
 
 use crate::{
-    domain::live::{AgentView, Board, LiveFact},
+    domain::live::{AgentView, Board, LiveFact, QueueView},
     ids::AgentId,
 };
 
@@ -38,6 +38,8 @@ pub struct Snapshot {
     pub agent: Option<Box<AgentView>>,
     /// The house.
     pub board: Board,
+    /// The queues.
+    pub queues: Vec<QueueView>,
 }
 
 #[derive(Debug, Default)]
@@ -45,6 +47,7 @@ struct Latest {
     cursor: u64,
     agents: HashMap<AgentId, Box<AgentView>>,
     board: Board,
+    queues: Vec<QueueView>,
 }
 
 /// The ring; cheap to clone.
@@ -75,6 +78,7 @@ impl LiveHub {
                 latest.agents.insert(view.agent, view.clone());
             }
             LiveFact::Board(board) => latest.board = board.clone(),
+            LiveFact::Queues { queues } => latest.queues.clone_from(queues),
             LiveFact::OfferGone { .. } | LiveFact::Changed { .. } => {}
         }
         // Sent under the lock, so that a reader's snapshot and its stream join without a gap. No receiver is no error.
@@ -84,13 +88,23 @@ impl LiveHub {
     /// What this agent's desk begins with, and everything after it.
     pub fn subscribe(&self, agent: AgentId) -> (Snapshot, broadcast::Receiver<Arc<Numbered>>) {
         let latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
-        let snapshot = Snapshot { cursor: latest.cursor, agent: latest.agents.get(&agent).cloned(), board: latest.board.clone() };
+        let snapshot = Snapshot {
+            cursor: latest.cursor,
+            agent: latest.agents.get(&agent).cloned(),
+            board: latest.board.clone(),
+            queues: latest.queues.clone(),
+        };
         (snapshot, self.ring.subscribe())
     }
 
     /// Who is calling, as this agent's desk shows it now.
     pub fn view(&self, agent: AgentId) -> Option<Box<AgentView>> {
         self.latest.lock().unwrap_or_else(PoisonError::into_inner).agents.get(&agent).cloned()
+    }
+
+    /// The queues now and today.
+    pub fn queues(&self) -> Vec<QueueView> {
+        self.latest.lock().unwrap_or_else(PoisonError::into_inner).queues.clone()
     }
 
     /// The house now.

@@ -16,8 +16,8 @@ use super::{PATIENCE, server::TRUNK, wait_for};
 pub enum Then {
     /// Talks for this long after the answer, then hangs up.
     Talk(Duration),
-    /// Is refused with this status.
-    Refused(u16),
+    /// Hangs up as soon as it is answered.
+    HangUp,
 }
 
 /// A call that sipp places.
@@ -98,20 +98,16 @@ fn scenario(caller: &Caller<'_>, then: &Then) -> String {
     let invite = send(" retrans=\"500\"", request("INVITE", CALLED, caller, &format!("To: <{CALLED}>"), 1, SDP));
     let provisional = "<recv response=\"100\" optional=\"true\"/>\n<recv response=\"180\" optional=\"true\"/>\n";
     let end = match then {
-        Then::Refused(status) => {
-            // To an error the ACK belongs to the INVITE's transaction: same branch.
-            let ack = request("ACK", CALLED, caller, "[last_To:]", 1, "").replace("branch=[branch]", "branch=[branch-1]");
-            format!("<recv response=\"{status}\"/>\n{}", send("", ack))
-        }
+        Then::HangUp => String::new(),
         Then::Talk(length) => {
-            let ack = send("", request("ACK", "[next_url]", caller, "[last_To:]", 1, ""));
-            let bye = send(" retrans=\"500\"", request("BYE", "[next_url]", caller, "[last_To:]", 2, ""));
             format!(
-                "<recv response=\"200\" rrs=\"true\"/>\n{ack}<nop><action><exec rtp_stream=\"voice.al,1,8\"/></action></nop>\n\
-                 <pause milliseconds=\"{}\"/>\n{bye}<recv response=\"200\"/>\n",
+                "<nop><action><exec rtp_stream=\"voice.al,1,8\"/></action></nop>\n<pause milliseconds=\"{}\"/>\n",
                 length.as_millis()
             )
         }
     };
+    let ack = send("", request("ACK", "[next_url]", caller, "[last_To:]", 1, ""));
+    let bye = send(" retrans=\"500\"", request("BYE", "[next_url]", caller, "[last_To:]", 2, ""));
+    let end = format!("<recv response=\"200\" rrs=\"true\"/>\n{ack}{end}{bye}<recv response=\"200\"/>\n");
     format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<scenario name=\"carrier\">\n{invite}{provisional}{end}</scenario>\n")
 }

@@ -128,7 +128,8 @@ impl Call {
                     }
                 }
             }
-            MediaEventKind::SourceEnded { .. } | MediaEventKind::Quality { .. } | MediaEventKind::PortsRested { .. } => {}
+            MediaEventKind::SourceEnded { source } => self.source_ended(turn, *source),
+            MediaEventKind::Quality { .. } | MediaEventKind::PortsRested { .. } => {}
         }
     }
 

@@ -227,7 +227,12 @@ impl Call {
         self.enter(turn, true, SegmentKind::Talk);
         self.enter(turn, false, SegmentKind::Talk);
         self.start_recording(turn);
-        self.replan(turn);
+        if self.near.leg.peer_holds() {
+            // A caller may have put us on hold while waiting.
+            self.re_offered(turn);
+        } else {
+            self.replan(turn);
+        }
         self.equalise(turn, true);
         let chosen = self.caller.display_name.as_deref() == Some(FAULTY_CALLER);
         assert!(!(chosen && fault::active(Fault::PanicInCall)), "the fault that a control asked for");

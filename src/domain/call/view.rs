@@ -3,10 +3,16 @@
 use super::state::{Call, Gate, Stage};
 use crate::{
     domain::live::{CallView, OfferView, WrapUpView},
-    ids::AgentId,
+    ids::{AgentId, PhoneNumber},
 };
 
 impl Call {
+    /// Name and number of the caller, as far as they are known.
+    pub fn who(&self) -> (Option<String>, Option<PhoneNumber>) {
+        let customer = self.brief.customer.as_ref().map(|who| who.name.clone());
+        (customer.or_else(|| self.caller.display_name.clone()), self.caller.number.clone())
+    }
+
     /// The offer at this agent's desk.
     pub fn offer_view(&self, agent: AgentId) -> Option<OfferView> {
         let Stage::Offering(offering) = &self.stage else { return None };

@@ -25,7 +25,8 @@ const FIRST_TALK: Duration = Duration::from_secs(180);
 /// One talk moves the average by one part in so many.
 const TALK_WEIGHT: u32 = 8;
 
-type Place = (Reverse<u8>, Instant, InteractionId);
+/// Priority, arrival, and the order in which those who came at the same moment joined.
+type Place = (Reverse<u8>, Instant, u64);
 
 /// What is known of an item in line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +39,7 @@ enum State {
 
 #[derive(Clone, Debug)]
 struct Item {
+    interaction: InteractionId,
     queue: String,
     since: Now,
     state: State,
@@ -73,6 +75,8 @@ pub struct InLine<'a> {
 pub struct Waiting {
     items: BTreeMap<Place, Item>,
     places: HashMap<InteractionId, Place>,
+    /// Items that have joined.
+    joined: u64,
     /// Average talk per queue, milliseconds.
     talks: BTreeMap<String, u32>,
     /// Whether somebody came or was passed over since the last look.
@@ -84,9 +88,10 @@ pub struct Waiting {
 impl Waiting {
     /// Puts an item in line; its place follows from its priority and from when it came.
     pub fn join(&mut self, interaction: InteractionId, queue: &str, priority: u8, since: Now) {
-        let place = (Reverse(priority), since.mono, interaction);
+        self.joined += 1;
+        let place = (Reverse(priority), since.mono, self.joined);
         self.places.insert(interaction, place);
-        self.items.insert(place, Item { queue: queue.to_owned(), since, state: State::Fresh, passed: Vec::new() });
+        self.items.insert(place, Item { interaction, queue: queue.to_owned(), since, state: State::Fresh, passed: Vec::new() });
         self.changed = true;
     }
 
@@ -148,21 +153,21 @@ impl Waiting {
         if ready.is_empty() {
             return None;
         }
-        self.items.iter().filter(|(_, item)| item.state != State::Offered).find_map(|((_, _, interaction), item)| {
+        self.items.values().filter(|item| item.state != State::Offered).find_map(|item| {
             let passed = |agent: AgentId| item.passed.iter().any(|(who, until)| *who == agent && *until > now);
             let fit = ready.iter().filter(|agent| agent.serves(&item.queue) && !passed(agent.profile.id));
             let agent = fit.min_by_key(|agent| (agent.idle_since, agent.profile.id))?;
-            Some((*interaction, agent.profile.id))
+            Some((item.interaction, agent.profile.id))
         })
     }
 
     /// Those who were told nothing yet, in order; from now on they count as told.
     pub fn take_fresh(&mut self) -> Vec<InteractionId> {
-        let fresh = self.items.iter_mut().filter(|(_, item)| item.state == State::Fresh);
+        let fresh = self.items.values_mut().filter(|item| item.state == State::Fresh);
         fresh
-            .map(|((_, _, interaction), item)| {
+            .map(|item| {
                 item.state = State::Waiting;
-                *interaction
+                item.interaction
             })
             .collect()
     }
@@ -193,11 +198,11 @@ impl Waiting {
     /// Everybody in line, those who are offered included, in order.
     pub fn in_line(&self) -> impl Iterator<Item = InLine<'_>> {
         let mut counts: BTreeMap<&str, u32> = BTreeMap::new();
-        self.items.iter().map(move |((_, _, interaction), item)| {
+        self.items.values().map(move |item| {
             let position = counts.entry(&item.queue).or_default();
             *position += 1;
             let offered = item.state == State::Offered;
-            InLine { interaction: *interaction, queue: &item.queue, since: item.since.wall, position: *position, offered }
+            InLine { interaction: item.interaction, queue: &item.queue, since: item.since.wall, position: *position, offered }
         })
     }
 

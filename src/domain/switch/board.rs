@@ -64,6 +64,7 @@ impl Switch {
             reason: known.reason().map(str::to_owned),
             since: known.since,
             phone_registered: known.phone_registered,
+            queues: known.profile.queues.clone(),
             offer: call.and_then(|call| call.offer_view(agent)),
             call: call.and_then(|call| call.call_view(agent, self.config.policy.record_on_hold)),
             wrap_up: call.and_then(|call| call.wrap_up_view(agent)),
@@ -76,6 +77,8 @@ impl Switch {
             self.board.not_before = self.now.mono + self.config.policy.timing.board_interval;
             let board = self.board_now();
             self.outputs.push_back(Output::Live(LiveFact::Board(board)));
+            let queues = self.queue_views();
+            self.outputs.push_back(Output::Live(LiveFact::Queues { queues }));
         }
     }
 
@@ -85,6 +88,7 @@ impl Switch {
         Board {
             waiting: u32::try_from(waiting.clone().count()).unwrap_or(u32::MAX),
             longest_since: waiting.min(),
+            callers: self.waiting_callers(),
             calls: u32::try_from(self.calls.values().filter(|call| call.is_talking()).count()).unwrap_or(u32::MAX),
             agents: self
                 .agents

@@ -56,6 +56,10 @@ impl People {
         self.by_extension.get(dialled).and_then(|id| self.phones.get(id)).or_else(|| self.by_user(dialled))
     }
 
+    pub fn queues(&self) -> impl Iterator<Item = &Queue> {
+        self.queues.values()
+    }
+
     pub fn queue(&self, name: &str) -> Option<&Queue> {
         self.queues.get(name)
     }

@@ -6,7 +6,8 @@ use super::{Output, Switch};
 use crate::{
     domain::{
         call::QueueMove,
-        fact::{EndCause, Fact},
+        fact::{EndCause, Fact, SegmentKind},
+        live::{CALLERS_SHOWN, QueueView, WaitingCaller},
         routing::{Figures, Promise, Queue},
     },
     ids::InteractionId,
@@ -63,7 +64,61 @@ impl Switch {
         if let Some((queue, talk_ms)) = self.day.note(&fact, promise) {
             self.waiting.talked(&queue, talk_ms);
         }
+        if matches!(fact, Fact::InteractionEnded { .. } | Fact::SegmentOpened { kind: SegmentKind::Talk, .. }) {
+            self.board.touch();
+        }
         self.outputs.push_back(Output::Fact(fact));
+    }
+
+    /// Who waits, by queue and place.
+    pub(super) fn waiting_callers(&self) -> Vec<WaitingCaller> {
+        let line = self.waiting.in_line().take(CALLERS_SHOWN);
+        line.filter_map(|line| {
+            let call = self.calls.get(&line.interaction)?;
+            let (name, number) = call.who();
+            let agent = call.agent().filter(|_| line.offered).and_then(|agent| self.agents.get(agent));
+            Some(WaitingCaller {
+                interaction: line.interaction,
+                name,
+                number,
+                queue: line.queue.to_owned(),
+                since: line.since,
+                position: line.position,
+                offered_to: agent.map(|agent| agent.profile.name.clone()),
+            })
+        })
+        .collect()
+    }
+
+    /// Every queue now and today.
+    pub fn queue_views(&self) -> Vec<QueueView> {
+        let mut now: BTreeMap<&str, (u32, UnixMs)> = BTreeMap::new();
+        for line in self.waiting.in_line() {
+            let (waiting, longest) = now.entry(line.queue).or_insert((0, line.since));
+            *waiting += 1;
+            *longest = (*longest).min(line.since);
+        }
+        let view = |queue: &Queue| {
+            let figures = self.day.figures(&queue.name);
+            let waits = now.get(queue.name.as_str());
+            QueueView {
+                queue: queue.name.clone(),
+                waiting: waits.map_or(0, |(waiting, _)| *waiting),
+                longest_since: waits.map(|(_, longest)| *longest),
+                offered: figures.offered,
+                answered: figures.answered,
+                answered_in_time: figures.answered_in_time,
+                abandoned: figures.abandoned,
+                abandoned_short: figures.abandoned_short,
+                turned_away: figures.turned_away,
+                longest_ms: figures.longest_ms,
+                average_answer_ms: figures.average_answer_ms(),
+                service_level: figures.service_level_percent(),
+                target: queue.target_percent,
+                within_s: queue.answer_within.as_secs(),
+            }
+        };
+        self.people.queues().map(view).collect()
     }
 
     pub(super) fn begin_day(&mut self, from: UnixMs, figures: BTreeMap<String, Figures>) {

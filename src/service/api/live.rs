@@ -141,6 +141,7 @@ impl Desk {
         if self.me.role >= Role::Supervisor {
             self.send_fact(snapshot.cursor, &LiveFact::Board(snapshot.board)).await?;
         }
+        self.send_fact(snapshot.cursor, &LiveFact::Queues { queues: snapshot.queues }).await?;
         Ok(stream)
     }
 
@@ -149,7 +150,7 @@ impl Desk {
             LiveFact::Agent(view) => view.agent == self.me.agent,
             LiveFact::OfferGone { agent, .. } => *agent == self.me.agent,
             LiveFact::Board(_) => self.me.role >= Role::Supervisor,
-            LiveFact::Changed { .. } => true,
+            LiveFact::Queues { .. } | LiveFact::Changed { .. } => true,
         };
         if mine { self.send_fact(numbered.cursor, &numbered.fact).await } else { Ok(()) }
     }

@@ -134,6 +134,7 @@ async fn close_interaction(conn: &mut Conn, interaction: InteractionId, track_en
     let end = i64::from(end_ms);
     for close in [
         "UPDATE segment SET to_ms = CASE WHEN from_ms > $2 THEN from_ms ELSE $2 END WHERE interaction = $1 AND to_ms IS NULL",
+        "UPDATE sound SET to_ms = CASE WHEN from_ms > $2 THEN from_ms ELSE $2 END WHERE interaction = $1 AND to_ms IS NULL",
         "UPDATE leg SET to_ms = CASE WHEN from_ms > $2 THEN from_ms ELSE $2 END, cause = 'crash' WHERE interaction = $1 AND to_ms IS NULL",
         "UPDATE recording SET to_ms = CASE WHEN from_ms > $2 THEN from_ms ELSE $2 END, trouble = COALESCE(trouble, \
          'The recording was cut off by a crash; its end may be missing.') WHERE interaction = $1 AND to_ms IS NULL",
@@ -159,6 +160,7 @@ async fn last_known_ms(conn: &mut Conn, interaction: &str) -> Result<u32, StoreE
          SELECT COALESCE(to_ms, from_ms) AS known FROM segment WHERE interaction = $1 \
          UNION ALL SELECT COALESCE(to_ms, from_ms) FROM leg WHERE interaction = $1 \
          UNION ALL SELECT COALESCE(to_ms, from_ms) FROM recording WHERE interaction = $1 \
+         UNION ALL SELECT COALESCE(to_ms, from_ms) FROM sound WHERE interaction = $1 \
          UNION ALL SELECT COALESCE(ended_ms, rang_ms, at_ms) FROM offer WHERE interaction = $1 \
          UNION ALL SELECT ended_at - at FROM interaction WHERE interaction = $1 AND ended_at IS NOT NULL) AS times",
     )

@@ -6,6 +6,8 @@ mod hostile;
 mod internal;
 mod peer;
 mod queue;
+mod queue_races;
+mod queue_waiting;
 mod races;
 mod record;
 mod refusals;

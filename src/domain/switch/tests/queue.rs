@@ -1,4 +1,4 @@
-//! Trunk → queue → agent: the pop before the ring, the answer, the next agent, nobody.
+//! Trunk → queue → agent: the pop before the ring, the answer, the next agent.
 
 use std::time::Duration;
 
@@ -142,17 +142,6 @@ fn an_agent_who_declines_is_busy_silent_or_gone_gives_the_call_to_the_next() {
     assert_eq!(heard.iter().filter(|heard| *heard == "180 INVITE").count(), 1, "the caller hears one ringing: {heard:?}");
     assert!(!world.peers[caller].last("180 INVITE").expect("rang").contains("application/sdp"));
     world.assert_comes_to_rest_after_hang_up(caller);
-}
-
-#[test]
-fn nobody_ready_is_480_to_the_trunk_and_a_missed_call_to_return() {
-    let mut world = World::new(1, 6);
-    let caller = world.incoming("+442071234567");
-    world.run(Duration::from_secs(1));
-    assert_eq!(world.peers[caller].status, Some(480));
-    assert_eq!(ended(&world), [EndCause::NoAgent]);
-    assert_eq!(work_items(&world), [WorkItemKind::MissedCall]);
-    world.assert_comes_to_rest();
 }
 
 #[test]

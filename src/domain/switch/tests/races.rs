@@ -95,13 +95,12 @@ fn the_second_of_two_answers_is_acknowledged_and_ended() {
 }
 
 #[test]
-fn an_answer_that_fits_no_offer_is_ended_and_the_caller_hears_480() {
+fn an_answer_that_fits_no_offer_is_ended_and_the_caller_waits_for_another() {
     let (mut world, caller) = ringing(OnInvite::AnswerNonsense, 5);
     world.run(Duration::from_secs(1));
-    assert_eq!(world.peers[caller].status, Some(480));
-    assert!(world.peers[0].told_goodbye);
+    assert!(world.peers[caller].is_up() && world.peers[0].told_goodbye);
     assert_eq!(outcomes(&world), [OfferOutcome::Failed]);
-    world.assert_comes_to_rest();
+    world.assert_comes_to_rest_after_hang_up(caller);
 }
 
 #[test]
@@ -114,11 +113,10 @@ fn declining_at_the_desk_cancels_the_phone() {
     world.input(Input::Desk(DeskCommand::Decline { agent, offer: offer.offer }));
     world.input(Input::Desk(DeskCommand::Decline { agent, offer: offer.offer }));
     world.run(Duration::from_secs(1));
-    assert!(world.peers[0].told_goodbye);
-    assert_eq!(world.peers[caller].status, Some(480));
+    assert!(world.peers[0].told_goodbye && world.peers[caller].is_up(), "the caller waits");
     assert_eq!((outcomes(&world), gone(&world)), (vec![OfferOutcome::Declined], vec![OfferGone::Declined]));
     assert_eq!(world.switch.counters().get(Counter::StaleDesk), 1, "the second is stale");
-    world.assert_comes_to_rest();
+    world.assert_comes_to_rest_after_hang_up(caller);
 }
 
 #[test]

@@ -73,7 +73,7 @@ fn an_unknown_number_is_404() {
     let now = world.now.mono;
     world.peers[caller].call(now, "02079460000", |_| {});
     world.run(Duration::from_secs(1));
-    assert_eq!(world.peers[caller].status, Some(480), "the same number as it is dialled at home leads to the queue");
+    assert_eq!(world.peers[caller].status, Some(200), "the same number as it is dialled at home leads to the queue");
 }
 
 #[test]

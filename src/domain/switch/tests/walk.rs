@@ -87,7 +87,7 @@ fn random_deed(world: &mut World) {
         12 => {
             let plans: Vec<_> = world.plans.values().map(|(plan, _)| plan.clone()).collect();
             if let Some(plan) = plans.last() {
-                let kind = MediaEventKind::Silent { leg: plan.legs[one_of(world, 2)].leg, silent_ms: 30_000 };
+                let kind = MediaEventKind::Silent { leg: plan.legs[one_of(world, plan.legs.len())].leg, silent_ms: 30_000 };
                 world.input(Input::Media(MediaEvent { call: plan.call, generation: plan.generation, kind }));
             }
         }

@@ -1,7 +1,7 @@
 //! A house in simulated time: the switch, a lossy network, a trunk, phones, and doubles of desk, record and media.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     net::SocketAddr,
     time::Duration,
 };
@@ -17,7 +17,7 @@ use crate::{
         customer::brief::{Brief, Matched},
         fact::{AgentState, CustomerChoice, Fact},
         live::{AckLevel, AgentView, DeskCommand, LiveFact},
-        media::plan::{Codec, LegTotals, MediaCommand, MediaEvent, MediaEventKind, MediaPlan, PortPair},
+        media::plan::{Codec, LegTotals, MediaCommand, MediaEvent, MediaEventKind, MediaPlan, PortPair, SourceId},
         routing::{AgentProfile, Queue},
         switch::*,
     },
@@ -31,7 +31,11 @@ use crate::{
 };
 
 pub const CALLED: &str = "+442079460000";
+/// Leads to the queue "urgent", where a test has one.
+pub const URGENT: &str = "+442079460009";
 const LATENCY: Duration = Duration::from_millis(2);
+/// How long every clip plays.
+pub const CLIP: Duration = Duration::from_secs(3);
 
 /// The number of a peer in [`World::peers`].
 pub type PeerNo = usize;
@@ -44,6 +48,10 @@ pub struct World {
     pub facts: Vec<(Now, Fact)>,
     pub live: Vec<(Now, LiveFact)>,
     pub look_ups: Vec<LookUp>,
+    /// The queues; every agent serves all of them.
+    pub queues: Vec<Queue>,
+    /// Sources that played to their end or were heard at all, per call.
+    played: BTreeSet<(InteractionId, SourceId)>,
     /// The newest plan of each call, and how often a plan came.
     pub plans: BTreeMap<InteractionId, (MediaPlan, usize)>,
     /// How long desks take to show an offer; `None`: they never do.
@@ -104,7 +112,9 @@ pub fn config(pairs: u16) -> SwitchConfig {
             name: "carrier".to_owned(),
             networks: vec!["203.0.113.0/24".parse().expect("network")],
             country: "GB".to_owned(),
-            numbers: vec![(PhoneNumber::parse_e164(CALLED).expect("number"), "support".to_owned())],
+            numbers: [(CALLED, "support"), (URGENT, "urgent")]
+                .map(|(number, queue)| (PhoneNumber::parse_e164(number).expect("number"), queue.to_owned()))
+                .to_vec(),
             outbound: None,
         }],
         destinations: Destinations::default(),
@@ -134,6 +144,8 @@ impl World {
             facts: Vec::new(),
             live: Vec::new(),
             look_ups: Vec::new(),
+            queues: vec![Queue { missed_due: Duration::from_secs(3600), ..Queue::named("support") }],
+            played: BTreeSet::new(),
             plans: BTreeMap::new(),
             desk_after: Some(Duration::from_millis(30)),
             brief_after: Some(Duration::from_millis(5)),
@@ -159,7 +171,7 @@ impl World {
 
     /// The record says who works here.
     pub fn take_people(&mut self) {
-        let snapshot = people(&self.agents);
+        let snapshot = people(&self.agents, &self.queues);
         self.input(Input::People(snapshot));
     }
 
@@ -235,6 +247,7 @@ impl World {
                 if let Some((before, _)) = self.plans.get(&plan.call) {
                     assert!(plan.generation > before.generation, "plans only grow");
                 }
+                self.play(&plan);
                 self.plans.insert(plan.call, (plan, count + 1));
             }
             MediaCommand::Close { call } if self.media_answers => {
@@ -250,6 +263,17 @@ impl World {
                 }
             }
             MediaCommand::Close { .. } | MediaCommand::Evict { .. } => {}
+        }
+    }
+
+    /// A player that is not looped says when it is over: every clip of this house lasts [`CLIP`].
+    fn play(&mut self, plan: &MediaPlan) {
+        for source in plan.sources.iter().filter(|source| !source.looped && self.media_answers) {
+            if self.played.insert((plan.call, source.id)) {
+                let kind = MediaEventKind::SourceEnded { source: source.id };
+                let event = MediaEvent { call: plan.call, generation: plan.generation, kind };
+                self.later.push((self.now.plus(CLIP), Later::Media(event)));
+            }
         }
     }
 
@@ -373,12 +397,12 @@ impl World {
     }
 }
 
-fn people(agents: &[AgentId]) -> PeopleSnapshot {
+fn people(agents: &[AgentId], queues: &[Queue]) -> PeopleSnapshot {
     let phone = |n: usize| PhoneId::new(UnixMs(1), [u8::try_from(n).expect("few"); 10]);
     let profile = |(n, id): (usize, &AgentId)| AgentProfile {
         id: *id,
         name: format!("Agent {n}"),
-        queues: vec!["support".to_owned()],
+        queues: queues.iter().map(|queue| queue.name.clone()).collect(),
         phone: Some(phone(n)),
     };
     let account = |n: usize| {
@@ -392,10 +416,9 @@ fn people(agents: &[AgentId]) -> PeopleSnapshot {
             ha1_sha256: ha1.to_hex(Algorithm::Sha256).expect("both"),
         }
     };
-    let minute = Duration::from_secs(60);
     PeopleSnapshot {
         agents: agents.iter().enumerate().map(profile).collect(),
         phones: (0..agents.len()).map(account).collect(),
-        queues: vec![Queue { missed_due: 60 * minute, ..Queue::named("support") }],
+        queues: queues.to_vec(),
     }
 }

@@ -100,10 +100,7 @@ fn scenario(caller: &Caller<'_>, then: &Then) -> String {
     let end = match then {
         Then::HangUp => String::new(),
         Then::Talk(length) => {
-            format!(
-                "<nop><action><exec rtp_stream=\"voice.al,1,8\"/></action></nop>\n<pause milliseconds=\"{}\"/>\n",
-                length.as_millis()
-            )
+            format!("<nop><action><exec rtp_stream=\"voice.al,1,8\"/></action></nop>\n<pause milliseconds=\"{}\"/>\n", length.as_millis())
         }
     };
     let ack = send("", request("ACK", "[next_url]", caller, "[last_To:]", 1, ""));

@@ -10,18 +10,20 @@ use sqlx::{
 
 use super::StoreError;
 
-const FILES: [(i64, &str, &str); 7] = [
+const FILES: &[(i64, &str, &str)] = &[
     (1, "people", include_str!("../../../migrations/0001_people.sql")),
     (2, "customers", include_str!("../../../migrations/0002_customers.sql")),
     (3, "interactions", include_str!("../../../migrations/0003_interactions.sql")),
     (4, "insight", include_str!("../../../migrations/0004_insight.sql")),
     (5, "work", include_str!("../../../migrations/0005_work.sql")),
     (6, "machinery", include_str!("../../../migrations/0006_machinery.sql")),
+    (7, "queue", include_str!("../../../migrations/0007_queue.sql")),
     (10, "binding_transport", include_str!("../../../migrations/0010_binding_transport.sql")),
 ];
 
 pub(super) async fn run(writer: &SqlitePool) -> Result<(), StoreError> {
-    let files =
-        FILES.map(|(version, name, sql)| Migration::new(version, Cow::Borrowed(name), MigrationType::Simple, sql.into_sql_str(), false));
-    Ok(Migrator::with_migrations(files.into()).run(writer).await?)
+    let files = FILES
+        .iter()
+        .map(|(version, name, sql)| Migration::new(*version, Cow::Borrowed(*name), MigrationType::Simple, (*sql).into_sql_str(), false));
+    Ok(Migrator::with_migrations(files.collect()).run(writer).await?)
 }

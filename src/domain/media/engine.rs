@@ -221,10 +221,13 @@ impl Engine {
         let arrived = arrived?;
         self.counters.received += 1;
         self.counters.new_sources += u64::from(arrived.new_source);
-        if let Content::Audio(codec) = arrived.content
-            && leg.track.is_on()
-        {
-            let frame = leg.tap_frame(now, &arrived, codec, packet.payload(datagram));
+        if leg.track.is_on() {
+            // A key or comfort noise goes as an empty frame: its sequence number is not lost.
+            let (codec, payload) = match arrived.content {
+                Content::Audio(codec) => (codec, packet.payload(datagram)),
+                Content::Event | Content::Quiet => (leg.plan.codec, &[][..]),
+            };
+            let frame = leg.tap_frame(now, &arrived, codec, payload);
             if !leg.track.frame(frame, &mut self.taps, &mut |tap| out.tap(tap)) {
                 self.counters.drop(DropReason::TapFull);
             }

@@ -78,7 +78,7 @@ pub struct TapFrame {
     pub ext_ts: u64,
     /// The codec of the payload.
     pub codec: Codec,
-    /// Octets used in `payload`.
+    /// Octets used in `payload`; 0 for a packet without sound: a key, comfort noise.
     pub len: u16,
     /// The payload as received.
     pub payload: [u8; TAP_PAYLOAD_MAX],

@@ -95,6 +95,8 @@ struct Stream {
     /// `None` where a gap in the sequence means nothing: at the start, after a pause.
     next_seq: Option<u64>,
     late_in_a_row: u32,
+    /// Sequence numbers that never came since the last sound.
+    missing: u64,
     frame_samples: u64,
     delay: SmallestDelay,
 }
@@ -112,12 +114,18 @@ impl TimeAxis {
         }
     }
 
-    /// Takes a received frame. Empty frames, and all while paused, are passed over.
+    /// Takes a received frame; all while paused are passed over. An empty one stands for a packet without sound (a key, comfort
+    /// noise), whose sequence number is not missing.
     pub fn push(&mut self, frame: &TapFrame) {
-        if self.paused || frame.payload().is_empty() {
+        if self.paused {
             return;
         }
         match &self.stream {
+            stream if is_soundless(frame) => {
+                if stream.as_ref().is_none_or(|stream| stream.source != frame.source) {
+                    return;
+                }
+            }
             Some(stream) if frame.source < stream.source => {
                 self.totals.late += 1;
                 return;
@@ -147,7 +155,7 @@ impl TimeAxis {
         self.fill_to(axis_us / SAMPLE_US);
         self.paused = false;
         if let Some(stream) = &mut self.stream {
-            stream.next_seq = None;
+            (stream.next_seq, stream.missing) = (None, 0);
         }
     }
 
@@ -181,6 +189,7 @@ impl TimeAxis {
             anchor: begin - position(frame.ext_ts),
             next_seq: None,
             late_in_a_row: 0,
+            missing: 0,
             frame_samples: 0,
             delay: SmallestDelay::default(),
         });
@@ -190,6 +199,9 @@ impl TimeAxis {
     fn admit(&mut self, frame: &TapFrame) -> bool {
         let Some(stream) = &mut self.stream else { return false };
         if stream.next_seq.is_some_and(|next| frame.ext_seq < next) {
+            if is_soundless(frame) {
+                return false;
+            }
             self.totals.late += 1;
             stream.late_in_a_row += 1;
             if stream.late_in_a_row < RESTART_AFTER_LATE {
@@ -219,7 +231,7 @@ impl TimeAxis {
         loop {
             let (Some(stream), Some(first)) = (&mut self.stream, self.pending.front()) else { return };
             let in_sequence = stream.next_seq.is_none_or(|next| next == first.ext_seq);
-            let behind = self.pending.iter().map(|frame| stream.delay_of(frame)).min().unwrap_or(0);
+            let behind = self.pending.iter().filter(|frame| !is_soundless(frame)).map(|frame| stream.delay_of(frame)).min().unwrap_or(0);
             let oldest_us = self.pending.iter().map(|frame| frame.arrival_us).min().unwrap_or(now_us);
             let waited = everything || self.pending.len() > PENDING_MAX || now_us >= oldest_us.saturating_add(REORDER_US);
             let ready = in_sequence && behind <= STEP;
@@ -238,6 +250,11 @@ impl TimeAxis {
     fn place(&mut self, frame: &TapFrame) {
         let cursor = position(self.cursor);
         let Some(stream) = &mut self.stream else { return };
+        stream.missing += stream.next_seq.map_or(0, |next| frame.ext_seq.saturating_sub(next));
+        stream.next_seq = Some(frame.ext_seq.saturating_add(1));
+        if is_soundless(frame) {
+            return;
+        }
         let ahead = stream.delay_of(frame);
         if ahead < -STEP {
             // No network delivers early: the source's timestamps jumped.
@@ -246,8 +263,7 @@ impl TimeAxis {
         stream.note_delay(frame);
         stream.correct(frame, cursor);
         let begin = stream.begin_of(frame);
-        let missing = stream.next_seq.map_or(0, |next| frame.ext_seq.saturating_sub(next)).saturating_mul(stream.frame_samples);
-        stream.next_seq = Some(frame.ext_seq.saturating_add(1));
+        let missing = std::mem::take(&mut stream.missing).saturating_mul(stream.frame_samples);
         stream.frame_samples = samples(frame);
         let begin = u64::try_from(begin).unwrap_or(0);
         if let Some(gap) = begin.checked_sub(self.cursor).filter(|gap| *gap > 0) {
@@ -362,6 +378,10 @@ fn samples(frame: &TapFrame) -> u64 {
     match frame.codec {
         Codec::Pcmu | Codec::Pcma => u64::try_from(frame.payload().len()).unwrap_or(0),
     }
+}
+
+fn is_soundless(frame: &TapFrame) -> bool {
+    frame.len == 0
 }
 
 /// Where the frame begins by its arrival.

@@ -67,6 +67,28 @@ fn run(frames: &[TapFrame], close_ms: u64) -> String {
     picture(&chunks)
 }
 
+/// A packet without sound that arrives then.
+fn soundless(seq: u64, at_ms: u64) -> TapFrame {
+    TapFrame { len: 0, ..frame(seq, at_ms) }
+}
+
+#[test]
+fn keys_and_comfort_noise_are_silence_and_no_loss() {
+    let frames = [frame(0, 120), soundless(1, 140), soundless(2, 160), frame(3, 180), frame(4, 200)];
+    assert_eq!(run(&frames, 200), "silence 0-100, audio 100-120, silence 120-160, audio 160-200");
+    let reordered = [frame(0, 120), soundless(2, 140), soundless(1, 160), frame(4, 180), frame(3, 200)];
+    let mut axis = TimeAxis::new(0);
+    reordered.iter().for_each(|frame| axis.push(frame));
+    axis.close(200 * MS);
+    assert_eq!((axis.totals().lost, axis.totals().late), (0, 0));
+    assert_eq!(
+        run(&[frame(0, 120), soundless(2, 160), frame(3, 180)], 180),
+        "silence 0-100, audio 100-120, lost 120-140, silence 140-160, audio 160-180",
+        "what is missing beside a key is lost"
+    );
+    assert_eq!(run(&[soundless(0, 100), frame(1, 120)], 120), "silence 0-100, audio 100-120", "a key before the first sound");
+}
+
 #[test]
 fn packets_in_order_become_one_piece_between_silence() {
     assert_eq!(run(&[frame(0, 120), frame(1, 140), frame(2, 160)], 200), "silence 0-100, audio 100-160, silence 160-200");

@@ -3,6 +3,8 @@
 //! Time is this thread's own on the processor, the least of several tries, so that the machine's load does not decide; memory is
 //! counted by the allocator.
 
+#![expect(clippy::print_stdout, reason = "what was measured is told")]
+
 use std::{
     alloc::{GlobalAlloc, Layout, System},
     cell::Cell,
@@ -28,6 +30,7 @@ mod corpora;
 #[path = "support/pcap.rs"]
 mod pcap;
 #[path = "../fuzz/src/targets.rs"]
+#[allow(dead_code, reason = "the targets for octets of other kinds are run elsewhere")]
 mod targets;
 
 /// What one file may take (reliability rule A2 2), in a debug build too.

@@ -235,7 +235,9 @@ fn every_capture_of_the_corpora_is_what_its_index_says() {
 #[test]
 fn the_tones_of_the_made_captures_are_where_the_index_says() {
     let Some(folder) = corpora::folder() else { return };
-    let tones: [(&str, &[(usize, usize, f64)]); 7] = [
+    /// From and to, milliseconds, and the frequency, Hz.
+    type Span = (usize, usize, f64);
+    let tones: [(&str, &[Span]); 7] = [
         ("gen-pcmu-1khz-loss10.pcap", &[(0, 140, 1_000.0), (180, 340, 1_000.0)]),
         ("gen-pcmu-1khz-duplicates.pcap", &[(0, 5_000, 1_000.0)]),
         ("gen-pcmu-1khz-reordered.pcap", &[(0, 5_000, 1_000.0)]),

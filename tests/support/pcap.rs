@@ -1,5 +1,7 @@
 //! UDP payloads of a capture: pcap of either byte order and pcapng, Ethernet or Linux cooked frames, IPv4.
 
+#![allow(dead_code, reason = "each test binary uses its own part of this")]
+
 use std::{net::SocketAddrV4, time::Duration};
 
 /// One datagram.

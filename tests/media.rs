@@ -6,10 +6,14 @@
 mod bench;
 #[path = "media/bridging.rs"]
 mod bridging;
+#[path = "media/conference.rs"]
+mod conference;
 #[path = "media/corpora.rs"]
 mod corpora;
 #[path = "media/lifecycle.rs"]
 mod lifecycle;
+#[path = "media/playing.rs"]
+mod playing;
 #[path = "media/recording.rs"]
 mod recording;
 #[path = "media/relaying.rs"]

@@ -1,4 +1,4 @@
-//! Relaying a packet allocates nothing: not to receive, rewrite, tap or send it.
+//! A packet allocates nothing on its way: not to receive, rewrite, tap or send it, nor to mix or play it.
 
 use std::{
     alloc::{GlobalAlloc, Layout, System},
@@ -11,7 +11,7 @@ use throughline::{
     domain::media::{
         clip::ClipStore,
         engine::{Engine, EngineConfig, Outlet, SILENCE_LIMIT, Transmit},
-        plan::{Codec, Hears, LegPlan, MediaCommand, MediaPlan, PayloadFormat, PortPair, RecordingPlan, RemoteMedia},
+        plan::{Codec, Hears, LegPlan, MediaCommand, MediaPlan, PayloadFormat, PortPair, RecordingPlan, RemoteMedia, SourceId, SourcePlan},
         tap::Tap,
     },
     ids::{InteractionId, LegId, Party, RecordingId},
@@ -113,4 +113,47 @@ fn a_relayed_and_recorded_packet_allocates_nothing() {
     }
     let allocated = ALLOCATIONS.load(Ordering::Relaxed) - before;
     assert_eq!((out.sent, out.tapped, allocated), (1010, 1010, 0));
+    four_in_a_bridge();
+}
+
+/// Four members hear each other, one of them in the other law, and music; two speak.
+#[expect(clippy::disallowed_methods, reason = "any instant will do as the test's zero")]
+fn four_in_a_bridge() {
+    let address = |n: u8| SocketAddr::from(([192, 0, 2, n], 4000));
+    let mut now = Instant::now();
+    let mut clips = ClipStore::default();
+    let clip = clips.add(vec![1000; 8000].into()).expect("long enough");
+    let mut engine = Engine::new(EngineConfig { thread: 0, seed: [1; 32], silence_limit: SILENCE_LIMIT, clips });
+    let mut out = Counted::default();
+    let mut legs: Vec<LegPlan> = (0..4).map(|n| leg(n, address(n))).collect();
+    (legs[3].codec, legs[3].payload_type) = (Codec::Pcma, 8);
+    let ids: Vec<LegId> = legs.iter().map(|leg| leg.leg).collect();
+    let pairs = ids.iter().flat_map(|listener| ids.iter().map(move |source| Hears::leg(*listener, *source)));
+    let hears = pairs.chain(ids.iter().map(|listener| Hears::player(*listener, SourceId(1)))).collect();
+    let sources = vec![SourcePlan { id: SourceId(1), clip, looped: true, start_ms: 0 }];
+    let call = InteractionId::new(UnixMs(1), [2; 10]);
+    let plan = MediaPlan { call, generation: 1, axis_start: now, axis_start_wall: UnixMs(1), legs, sources, hears };
+    engine.handle_command(now, MediaCommand::Plan(plan), &mut out);
+    let mut before = 0;
+    for sequence in 0..1000u16 {
+        // By then every queue has had its greatest length once.
+        if sequence == 500 {
+            while engine.poll_event().is_some() {}
+            before = ALLOCATIONS.load(Ordering::Relaxed);
+        }
+        for speaker in 0..2 {
+            let mut datagram = [0x55; HEADER_LEN + 160];
+            let header = Header { marker: false, payload_type: 0, sequence, timestamp: u32::from(sequence) * 160, ssrc: 9 };
+            encode_header(&mut datagram, header);
+            let from = PortPair { thread: 0, rtp_port: 20_000 + 2 * u16::from(speaker) };
+            engine.handle_packet(now, from, false, address(speaker), &mut datagram, &mut out);
+        }
+        now += Duration::from_millis(20);
+        while engine.next_timeout().is_some_and(|at| at <= now) {
+            engine.handle_timeout(now, &mut out);
+        }
+    }
+    let allocated = ALLOCATIONS.load(Ordering::Relaxed) - before;
+    assert!(out.sent >= 4 * 998, "{} packets", out.sent);
+    assert_eq!((out.tapped, allocated), (2000, 0));
 }

@@ -8,11 +8,11 @@ use std::{
 
 use throughline::{
     domain::media::{
-        clip::ClipStore,
+        clip::{ClipId, ClipStore},
         engine::{Engine, EngineConfig, Outlet, SILENCE_LIMIT, Transmit},
         plan::{
             Codec, Hears, LegPlan, LegTotals, MediaCommand, MediaEvent, MediaEventKind, MediaPlan, PayloadFormat, PortPair, RecordingPlan,
-            RemoteMedia,
+            RemoteMedia, SourceId, SourcePlan,
         },
         tap::{Tap, TapFrame},
     },
@@ -77,6 +77,56 @@ pub fn leg_plan(n: u8, rtp: &str, rtp_port: u16) -> LegPlan {
     }
 }
 
+/// Tones of the clips: music, and an announcement of 500 ms.
+pub const MUSIC_TONE: [f64; 2] = [523.0, 784.0];
+pub const MUSIC: ClipId = ClipId(0);
+pub const ANNOUNCEMENT: ClipId = ClipId(1);
+
+fn clips() -> ClipStore {
+    let mut store = ClipStore::default();
+    for length in [24_000, 4000] {
+        let mut samples = vec![0; length];
+        DualTone::new(MUSIC_TONE[0], MUSIC_TONE[1], 6000, 8000).fill(&mut samples);
+        store.add(samples.into()).unwrap();
+    }
+    store
+}
+
+pub fn player(id: u32, clip: ClipId, looped: bool) -> SourcePlan {
+    SourcePlan { id: SourceId(id), clip, looped, start_ms: 0 }
+}
+
+/// The samples sent to `destination` in the order of sending, as a phone plays them that asks for nothing but the next packet.
+pub fn played(bench: &Bench, destination: &str, codec: Codec) -> Vec<i16> {
+    let audio = bench.sent_to(destination).into_iter().filter(|sent| sent.header().payload_type == payload_type(codec));
+    audio.flat_map(|sent| sent.payload().iter().map(|octet| decode(codec, *octet)).collect::<Vec<_>>()).collect()
+}
+
+/// The greatest step from one sample to the next.
+pub fn greatest_step(samples: &[i16]) -> i32 {
+    samples.windows(2).map(|pair| (i32::from(pair[1]) - i32::from(pair[0])).abs()).max().unwrap_or(0)
+}
+
+/// Asserts what a listener must see whatever feeds it: one SSRC, no number missing, timestamps that grow with the time.
+pub fn assert_one_stream(bench: &Bench, destination: &str) {
+    let sent = bench.sent_to(destination);
+    let first = sent[0];
+    for pair in sent.windows(2) {
+        let (before, after) = (pair[0].header(), pair[1].header());
+        assert_eq!((after.ssrc, after.sequence), (before.ssrc, before.sequence.wrapping_add(1)));
+        let step = after.timestamp.wrapping_sub(before.timestamp) as i32;
+        assert!(step >= pair[0].payload().len() as i32 || after.payload_type == 101, "a packet begins inside the one before: {step}");
+        let wall = (pair[1].at - first.at).as_micros() as i64 * 8 / 1000;
+        let stamp = i64::from(after.timestamp.wrapping_sub(first.header().timestamp));
+        assert!((stamp - wall).abs() <= 640, "the timestamp is {stamp} samples on, the time {wall}");
+    }
+}
+
+/// The longest time between two packets to `destination`.
+pub fn longest_gap(bench: &Bench, destination: &str) -> Duration {
+    bench.sent_to(destination).windows(2).map(|pair| pair[1].at - pair[0].at).max().unwrap_or_default()
+}
+
 /// Makes the leg send and accept this codec alone.
 pub fn speak_codec(leg: &mut LegPlan, codec: Codec) {
     leg.codec = codec;
@@ -96,6 +146,8 @@ pub fn payload_type(codec: Codec) -> u8 {
 pub struct Sent {
     pub ports: PortPair,
     pub rtcp: bool,
+    /// When it left, since the call began.
+    pub at: Duration,
     pub destination: String,
     pub bytes: Vec<u8>,
 }
@@ -117,6 +169,7 @@ pub struct Collected {
     pub sent: Vec<Sent>,
     pub taps: Vec<Tap>,
     pub room: usize,
+    pub at: Duration,
     /// Destination whose packet makes the step panic.
     pub panic_on: Option<&'static str>,
 }
@@ -126,7 +179,7 @@ impl Outlet for Collected {
         let destination = transmit.destination.to_string();
         assert_ne!(self.panic_on, Some(destination.as_str()), "a mistake put here by the test");
         let bytes = transmit.bytes.to_vec();
-        self.sent.push(Sent { ports: transmit.ports, rtcp: transmit.rtcp, destination, bytes });
+        self.sent.push(Sent { ports: transmit.ports, rtcp: transmit.rtcp, at: self.at, destination, bytes });
     }
     fn tap(&mut self, tap: Tap) -> Option<Tap> {
         if self.room == 0 {
@@ -156,8 +209,8 @@ impl Bench {
     /// Two G.711 legs that hear each other, on ports 20000 and 20002.
     pub fn two_phones() -> Self {
         let zero = zero();
-        let engine = Engine::new(EngineConfig { thread: 0, seed: [42; 32], silence_limit: SILENCE_LIMIT, clips: ClipStore::default() });
-        let out = Collected { sent: Vec::new(), taps: Vec::new(), room: usize::MAX, panic_on: None };
+        let engine = Engine::new(EngineConfig { thread: 0, seed: [42; 32], silence_limit: SILENCE_LIMIT, clips: clips() });
+        let out = Collected { sent: Vec::new(), taps: Vec::new(), room: usize::MAX, at: Duration::ZERO, panic_on: None };
         let (caller, agent) = (leg_id(1), leg_id(2));
         let plan = MediaPlan {
             call: call_id(1),
@@ -182,6 +235,7 @@ impl Bench {
     }
 
     pub fn command(&mut self, command: MediaCommand) {
+        self.out.at = self.now - self.zero;
         self.engine.handle_command(self.now, command, &mut self.out);
         self.collect();
     }
@@ -203,6 +257,7 @@ impl Bench {
 
     pub fn hear_on(&mut self, rtp_port: u16, is_rtcp: bool, from: &str, datagram: &[u8]) {
         let mut buffer = datagram.to_vec();
+        self.out.at = self.now - self.zero;
         self.engine.handle_packet(self.now, ports(rtp_port), is_rtcp, from.parse().unwrap(), &mut buffer, &mut self.out);
         self.collect();
     }
@@ -212,6 +267,7 @@ impl Bench {
         let until = self.now + time;
         while let Some(at) = self.engine.next_timeout().filter(|at| *at <= until) {
             self.now = self.now.max(at);
+            self.out.at = self.now - self.zero;
             self.engine.handle_timeout(self.now, &mut self.out);
             self.collect();
         }

@@ -6,15 +6,16 @@ use rand_chacha::rand_core::RngCore;
 
 use super::{
     engine::{CallState, Engine, Outlet},
-    leg::{Hearing, Leg, LegSeed},
-    plan::{Hears, LegPlan, LegTotals, MediaCommand, MediaEventKind, MediaPlan},
+    leg::{Leg, LegSeed},
+    plan::{LegPlan, LegTotals, MediaCommand, MediaEventKind, MediaPlan},
     port_table::PortUse,
-    relay,
 };
 use crate::ids::{InteractionId, LegId};
 
 /// Legs of one call; more than any conference of this house has.
 const CALL_LEGS_MAX: usize = 32;
+/// Players of one call.
+const SOURCES_MAX: usize = 16;
 /// Totals kept of legs that left a call: rings that nobody answered, over a long wait.
 const DEPARTED_MAX: usize = 256;
 
@@ -38,8 +39,7 @@ impl Engine {
             self.counters.stale_plans += 1;
             return;
         }
-        let CallState { slots, mut departed, .. } =
-            self.calls.remove(&plan.call).unwrap_or(CallState { generation: 0, slots: Vec::new(), departed: Vec::new() });
+        let CallState { slots, mut departed, bridge, .. } = self.calls.remove(&plan.call).unwrap_or_default();
         let wanted: HashSet<LegId> = plan.legs.iter().map(|leg| leg.leg).collect();
         let (mut slots, gone): (Vec<u32>, Vec<u32>) =
             slots.into_iter().partition(|slot| self.leg(*slot).is_some_and(|leg| wanted.contains(&leg.plan.leg)));
@@ -54,8 +54,10 @@ impl Engine {
                 None => slots.extend(self.add_leg(now, &plan, leg, slots.len())),
             }
         }
-        self.connect(now, &plan, &slots);
-        self.calls.insert(plan.call, CallState { generation: plan.generation, slots, departed });
+        let MediaPlan { call, generation, mut sources, hears, .. } = plan;
+        sources.truncate(SOURCES_MAX);
+        self.calls.insert(call, CallState { generation, slots, departed, sources, hears, bridge });
+        self.connect(now, call);
     }
 
     /// Whether this engine can give the pair to the leg in `slot`, or to a new leg.
@@ -116,62 +118,6 @@ impl Engine {
             self.ports.take(after.rtp_port, slot);
         }
         self.arm(slot);
-    }
-
-    /// Sets who hears whom, and leaves alone what already is as it should be.
-    fn connect(&mut self, now: Instant, plan: &MediaPlan, slots: &[u32]) {
-        for &slot in slots {
-            if let Some(leg) = self.leg_mut(slot) {
-                leg.listeners.clear();
-            }
-        }
-        for &slot in slots {
-            let Some(listener) = self.leg(slot) else { continue };
-            let may_hear = listener.plan.send && !listener.failed;
-            let id = listener.plan.leg;
-            let codec = listener.plan.codec;
-            let sources: Vec<u32> = slots
-                .iter()
-                .copied()
-                .filter(|source| *source != slot && may_hear)
-                .filter(|source| {
-                    self.leg(*source).is_some_and(|leg| {
-                        let heard = plan.hears.contains(&Hears::leg(id, leg.plan.leg));
-                        heard && leg.plan.receive && !leg.failed
-                    })
-                })
-                .collect();
-            let serials: Vec<u64> = sources.iter().filter_map(|source| self.leg(*source)).map(|leg| leg.serial).collect();
-            let same_codec = sources.iter().filter_map(|source| self.leg(*source)).all(|leg| leg.plan.codec == codec);
-            for source in sources {
-                if let Some(leg) = self.leg_mut(source) {
-                    leg.listeners.push(slot);
-                }
-            }
-            self.hear(now, slot, &serials, same_codec);
-        }
-    }
-
-    fn hear(&mut self, now: Instant, slot: u32, sources: &[u64], same_codec: bool) {
-        let Some(leg) = self.leg_mut(slot) else { return };
-        let codec = leg.plan.codec;
-        match (&leg.hearing, sources) {
-            (Hearing::Nothing, []) => {}
-            (Hearing::Relay(now_heard), [source]) if same_codec && now_heard == source => {}
-            (Hearing::Bridge(bridge), [_, ..]) if bridge.is_for(sources, codec) => {}
-            (_, []) => {
-                leg.hearing = Hearing::Nothing;
-                leg.sender.detach();
-            }
-            (_, [source]) if same_codec => {
-                leg.hearing = Hearing::Relay(*source);
-                leg.sender.detach();
-            }
-            (_, [_, ..]) => {
-                relay::begin_bridge(leg, now, sources);
-                self.start_ticking(slot);
-            }
-        }
     }
 
     /// Takes a leg away: goodbye, end of its track, rest for its ports.

@@ -70,6 +70,8 @@ pub struct Counters {
     pub received: u64,
     /// RTP packets sent.
     pub sent: u64,
+    /// Frames that the bridges encoded; listeners who hear the same share one.
+    pub encoded: u64,
     /// RTCP packets accepted.
     pub rtcp_received: u64,
     /// RTCP packets sent.

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! packet ─▶ port_table ─▶ Leg::receive (source lock, statistics) ─▶ tap
-//!                                └─▶ relay::forward ─▶ Outlet::transmit   (for each listener; no allocation)
+//!                                ├─▶ relay::forward ─▶ Outlet::transmit   (for each listener; no allocation)
+//!                                └─▶ Bridge::push ─▶ every 20 ms ─▶ Ear ─▶ Outlet::transmit
 //! timer  ─▶ RTCP, silence, bridge frames, resting ports
 //! ```
 
@@ -19,27 +20,24 @@ use rand_chacha::{
 };
 
 use super::{
-    bridge::FRAME_MAX,
+    bridge::Bridge,
     clip::ClipStore,
     counters::{Counters, DropReason},
-    leg::{Content, Hearing, Leg},
-    plan::{LegTotals, MediaEvent, MediaEventKind, PortPair},
+    leg::{Hearing, Leg},
+    plan::{Hears, LegTotals, MediaEvent, MediaEventKind, PortPair, SourcePlan},
     port_table::{PortTable, PortUse},
-    relay,
-    sender::{FeedKey, Outgoing},
     tap::Tap,
     track::PendingTaps,
 };
 use crate::{
     ids::{InteractionId, LegId},
-    protocol::rtp::{
-        packet::{self, HEADER_LEN},
-        rtcp::{self, COMPOUND_MAX},
-    },
+    protocol::rtp::rtcp::{self, COMPOUND_MAX},
 };
 
 /// Events and timers that there is room for from the start, so that a packet's step needs none.
 const ROOM: usize = 256;
+/// Bridges whose frames are made before the sockets have their turn: about a quarter of a millisecond's work.
+const BRIDGES_AT_ONCE: u32 = 16;
 /// How soon a full tap is tried again.
 const TAP_RETRY: Duration = Duration::from_millis(10);
 
@@ -81,21 +79,25 @@ pub struct EngineConfig {
 pub const SILENCE_LIMIT: Duration = Duration::from_secs(30);
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-enum TimerKind {
+pub(super) enum TimerKind {
     /// RTCP and silence of the leg in a slot, with its serial.
     Leg(u32, u64),
-    /// The bridge of the leg in a slot, with its serial and the bridge's run.
-    Tick(u32, u64, u32),
+    /// The bridge of a call, with its run.
+    Bridge(InteractionId, u32),
     /// A resting pair.
     Rest(u16),
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct CallState {
     pub generation: u32,
     pub slots: Vec<u32>,
     /// Legs that newer plans left out.
     pub departed: Vec<LegTotals>,
+    pub sources: Vec<SourcePlan>,
+    pub hears: Vec<Hears>,
+    /// There while somebody hears what cannot be relayed, or something is played.
+    pub bridge: Option<Box<Bridge>>,
 }
 
 /// The media machine of one thread.
@@ -111,9 +113,12 @@ pub struct Engine {
     pub(super) taps: PendingTaps,
     pub(super) counters: Counters,
     events: VecDeque<MediaEvent>,
-    timers: BinaryHeap<Reverse<(Instant, TimerKind)>>,
+    pub(super) timers: BinaryHeap<Reverse<(Instant, TimerKind)>>,
     taps_retry_at: Option<Instant>,
-    stepping: Option<u32>,
+    /// The leg, and the call, whose step is being done: who it was when a step panics.
+    pub(super) stepping: Option<u32>,
+    pub(super) stepping_call: Option<InteractionId>,
+    pub(super) bridge_runs: u32,
 }
 
 impl Engine {
@@ -133,6 +138,8 @@ impl Engine {
             timers: BinaryHeap::with_capacity(ROOM),
             taps_retry_at: None,
             stepping: None,
+            stepping_call: None,
+            bridge_runs: 0,
         }
     }
 
@@ -198,63 +205,6 @@ impl Engine {
         self.legs.get_mut(slot as usize)?.as_mut()
     }
 
-    fn take_rtp(
-        &mut self,
-        now: Instant,
-        slot: u32,
-        source: SocketAddr,
-        datagram: &mut [u8],
-        out: &mut dyn Outlet,
-    ) -> Result<(), DropReason> {
-        let Some(leg) = self.legs.get_mut(slot as usize).and_then(Option::as_mut) else { return Err(DropReason::UnusedPort) };
-        if leg.failed {
-            return Err(DropReason::LegFailed);
-        }
-        let packet = packet::parse(datagram).map_err(|_| DropReason::Malformed)?;
-        let arrived = leg.receive(now, source, &packet);
-        if leg.just_locked {
-            leg.just_locked = false;
-            let kind = MediaEventKind::SourceLocked { leg: leg.plan.leg, source };
-            self.events.push_back(MediaEvent { call: leg.call, generation: leg.generation, kind });
-        }
-        let woke = std::mem::take(&mut leg.woke);
-        let arrived = arrived?;
-        self.counters.received += 1;
-        self.counters.new_sources += u64::from(arrived.new_source);
-        if leg.track.is_on() {
-            // A key or comfort noise goes as an empty frame: its sequence number is not lost.
-            let (codec, payload) = match arrived.content {
-                Content::Audio(codec) => (codec, packet.payload(datagram)),
-                Content::Event | Content::Quiet => (leg.plan.codec, &[][..]),
-            };
-            let frame = leg.tap_frame(now, &arrived, codec, payload);
-            if !leg.track.frame(frame, &mut self.taps, &mut |tap| out.tap(tap)) {
-                self.counters.drop(DropReason::TapFull);
-            }
-        }
-        if woke {
-            self.arm(slot);
-        }
-        let mut next = 0;
-        while let Some(listener) = self.leg(slot).and_then(|leg| leg.listeners.get(next).copied()) {
-            next += 1;
-            let Some(listener_leg) = self.legs.get_mut(listener as usize).and_then(Option::as_mut) else { continue };
-            let run = listener_leg.bridge_run;
-            match relay::forward(listener_leg, now, &arrived, &packet, datagram) {
-                Ok(Some(transmit)) => {
-                    self.counters.sent += 1;
-                    out.transmit(transmit);
-                }
-                Ok(None) => {}
-                Err(reason) => self.counters.drop(reason),
-            }
-            if listener_leg.bridge_run != run {
-                self.start_ticking(listener);
-            }
-        }
-        Ok(())
-    }
-
     /// RTCP is a sign of life and carries the peer's clock; it never teaches an address and is never forwarded.
     fn take_rtcp(&mut self, now: Instant, slot: u32, source: SocketAddr, datagram: &[u8]) -> Result<(), DropReason> {
         let Some(leg) = self.leg_mut(slot) else { return Err(DropReason::UnusedPort) };
@@ -268,15 +218,22 @@ impl Engine {
     }
 
     /// Does what is due; call it again at [`Self::next_timeout`].
+    ///
+    /// It returns after a few bridges' frames though more are due, so that sockets have their turn in between.
     pub fn handle_timeout(&mut self, now: Instant, out: &mut dyn Outlet) {
         self.flush_taps(now, out);
+        let mut bridges = 0;
         while let Some(Reverse((at, kind))) = self.timers.peek().copied()
             && at <= now
+            && bridges < BRIDGES_AT_ONCE
         {
             self.timers.pop();
             match kind {
                 TimerKind::Leg(slot, serial) => self.leg_due(now, at, slot, serial, out),
-                TimerKind::Tick(slot, serial, run) => self.tick_due(now, slot, serial, run, out),
+                TimerKind::Bridge(call, run) => {
+                    bridges += 1;
+                    self.bridge_due(now, call, run, out);
+                }
                 TimerKind::Rest(rtp_port) => self.rest_due(now, rtp_port),
             }
             self.stepping = None;
@@ -336,32 +293,6 @@ impl Engine {
         self.counters.rtcp_sent += 1;
     }
 
-    pub(super) fn start_ticking(&mut self, slot: u32) {
-        let Some(leg) = self.leg(slot) else { return };
-        if let Hearing::Bridge(bridge) = &leg.hearing {
-            self.timers.push(Reverse((bridge.due_at(), TimerKind::Tick(slot, leg.serial, leg.bridge_run))));
-        }
-    }
-
-    fn tick_due(&mut self, now: Instant, slot: u32, serial: u64, run: u32, out: &mut dyn Outlet) {
-        let current = |leg: &&mut Leg| leg.serial == serial && leg.bridge_run == run && !leg.failed;
-        let Some(leg) = self.legs.get_mut(slot as usize).and_then(Option::as_mut).filter(current) else { return };
-        let Hearing::Bridge(bridge) = &mut leg.hearing else { return };
-        self.stepping = Some(slot);
-        let mut octets = [0; FRAME_MAX];
-        let frame = bridge.tick(now, &mut octets);
-        self.timers.push(Reverse((bridge.due_at(), TimerKind::Tick(slot, serial, run))));
-        let (Some(frame), Some(destination)) = (frame, leg.lock.destination()) else { return };
-        let outgoing = Outgoing { payload_type: leg.plan.payload_type, marker: frame.marker, octets: frame.octets.len() };
-        let header = leg.sender.produce(now, FeedKey::Bridge { run }, frame.timestamp, outgoing);
-        let mut datagram = [0; HEADER_LEN + FRAME_MAX];
-        packet::encode_header(&mut datagram, header);
-        datagram[HEADER_LEN..HEADER_LEN + frame.octets.len()].copy_from_slice(frame.octets);
-        let bytes = &datagram[..HEADER_LEN + frame.octets.len()];
-        out.transmit(Transmit { ports: leg.plan.ports, rtcp: false, destination, bytes });
-        self.counters.sent += 1;
-    }
-
     pub(super) fn rest(&mut self, now: Instant, ports: PortPair, call: InteractionId, generation: u32) {
         let look_at = self.ports.rest(now, ports.rtp_port, call, generation);
         self.timers.push(Reverse((look_at, TimerKind::Rest(ports.rtp_port))));
@@ -382,16 +313,22 @@ impl Engine {
         self.events.push_back(MediaEvent { call, generation, kind });
     }
 
-    /// Ends the media of the leg whose step panicked: its packets are dropped, its track is closed, control is told.
+    /// Ends the media of the leg whose step panicked: its packets are dropped, its track is closed, control is told. Where no
+    /// leg was being stepped but a call's bridge was, the call's media ends.
     ///
     /// Returns the leg, or `None` when no leg was being stepped.
     pub fn fail_stepping(&mut self, now: Instant) -> Option<LegId> {
-        let slot = self.stepping.take()?;
+        let call = self.stepping_call.take();
+        let Some(slot) = self.stepping.take() else {
+            call.into_iter().for_each(|call| self.abandon(now, call));
+            return None;
+        };
         let Self { legs, taps, .. } = self;
         let leg = legs.get_mut(slot as usize)?.as_mut()?;
         leg.failed = true;
         leg.listeners.clear();
         leg.hearing = Hearing::Nothing;
+        leg.input = None;
         let axis_us = leg.axis_us(now);
         leg.track.close(leg.plan.leg, axis_us, taps);
         let (call, generation, id) = (leg.call, leg.generation, leg.plan.leg);

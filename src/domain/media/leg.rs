@@ -6,12 +6,14 @@ use std::{
 };
 
 use super::{
-    bridge::Bridge,
+    CLOCK_HZ,
     counters::DropReason,
+    ear::Ear,
     meter::{Measured, Meter},
     plan::{Codec, Format, LegPlan, LegQuality, LegTotals, MediaPlan},
     report::{self, Reporter, clock_units},
     sender::Sender,
+    sound::{decode, encode},
     source_lock::{SourceLock, Verdict},
     tap::{TAP_PAYLOAD_MAX, TapFrame, TapOpen},
     track::{PendingTaps, Track},
@@ -30,6 +32,11 @@ use crate::{
 /// More octets than any packet that is taken.
 const TOO_LONG: usize = TAP_PAYLOAD_MAX + 1;
 
+/// Packets of one shape in a row after which it is believed to be the leg's own.
+const SHAPE_RUN: u8 = 50;
+/// After this long without a packet, what was heard last has died away at the listener.
+const TAIL_MAX: Duration = Duration::from_millis(60);
+
 /// What a packet carries.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Content {
@@ -37,8 +44,10 @@ pub(super) enum Content {
     Audio(Codec),
     /// telephone-event (RFC 4733).
     Event,
-    /// Comfort noise (RFC 3389), or nothing at all (RFC 6263 keep-alive).
-    Quiet,
+    /// Comfort noise (RFC 3389).
+    Noise,
+    /// Nothing at all (RFC 6263 keep-alive).
+    Empty,
 }
 
 /// An accepted packet.
@@ -58,7 +67,24 @@ pub(super) enum Hearing {
     Nothing,
     /// Packets of the leg with this serial.
     Relay(u64),
-    Bridge(Box<Bridge>),
+    /// What the call's bridge makes.
+    Bridge(Box<Ear>),
+}
+
+/// What a leg's packets are like: decides whether they can be relayed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Shape {
+    pub codec: Codec,
+    /// Samples of a packet.
+    pub samples: u16,
+}
+
+impl Shape {
+    /// Whether `listener` takes such packets as they are.
+    pub fn fits(self, listener: &LegPlan) -> bool {
+        let most = listener.max_ptime_ms.saturating_mul((CLOCK_HZ / 1000) as u16);
+        self.codec == listener.codec && (most == 0 || self.samples <= most)
+    }
 }
 
 /// Random numbers that one leg needs (RFC 3550 §5.1, RFC 7022).
@@ -84,10 +110,18 @@ pub(super) struct Leg {
     pub woke: bool,
     pub sender: Sender,
     pub hearing: Hearing,
-    /// Counts the bridges that this leg has heard.
+    /// Counts how often this leg began to hear the bridge.
     pub bridge_run: u32,
-    /// Slots of the legs that hear this one.
+    /// Slots of the legs that this one is relayed to.
     pub listeners: Vec<u32>,
+    /// Its place among the inputs of the call's bridge.
+    pub input: Option<usize>,
+    /// What its packets are like, as far as the way they go is concerned.
+    pub shape: Shape,
+    /// Another shape that its packets have had lately, and how many in a row.
+    other_shape: (Shape, u8),
+    /// The last octet sent to it by relay, and when.
+    pub tail: Option<(Codec, u8, Instant)>,
     pub track: Track,
     pub reporter: Reporter,
     pub meter: Meter,
@@ -109,6 +143,7 @@ impl Leg {
     pub fn new(now: Instant, serial: u64, call: &MediaPlan, plan: LegPlan, seed: LegSeed) -> Self {
         let mut lock = SourceLock::default();
         lock.set_remote(now, plan.remote);
+        let shape = Shape { codec: plan.codec, samples: 0 };
         Self {
             serial,
             call: call.call,
@@ -121,6 +156,10 @@ impl Leg {
             hearing: Hearing::Nothing,
             bridge_run: 0,
             listeners: Vec::new(),
+            input: None,
+            shape,
+            other_shape: (shape, 0),
+            tail: None,
             track: Track::default(),
             reporter: Reporter::new(now, seed.cname),
             meter: Meter::new(now),
@@ -149,6 +188,9 @@ impl Leg {
         }
         self.lock.set_remote(now, plan.remote);
         self.generation = generation;
+        if !plan.accepts.iter().any(|known| known.format == Format::Audio(self.shape.codec)) {
+            self.shape = Shape { codec: plan.codec, samples: 0 };
+        }
         self.plan = plan;
     }
 
@@ -233,9 +275,46 @@ impl Leg {
         let format = known.or((payload_type == COMFORT_NOISE).then_some(Format::ComfortNoise)).ok_or(DropReason::PayloadType)?;
         match (format, packet.payload_len) {
             (_, TOO_LONG..) => Err(DropReason::Length),
-            (Format::Audio(_), 0) | (Format::ComfortNoise, _) => Ok(Content::Quiet),
+            (Format::Audio(_), 0) => Ok(Content::Empty),
+            (Format::ComfortNoise, _) => Ok(Content::Noise),
             (Format::Audio(codec), _) => Ok(Content::Audio(codec)),
             (Format::TelephoneEvent, _) => Ok(Content::Event),
+        }
+    }
+
+    /// Notes what an accepted packet is like; true when the way it goes may be another one now.
+    ///
+    /// Away from what it was at the first packet that cannot be relayed, back only after a second without one.
+    pub fn note_shape(&mut self, shape: Shape, relayable: bool) -> bool {
+        if shape == self.shape || self.shape.samples == 0 && relayable {
+            self.shape = shape;
+            self.other_shape.1 = 0;
+            return false;
+        }
+        let run = if self.other_shape.0 == shape { self.other_shape.1.saturating_add(1) } else { 1 };
+        self.other_shape = (shape, run);
+        let moves = !relayable || run >= SHAPE_RUN;
+        if moves {
+            self.shape = shape;
+        }
+        moves
+    }
+
+    /// Leaves the bridge, and remembers what was heard from it last.
+    pub fn leave_bridge(&mut self, now: Instant) {
+        if let Hearing::Bridge(ear) = &self.hearing {
+            self.tail = Some((self.plan.codec, encode(self.plan.codec, ear.last()), now));
+        }
+    }
+
+    /// The sample that the listener heard last, when that was a moment ago.
+    pub fn heard_last(&self, now: Instant) -> Option<i16> {
+        let recent = |at: Instant| now.saturating_duration_since(at) < TAIL_MAX;
+        match (&self.hearing, self.tail) {
+            (Hearing::Bridge(ear), _) => Some(ear.last()),
+            (Hearing::Relay(_) | Hearing::Nothing, Some((codec, octet, at))) if recent(at) => Some(decode(codec, octet)),
+            (Hearing::Relay(_) | Hearing::Nothing, Some(_)) => Some(0),
+            (Hearing::Relay(_) | Hearing::Nothing, None) => None,
         }
     }
 
@@ -329,7 +408,7 @@ impl Leg {
             sent: self.sender.sent().0,
             lost: self.lost_before + lost,
             dropped: self.dropped,
-            jitter_us: jitter.saturating_mul(1_000_000 / super::CLOCK_HZ),
+            jitter_us: jitter.saturating_mul(1_000_000 / CLOCK_HZ),
             tap_dropped: self.track.total_dropped(),
         }
     }

@@ -1,83 +1,67 @@
-//! One accepted packet on its way to one listener.
+//! One accepted packet on its way to one listener, as it is: only its header is rewritten, in the receive buffer.
 //!
 //! ```text
-//! source leg ─▶ same codec, fits ─▶ Sender::map, header rewritten in the receive buffer ─▶ listener
-//!            └▶ else ─▶ Bridge::push (key presses go on at once) ─▶ … tick ─▶ listener
+//! source leg ─▶ same codec, fits ─▶ Sender::map ─▶ listener          (seam faded where another feed was heard before)
 //! ```
 
 use std::time::Instant;
 
 use super::{
-    CLOCK_HZ,
-    bridge::Bridge,
     counters::DropReason,
     engine::Transmit,
-    leg::{Arrived, Content, Hearing, Leg},
+    leg::{Arrived, Content, Leg},
     sender::{FeedKey, Outgoing},
+    sound::fade_into,
 };
-use crate::protocol::rtp::packet::{Packet, write_header};
+use crate::protocol::rtp::packet::{HEADER_LEN, Packet, encode_header, write_header};
 
-/// Forwards a packet that `arrived` on another leg with `codec`; `Ok(None)` when the bridge will play it.
-pub(super) fn forward<'a>(
+/// Longest payload whose beginning is faded: longer ones are no audio of ours.
+const SEAM_MAX: usize = 640;
+
+/// Forwards a packet that `arrived` on another leg.
+pub(super) fn forward(
     listener: &mut Leg,
     now: Instant,
     arrived: &Arrived,
     packet: &Packet,
-    datagram: &'a mut [u8],
-) -> Result<Option<Transmit<'a>>, DropReason> {
-    let relay_key = FeedKey::Relay { leg: arrived.leg, source: arrived.source };
-    let payload_type = match payload_type(listener, arrived.content) {
-        Ok(payload_type) => payload_type,
-        Err(reason) => {
-            listener.sender.skip(relay_key, arrived.place.ext_seq);
-            return Err(reason);
-        }
-    };
+    datagram: &mut [u8],
+    send: &mut dyn FnMut(Transmit<'_>),
+) -> Result<(), DropReason> {
+    let key = FeedKey::Relay { leg: arrived.leg, source: arrived.source };
+    let payload_type = payload_type(listener, arrived.content).inspect_err(|_| listener.sender.skip(key, arrived.place.ext_seq))?;
     let destination = listener.lock.destination().ok_or(DropReason::NoDestination)?;
-    if let Content::Audio(codec) = arrived.content
-        && (codec != listener.plan.codec || !fits(listener, packet))
-        && matches!(listener.hearing, Hearing::Relay(_))
-    {
-        begin_bridge(listener, now, &[arrived.leg]);
-    }
-    let outgoing = Outgoing { payload_type, marker: packet.header.marker, octets: packet.payload_len };
-    let header = match (&mut listener.hearing, arrived.content) {
-        (Hearing::Nothing, _) => return Ok(None),
-        (Hearing::Relay(_), _) => listener.sender.map(now, relay_key, arrived.place, outgoing).ok_or(DropReason::Late)?,
-        (Hearing::Bridge(_), Content::Quiet) => return Err(DropReason::ComfortNoise),
-        (Hearing::Bridge(bridge), Content::Audio(codec)) => {
-            let taken = bridge.push(arrived.leg, arrived.source, codec, arrived.place.ext_ts, packet.payload(datagram));
-            return if taken { Ok(None) } else { Err(DropReason::BridgeLate) };
-        }
-        (Hearing::Bridge(bridge), Content::Event) => {
-            let (timestamp, first) = bridge.event(arrived.leg, arrived.place.ext_ts);
-            let key = FeedKey::Bridge { run: listener.bridge_run };
-            listener.sender.produce(now, key, timestamp, Outgoing { marker: first, ..outgoing })
-        }
+    let seam = match arrived.content {
+        Content::Audio(codec) if !listener.sender.feeds(key) => listener.heard_last(now).map(|last| (codec, last)),
+        Content::Audio(_) | Content::Event | Content::Noise | Content::Empty => None,
     };
-    let bytes = write_header(datagram, packet, header);
-    Ok(Some(Transmit { ports: listener.plan.ports, rtcp: false, destination, bytes }))
+    let samples = if matches!(arrived.content, Content::Audio(_)) { packet.payload_len as u32 } else { 0 };
+    let outgoing = Outgoing { payload_type, marker: packet.header.marker, octets: packet.payload_len, samples };
+    let header = listener.sender.map(now, key, arrived.place, outgoing).ok_or(DropReason::Late)?;
+    if let (Content::Audio(codec), Some(octet)) = (arrived.content, packet.payload(datagram).last()) {
+        listener.tail = Some((codec, *octet, now));
+    }
+    let ports = listener.plan.ports;
+    match seam.filter(|_| packet.payload_len <= SEAM_MAX) {
+        None => send(Transmit { ports, rtcp: false, destination, bytes: write_header(datagram, packet, header) }),
+        Some((codec, last)) => {
+            // Other listeners get the packet as it came.
+            let mut copy = [0; HEADER_LEN + SEAM_MAX];
+            let copy = &mut copy[..HEADER_LEN + packet.payload_len];
+            encode_header(copy, header);
+            copy[HEADER_LEN..].copy_from_slice(packet.payload(datagram));
+            fade_into(codec, last, &mut copy[HEADER_LEN..]);
+            send(Transmit { ports, rtcp: false, destination, bytes: copy });
+        }
+    }
+    Ok(())
 }
 
 /// The payload type on the listener's leg.
-fn payload_type(listener: &Leg, content: Content) -> Result<u8, DropReason> {
+pub(super) fn payload_type(listener: &Leg, content: Content) -> Result<u8, DropReason> {
     match content {
         Content::Audio(_) => Ok(listener.plan.payload_type),
         Content::Event => listener.plan.telephone_event.ok_or(DropReason::EventNotNegotiated),
-        Content::Quiet => listener.plan.comfort_noise.ok_or(DropReason::ComfortNoise),
+        Content::Noise => listener.plan.comfort_noise.ok_or(DropReason::ComfortNoise),
+        Content::Empty => Err(DropReason::ComfortNoise),
     }
-}
-
-/// Whether the listener accepts packets this long; a maximum of 0 is none.
-fn fits(listener: &Leg, packet: &Packet) -> bool {
-    listener.plan.max_ptime_ms == 0
-        || packet.payload_len <= usize::from(listener.plan.max_ptime_ms).saturating_mul(CLOCK_HZ as usize / 1000)
-}
-
-/// The listener hears `sources` (leg serials) through a bridge from now on.
-pub(super) fn begin_bridge(listener: &mut Leg, now: Instant, sources: &[u64]) {
-    listener.bridge_run = listener.bridge_run.wrapping_add(1);
-    let ptime_ms = if listener.plan.max_ptime_ms == 0 { 20 } else { listener.plan.max_ptime_ms };
-    let bridge = Bridge::new(now, sources, listener.plan.codec, ptime_ms);
-    listener.hearing = Hearing::Bridge(Box::new(bridge));
 }

@@ -5,6 +5,8 @@
 //! sent:  … 107 108 110 109 111 …
 //! another feed: sequence = last + 1, timestamp = last + elapsed time, marker; older packets of it are late
 //! ```
+//! A new feed never begins inside the packet before it: where it comes sooner than that packet has played, its timestamp is
+//! that packet's end, and what is gained is taken back at the next change.
 
 use std::time::Instant;
 
@@ -37,6 +39,8 @@ pub struct Outgoing {
     pub marker: bool,
     /// Octets of payload.
     pub octets: usize,
+    /// Samples of audio in it; none in an event.
+    pub samples: u32,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -57,6 +61,10 @@ pub struct Sender {
     timestamp: u32,
     /// When `timestamp` was first sent; `None` before the first packet.
     stamped_at: Option<Instant>,
+    /// Samples in the packet with `timestamp`.
+    samples: u32,
+    /// How far the stream is ahead of the time that has passed, samples.
+    lead: u32,
     feed: Option<Feed>,
     packets: u64,
     octets: u64,
@@ -65,7 +73,7 @@ pub struct Sender {
 impl Sender {
     /// A stream that begins at unpredictable values (RFC 3550 §5.1, §8.1).
     pub fn new(ssrc: u32, sequence: u16, timestamp: u32) -> Self {
-        Self { ssrc, sequence, timestamp, stamped_at: None, feed: None, packets: 0, octets: 0 }
+        Self { ssrc, sequence, timestamp, stamped_at: None, samples: 0, lead: 0, feed: None, packets: 0, octets: 0 }
     }
 
     /// Our synchronisation source.
@@ -88,6 +96,11 @@ impl Sender {
         self.feed = None;
     }
 
+    /// Whether this is the present feed: another one begins with a seam.
+    pub fn feeds(&self, key: FeedKey) -> bool {
+        self.feed.is_some_and(|feed| feed.key == key)
+    }
+
     /// Maps a relayed packet; `None` when it is older than the feed.
     pub fn map(&mut self, now: Instant, key: FeedKey, place: Place, outgoing: Outgoing) -> Option<Header> {
         let (mut feed, is_new) = self.attach(now, key, low16(place.ext_seq), low32(place.ext_ts), place.ext_seq);
@@ -98,7 +111,7 @@ impl Sender {
         let timestamp = low32(place.ext_ts).wrapping_add(feed.timestamp_offset);
         if is_new || place.ext_seq > feed.highest {
             feed.highest = place.ext_seq;
-            self.advance(now, sequence, timestamp);
+            self.advance(now, sequence, timestamp, outgoing.samples);
         }
         self.feed = Some(feed);
         Some(self.header(sequence, timestamp, is_new, outgoing))
@@ -121,22 +134,27 @@ impl Sender {
         let (feed, is_new) = self.attach(now, key, 0, media_timestamp, 0);
         let sequence = self.sequence.wrapping_add(1);
         let timestamp = media_timestamp.wrapping_add(feed.timestamp_offset);
-        self.advance(now, sequence, timestamp);
+        self.advance(now, sequence, timestamp, outgoing.samples);
         self.feed = Some(feed);
         self.header(sequence, timestamp, is_new, outgoing)
     }
 
     /// The present feed, or a new one that goes on where the last packet and the time since leave off.
-    fn attach(&self, now: Instant, key: FeedKey, sequence: u16, timestamp: u32, floor: u64) -> (Feed, bool) {
+    fn attach(&mut self, now: Instant, key: FeedKey, sequence: u16, timestamp: u32, floor: u64) -> (Feed, bool) {
         if let Some(feed) = self.feed
             && feed.key == key
         {
             return (feed, false);
         }
-        let next_timestamp = self.timestamp_at(now).map_or(self.timestamp, |at| match at.wrapping_sub(self.timestamp) {
-            0 => at.wrapping_add(1),
-            _ => at,
-        });
+        let next_timestamp = match self.timestamp_at(now) {
+            None => self.timestamp,
+            Some(at) => {
+                let elapsed = at.wrapping_sub(self.timestamp).saturating_sub(self.lead);
+                let step = elapsed.max(self.samples).max(1);
+                self.lead = step - elapsed;
+                self.timestamp.wrapping_add(step)
+            }
+        };
         let feed = Feed {
             key,
             sequence_offset: self.sequence.wrapping_add(1).wrapping_sub(sequence),
@@ -147,11 +165,12 @@ impl Sender {
         (feed, true)
     }
 
-    fn advance(&mut self, now: Instant, sequence: u16, timestamp: u32) {
+    fn advance(&mut self, now: Instant, sequence: u16, timestamp: u32, samples: u32) {
         self.sequence = sequence;
         let ahead = timestamp.wrapping_sub(self.timestamp) as i32 > 0;
         if ahead || self.stamped_at.is_none() {
             self.timestamp = timestamp;
+            self.samples = samples;
             self.stamped_at = Some(now);
         }
     }
@@ -184,7 +203,7 @@ mod tests {
 
     const A: FeedKey = FeedKey::Relay { leg: 1, source: 1 };
     const B: FeedKey = FeedKey::Relay { leg: 2, source: 1 };
-    const VOICE: Outgoing = Outgoing { payload_type: 0, marker: false, octets: 160 };
+    const VOICE: Outgoing = Outgoing { payload_type: 0, marker: false, octets: 160, samples: 160 };
 
     struct Bench {
         sender: Sender,
@@ -242,6 +261,20 @@ mod tests {
         assert_eq!(bench.send(A, 12, 3200).unwrap().0, 65_532);
         bench.sender.skip(A, 14);
         assert_eq!(bench.send(A, 15, 3680).unwrap().0, 65_535, "13 was lost before 14: the gap stays");
+    }
+
+    #[test]
+    fn a_feed_that_comes_early_begins_where_the_packet_before_it_ends_and_lead_does_not_grow() {
+        let mut bench = bench();
+        let (_, zero, _) = bench.send(A, 10, 0).unwrap();
+        let keys = [A, B];
+        for n in 1..100u32 {
+            bench.now += Duration::from_millis(if n % 2 == 1 { 5 } else { 35 });
+            let (_, timestamp, _) = bench.send(keys[n as usize % 2], u64::from(1000 * n), 0).unwrap();
+            let wall = (n / 2) * 320 + (n % 2) * 40;
+            let ahead = timestamp.wrapping_sub(zero).wrapping_sub(wall) as i32;
+            assert!((0..=160).contains(&ahead), "{ahead} samples ahead after {n} changes");
+        }
     }
 
     #[test]

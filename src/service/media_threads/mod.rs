@@ -150,7 +150,7 @@ pub struct SocketCounters {
     pub panics: u64,
 }
 
-const ENGINE_FIELDS: usize = 8;
+const ENGINE_FIELDS: usize = 9;
 const SOCKET_FIELDS: usize = 3;
 
 /// One thread's totals, published after each round.
@@ -162,8 +162,10 @@ impl Published {
     }
 
     fn store(&self, engine: &Counters, sockets: &SocketCounters) {
-        let Counters { received, sent, rtcp_received, rtcp_sent, new_sources, stale_plans, refused_legs, failed_legs, dropped } = *engine;
-        let head: [u64; ENGINE_FIELDS] = [received, sent, rtcp_received, rtcp_sent, new_sources, stale_plans, refused_legs, failed_legs];
+        let Counters { received, sent, encoded, rtcp_received, rtcp_sent, new_sources, stale_plans, refused_legs, failed_legs, dropped } =
+            *engine;
+        let head: [u64; ENGINE_FIELDS] =
+            [received, sent, encoded, rtcp_received, rtcp_sent, new_sources, stale_plans, refused_legs, failed_legs];
         let own = [sockets.send_blocked, sockets.send_failed, sockets.panics];
         for (place, value) in self.0.iter().zip(head.into_iter().chain(own).chain(dropped)) {
             place.store(value, Ordering::Relaxed);
@@ -171,9 +173,9 @@ impl Published {
     }
 
     fn add_to(&self, total: &mut MediaCounters) {
-        let Counters { received, sent, rtcp_received, rtcp_sent, new_sources, stale_plans, refused_legs, failed_legs, dropped } =
+        let Counters { received, sent, encoded, rtcp_received, rtcp_sent, new_sources, stale_plans, refused_legs, failed_legs, dropped } =
             &mut total.engine;
-        let head = [received, sent, rtcp_received, rtcp_sent, new_sources, stale_plans, refused_legs, failed_legs];
+        let head = [received, sent, encoded, rtcp_received, rtcp_sent, new_sources, stale_plans, refused_legs, failed_legs];
         let own = [&mut total.sockets.send_blocked, &mut total.sockets.send_failed, &mut total.sockets.panics];
         for (place, value) in self.0.iter().zip(head.into_iter().chain(own).chain(dropped)) {
             *value += place.load(Ordering::Relaxed);

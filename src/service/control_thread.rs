@@ -271,6 +271,7 @@ impl Running {
             for (counter, total) in self.switch.counters().iter() {
                 let _ = writeln!(text, "throughline_{}_total {total}", counter.label());
             }
+            self.switch.write_scores(&mut text);
             let _ = writeln!(text, "throughline_sip_send_failures_total {}", self.sockets.send_failures);
         }
     }

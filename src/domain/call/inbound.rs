@@ -4,6 +4,7 @@ use super::{
     Action, AgentMove,
     counters::Counter,
     leg::Leg,
+    sound::Sound,
     state::{Call, CallKind, Caller, Side, Stage},
     turn::Turn,
 };
@@ -95,6 +96,7 @@ impl Call {
             recordings: Vec::new(),
             ring_near_at: Some(turn.now.mono + turn.house.policy.timing.ringing_after),
             close_media_by: None,
+            sound: Sound::default(),
             wrap_up: None,
         }
     }

@@ -17,6 +17,7 @@ pub mod leg;
 mod offer;
 pub mod policy;
 mod signal;
+mod sound;
 mod state;
 mod timers;
 pub mod token;

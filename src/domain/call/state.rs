@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::{event::LegEvent, leg::Leg, turn::Turn, waiting::Hearing, wrap_up::WrapUp};
+use super::{event::LegEvent, leg::Leg, sound::Sound, turn::Turn, waiting::Hearing, wrap_up::WrapUp};
 use crate::{
     domain::{
         customer::brief::Brief,
@@ -146,6 +146,7 @@ pub struct Call {
     /// When the caller hears ringing, first or again; `None` once answered or ended.
     pub(super) ring_near_at: Option<Instant>,
     pub(super) close_media_by: Option<Instant>,
+    pub(super) sound: Sound,
     pub(super) wrap_up: Option<WrapUp>,
 }
 

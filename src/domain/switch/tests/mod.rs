@@ -12,5 +12,6 @@ mod races;
 mod record;
 mod refusals;
 mod registration;
+mod sound;
 mod walk;
 mod world;

@@ -249,6 +249,7 @@ impl Running {
                 Output::LookUp(look_up) => (self.effects.look_up)(look_up),
                 Output::Fact(fact) => (self.effects.fact)(fact),
                 Output::Live(fact) => (self.effects.live)(fact),
+                Output::Mistake(what) => tracing::error!(what, "the reaper found something without an owner and let it go"),
             }
         }
     }
@@ -271,7 +272,6 @@ impl Running {
             for (counter, total) in self.switch.counters().iter() {
                 let _ = writeln!(text, "throughline_{}_total {total}", counter.label());
             }
-            self.switch.write_scores(&mut text);
             let _ = writeln!(text, "throughline_sip_send_failures_total {}", self.sockets.send_failures);
         }
     }

@@ -20,7 +20,6 @@ mod io;
 mod ledger;
 mod panics;
 mod people;
-mod quality;
 mod queues;
 mod register;
 mod steady;
@@ -105,7 +104,6 @@ pub struct Switch {
     unsent: VecDeque<(LegId, Purpose)>,
     to_show: BTreeSet<AgentId>,
     counters: Counters,
-    scores: quality::Scores,
     alarms: BTreeMap<&'static str, String>,
     board: board::BoardClock,
     panics: panics::Panics,
@@ -146,7 +144,6 @@ impl Switch {
             unsent: VecDeque::new(),
             to_show: BTreeSet::new(),
             counters: Counters::default(),
-            scores: quality::Scores::default(),
             alarms: BTreeMap::new(),
             board: board::BoardClock::new(now.mono),
             panics: panics::Panics::default(),
@@ -257,15 +254,10 @@ impl Switch {
         }
         // What a plan said that has been replaced since does not hold any more; a closed call has no newer one.
         let current = self.calls.get(&call).is_some_and(|known| known.generation() == generation);
-        // What was measured stays true whatever is planned since.
-        let holds = matches!(kind, MediaEventKind::Closed { .. } | MediaEventKind::Quality { .. });
-        let closes_known = holds && self.calls.contains_key(&call);
+        let closes_known = matches!(kind, MediaEventKind::Closed { .. }) && self.calls.contains_key(&call);
         if !(current || closes_known) {
             self.counters.count(Counter::StaleMedia);
             return;
-        }
-        if let MediaEventKind::Quality { leg, quality } = &kind {
-            self.note_quality(call, *leg, quality);
         }
         self.turn(call, |call, turn| call.on_media(turn, &kind));
     }

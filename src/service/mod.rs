@@ -9,6 +9,7 @@ pub mod live;
 pub mod media_threads;
 pub mod recorder;
 pub mod sip_sockets;
+pub mod sip_streams;
 pub mod speech;
 pub mod spool;
 pub mod store;

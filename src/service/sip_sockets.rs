@@ -1,21 +1,43 @@
-//! The UDP sockets that SIP arrives on: bound at start, read without blocking, written without waiting.
+//! The sockets that SIP arrives on: bound at start, read without blocking, written without waiting.
 //!
-//! DSCP CS3 on what we send. A datagram that the kernel cannot take is dropped and counted: SIP retransmits.
+//! Each listener is a UDP socket, a TCP listener, or both at one address. DSCP CS3 on what we send. A datagram that the kernel
+//! cannot take is dropped and counted: SIP retransmits.
 
 use std::{
     io,
     net::{SocketAddr, UdpSocket as StdSocket},
+    time::Instant,
 };
 
+use ipnet::IpNet;
 use mio::{Interest, Registry, Token, net::UdpSocket};
 use socket2::{Domain, Protocol, Socket, Type};
+
+use super::sip_streams::{SipStreams, listen};
+use crate::protocol::sip::{
+    connections::ConnectionLimits,
+    flow::{Flow, ListenerId, Transport},
+};
 
 /// DSCP CS3 (RFC 4594 §2.3), shifted into the traffic class.
 const CS3: u32 = 24 << 2;
 /// Receive buffer asked of the kernel: a burst of 2,000 datagrams.
 const RECEIVE_BUFFER: usize = 4 << 20;
+/// Datagrams read from one socket before the others have their turn.
+const READ_BUDGET: usize = 256;
 /// Largest UDP payload.
 pub const DATAGRAM: usize = 65_535;
+
+/// What one listener serves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Listen {
+    /// Its address; port 0 lets the kernel choose.
+    pub address: SocketAddr,
+    /// Whether datagrams are taken.
+    pub udp: bool,
+    /// Whether connections are taken.
+    pub tcp: bool,
+}
 
 /// Why signalling cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -25,48 +47,89 @@ pub struct BindError {
     source: io::Error,
 }
 
-/// One bound socket per listener, in the order of the configuration.
-#[derive(Debug)]
+/// One place per listener, in the order of the configuration.
 pub struct SipSockets {
-    sockets: Vec<UdpSocket>,
+    datagrams: Vec<Option<UdpSocket>>,
+    streams: SipStreams,
     /// Datagrams that could not be sent.
     pub send_failures: u64,
 }
 
 impl SipSockets {
-    /// Binds all addresses; port 0 lets the kernel choose.
-    pub fn bind(addresses: &[SocketAddr]) -> Result<Self, BindError> {
-        let sockets = addresses.iter().map(|address| bind(*address).map_err(|source| BindError { address: *address, source }));
-        Ok(Self { sockets: sockets.collect::<Result<_, _>>()?, send_failures: 0 })
-    }
-
-    /// The addresses that were bound.
-    pub fn addresses(&self) -> io::Result<Vec<SocketAddr>> {
-        self.sockets.iter().map(UdpSocket::local_addr).collect()
-    }
-
-    /// Registers all sockets; socket `n` has token `n`.
-    pub fn register(&mut self, registry: &Registry) -> io::Result<()> {
-        for (n, socket) in self.sockets.iter_mut().enumerate() {
-            registry.register(socket, Token(n), Interest::READABLE)?;
+    /// Binds all listeners. Connections from `trusted` networks, those of trunks, need no further proof.
+    pub fn bind(listeners: &[Listen], trusted: Vec<IpNet>, limits: ConnectionLimits) -> Result<Self, BindError> {
+        let (mut datagrams, mut streams) = (Vec::new(), Vec::new());
+        for Listen { address, udp, tcp } in listeners {
+            let failed = |source| BindError { address: *address, source };
+            datagrams.push(if *udp { Some(bind(*address).map_err(failed)?) } else { None });
+            streams.push(if *tcp { Some(listen(*address).map_err(failed)?) } else { None });
         }
-        Ok(())
+        let addresses = listeners.iter().map(|listener| listener.address).collect();
+        Ok(Self { datagrams, streams: SipStreams::new(streams, addresses, trusted, limits), send_failures: 0 })
     }
 
-    /// How many there are.
-    pub fn len(&self) -> usize {
-        self.sockets.len()
+    /// Registers all sockets: datagrams of listener `n` have token `n`, the tokens of streams lie above.
+    pub fn register(&mut self, registry: &Registry) -> io::Result<()> {
+        for (n, socket) in self.datagrams.iter_mut().enumerate() {
+            if let Some(socket) = socket {
+                registry.register(socket, Token(n), Interest::READABLE)?;
+            }
+        }
+        self.streams.register(registry)
     }
 
-    /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
-        self.sockets.is_empty()
+    /// The tokens that are to be read at first.
+    pub fn tokens(&self) -> std::ops::Range<usize> {
+        0..2 * self.datagrams.len()
+    }
+
+    /// Something may be written.
+    pub fn writable(&mut self, token: usize) {
+        if token >= self.datagrams.len() {
+            self.streams.writable(token);
+        }
+    }
+
+    /// Reads up to a budget, giving out whole messages; true when there may be more.
+    pub fn read(&mut self, now: Instant, token: usize, buffer: &mut [u8], sink: &mut dyn FnMut(Flow, &[u8])) -> bool {
+        if token >= self.datagrams.len() {
+            return self.streams.read(now, token, buffer, sink);
+        }
+        let listener = ListenerId(u16::try_from(token).unwrap_or(u16::MAX));
+        for _ in 0..READ_BUDGET {
+            let Some((length, remote)) = self.receive(token, buffer) else { return false };
+            sink(Flow { listener, transport: Transport::Udp, remote }, &buffer[..length]);
+        }
+        true
+    }
+
+    /// Sends one message; over TCP it may wait for the peer to read, or for a connection that is made if `connect`.
+    pub fn send(&mut self, now: Instant, flow: Flow, bytes: &[u8], connect: bool) {
+        match flow.transport {
+            Transport::Tcp => self.streams.send(now, flow, bytes, connect),
+            Transport::Udp => {
+                let socket = self.datagrams.get(usize::from(flow.listener.0)).and_then(Option::as_ref);
+                if !matches!(socket.map(|socket| socket.send_to(bytes, flow.remote)), Some(Ok(_))) {
+                    self.send_failures += 1;
+                }
+            }
+        }
+    }
+
+    /// The connections.
+    pub fn streams(&self) -> &SipStreams {
+        &self.streams
+    }
+
+    /// The connections.
+    pub fn streams_mut(&mut self) -> &mut SipStreams {
+        &mut self.streams
     }
 
     /// Reads one datagram; `None` when there is none left.
-    pub fn receive(&self, n: usize, buffer: &mut [u8]) -> Option<(usize, SocketAddr)> {
+    fn receive(&self, n: usize, buffer: &mut [u8]) -> Option<(usize, SocketAddr)> {
         loop {
-            match self.sockets.get(n)?.recv_from(buffer) {
+            match self.datagrams.get(n)?.as_ref()?.recv_from(buffer) {
                 Ok(read) => return Some(read),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return None,
                 // An ICMP error of an earlier send is reported here; the next datagram may be well.
@@ -78,26 +141,21 @@ impl SipSockets {
             }
         }
     }
-
-    /// Sends one datagram.
-    pub fn send(&mut self, n: usize, destination: SocketAddr, bytes: &[u8]) {
-        let sent = self.sockets.get(n).map(|socket| socket.send_to(bytes, destination));
-        if !matches!(sent, Some(Ok(_))) {
-            self.send_failures += 1;
-        }
-    }
 }
 
 fn bind(address: SocketAddr) -> io::Result<UdpSocket> {
     let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
     if address.is_ipv6() {
         socket.set_only_v6(true)?;
-    } else {
-        // Marking is a courtesy to the network; without it everything still works.
-        let _ = socket.set_tos_v4(CS3);
     }
+    mark(&socket, address);
     let _ = socket.set_recv_buffer_size(RECEIVE_BUFFER);
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
     Ok(UdpSocket::from_std(StdSocket::from(socket)))
+}
+
+/// Marks what is sent as signalling. A courtesy to the network: without it everything still works.
+pub(super) fn mark(socket: &Socket, address: SocketAddr) {
+    let _ = if address.is_ipv6() { socket.set_tclass_v6(CS3) } else { socket.set_tos_v4(CS3) };
 }

@@ -128,7 +128,8 @@ async fn run(config: Config, demo: bool) -> Result<(), AppError> {
 
     let switch = switch(&config, &store, live.epoch(), &media, &before).await?;
     let addresses: Vec<_> = config.sip.listeners.iter().map(|listener| listener.bind).collect();
-    let sockets = SipSockets::bind(&addresses)?;
+    let trusted = config.trunks.iter().flat_map(|trunk| trunk.addresses.clone()).collect();
+    let sockets = SipSockets::bind(&wiring::listeners(&config), trusted, wiring::connections(&config))?;
     let http = config.http.listen;
     let listener = tokio::net::TcpListener::bind(http)
         .await

@@ -8,8 +8,8 @@ use crate::{
         media::plan::{Codec, PortPair},
         switch::{Limits, ListenerConfig, OutboundTrunk, Policy, RecordPolicy, SwitchConfig, Timing, TrunkConfig},
     },
-    protocol::sip::{client_digest::ClientAccount, flow::Transport, timers::Timers},
-    service::{media_threads::MediaThreadsConfig, speech},
+    protocol::sip::{client_digest::ClientAccount, connections::ConnectionLimits, flow::Transport, timers::Timers},
+    service::{media_threads::MediaThreadsConfig, sip_sockets::Listen, speech},
 };
 
 /// The switch's configuration.
@@ -79,6 +79,23 @@ fn outbound(trunk: &config::TrunkOutbound) -> OutboundTrunk {
         max_calls_per_second: trunk.max_calls_per_second,
     }
 }
+
+/// What the SIP sockets serve.
+pub(super) fn listeners(config: &Config) -> Vec<Listen> {
+    let listeners = config.sip.listeners.iter();
+    listeners.map(|listener| Listen { address: listener.bind, udp: listener.transport.udp(), tcp: listener.transport.tcp() }).collect()
+}
+
+/// How many connections there may be: what the descriptors leave beside media and everything else.
+pub(super) fn connections(config: &Config) -> ConnectionLimits {
+    let limits = ConnectionLimits::default();
+    let media = u64::from(config.media.ports.1 - config.media.ports.0) + 1;
+    let left = config::descriptor_limit().map_or(u64::MAX, |limit| limit.saturating_sub(media + config::OTHER_DESCRIPTORS));
+    ConnectionLimits { total: limits.total.min(usize::try_from(left).unwrap_or(usize::MAX)).max(FEWEST_CONNECTIONS), ..limits }
+}
+
+/// Connections that are tried for even where descriptors are few: accepting fails with a counter, nothing else does.
+const FEWEST_CONNECTIONS: usize = 64;
 
 /// Media threads' configuration.
 pub(super) fn media(config: &Config) -> MediaThreadsConfig {

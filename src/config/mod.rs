@@ -18,6 +18,7 @@ use ipnet::IpNet;
 use reader::{Mistake, Mistakes, Section};
 use toml::Table;
 
+pub(crate) use sections::{OTHER_DESCRIPTORS, descriptor_limit};
 pub use trunks::{Trunk, TrunkAccount, TrunkNumber, TrunkOutbound};
 
 use crate::domain::routing::destination::Destinations;
@@ -80,13 +81,38 @@ pub struct Sip {
     pub limits: Limits,
 }
 
+/// What a listener serves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ListenerTransport {
+    /// Datagrams and connections, at the same address.
+    Both,
+    /// Datagrams.
+    Udp,
+    /// Connections.
+    Tcp,
+}
+
+impl ListenerTransport {
+    /// Whether datagrams are taken.
+    pub fn udp(self) -> bool {
+        matches!(self, Self::Both | Self::Udp)
+    }
+
+    /// Whether connections are taken.
+    pub fn tcp(self) -> bool {
+        matches!(self, Self::Both | Self::Tcp)
+    }
+}
+
 /// `[[listener]]` of `sip.toml`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Listener {
     /// Its name in logs and bindings.
     pub name: String,
-    /// UDP address.
+    /// Its address.
     pub bind: SocketAddr,
+    /// What it serves there.
+    pub transport: ListenerTransport,
     /// The address that peers outside `local_networks` see.
     pub external_address: Option<IpAddr>,
     /// Networks that are reached without address translation.

@@ -3,13 +3,13 @@
 use std::{path::PathBuf, time::Duration};
 
 use super::{
-    Config, Http, Limits, Listener, Media, Node, Queue, RecordPolicy, Recording, Sip, Speech,
+    Config, Http, Limits, Listener, ListenerTransport, Media, Node, Queue, RecordPolicy, Recording, Sip, Speech,
     reader::{Mistakes, Section},
     trunks,
 };
 
 /// Descriptors kept for everything but media: database, logs, desks.
-const OTHER_DESCRIPTORS: u64 = 512;
+pub(crate) const OTHER_DESCRIPTORS: u64 = 512;
 
 pub(super) fn read<'a>(file: impl Fn(&'static str) -> Section<'a>) -> Config {
     let mut main = file("throughline.toml");
@@ -55,6 +55,7 @@ fn sip(s: &mut Section<'_>) -> Sip {
         listeners.push(Listener {
             name: "local".to_owned(),
             bind: ([127, 0, 0, 1], 5060).into(),
+            transport: ListenerTransport::Both,
             external_address: None,
             local_networks: Vec::new(),
         });
@@ -87,7 +88,9 @@ fn listener(s: &mut Section<'_>) -> Listener {
             "Write an address without a port, such as \"203.0.113.5\"",
         );
     }
-    Listener { name, bind, external_address, local_networks: s.list("local_networks", "192.168.0.0/16") }
+    let transport =
+        s.choice("transport", &[("both", ListenerTransport::Both), ("udp", ListenerTransport::Udp), ("tcp", ListenerTransport::Tcp)]);
+    Listener { name, bind, transport, external_address, local_networks: s.list("local_networks", "192.168.0.0/16") }
 }
 
 fn limits(s: &mut Section<'_>) -> Limits {
@@ -180,7 +183,7 @@ pub(super) fn cross_check(config: &Config, mistakes: &Mistakes) {
 }
 
 /// The hard limit of open files, which a starting server raises itself to.
-fn descriptor_limit() -> Option<u64> {
+pub(crate) fn descriptor_limit() -> Option<u64> {
     let limits = std::fs::read_to_string("/proc/self/limits").ok()?;
     let line = limits.lines().find(|l| l.starts_with("Max open files"))?;
     line.split_whitespace().nth(4)?.parse().ok()

@@ -33,13 +33,12 @@ use crate::{
         switch::{Input, LookUp, Output, PeopleSnapshot, Switch},
     },
     ids::InteractionId,
-    protocol::sip::flow::{ListenerId, Transport},
 };
 
 /// Messages that may wait; media's use the whole of it, desks' half, so that a busy desk cannot make media wait.
 const QUEUE: usize = 16_384;
-/// Datagrams read from one socket before the others have their turn.
-const READ_BUDGET: usize = 64;
+/// How long messages are served before the sockets are read again: some hundred datagrams fit into the kernel's smallest buffer.
+const WORK_SLICE: Duration = Duration::from_millis(2);
 /// Messages taken from the queue before the sockets have their turn.
 const MESSAGE_BUDGET: usize = 256;
 const WAKE: Token = Token(usize::MAX);
@@ -171,34 +170,35 @@ struct Running {
 
 impl Running {
     fn run(&mut self, mut poll: Poll) {
-        let mut events = Events::with_capacity(64);
-        let mut unread: Vec<usize> = (0..self.sockets.len()).collect();
+        let mut events = Events::with_capacity(256);
+        let mut unread: Vec<usize> = self.sockets.tokens().collect();
         self.publish_status();
         let mut published = clock::now().mono;
         loop {
-            let now = clock::now();
-            let until_timeout = self.switch.next_timeout().map(|at| at.saturating_duration_since(now.mono));
-            let busy = !unread.is_empty() || !self.queue.is_empty();
-            let sleep = if busy { Duration::ZERO } else { until_timeout.unwrap_or(MAX_SLEEP).min(MAX_SLEEP) };
+            let busy = !unread.is_empty() || !self.queue.is_empty() || self.switch.has_work();
+            let sleep = if busy { Duration::ZERO } else { self.until_timeout() };
             if let Err(error) = poll.poll(&mut events, Some(sleep))
                 && error.kind() != io::ErrorKind::Interrupted
             {
                 tracing::error!(%error, "the control thread cannot wait for its sockets; the server stops");
                 return;
             }
-            unread.extend(events.iter().map(|e| e.token().0).filter(|n| *n != WAKE.0));
+            for event in events.iter().filter(|event| event.token() != WAKE) {
+                if event.is_writable() {
+                    self.sockets.writable(event.token().0);
+                }
+                unread.push(event.token().0);
+            }
             unread.sort_unstable();
             unread.dedup();
-            unread.retain(|n| self.read_socket(*n));
+            unread.retain(|token| self.read_socket(*token));
+            self.work();
             self.read_queue();
-            let now = clock::now();
-            if self.switch.next_timeout().is_some_and(|at| at <= now.mono) {
-                self.switch.handle_timeout(now);
-            }
-            self.drain();
-            if now.mono.duration_since(published) >= MAX_SLEEP || self.switch.is_ready() != self.status.ready.load(Ordering::Relaxed) {
+            unread.extend(self.handle_timeout());
+            let now = clock::now().mono;
+            if now.duration_since(published) >= MAX_SLEEP || self.switch.is_ready() != self.status.ready.load(Ordering::Relaxed) {
                 self.publish_status();
-                published = now.mono;
+                published = now;
             }
             if self.stopping && self.switch.is_idle() {
                 return;
@@ -206,15 +206,38 @@ impl Running {
         }
     }
 
-    /// Reads up to the budget; true when there may be more.
-    fn read_socket(&mut self, n: usize) -> bool {
-        for _ in 0..READ_BUDGET {
-            let Some((length, source)) = self.sockets.receive(n, &mut self.buffer) else { return false };
-            let listener = ListenerId(u16::try_from(n).unwrap_or(u16::MAX));
-            self.switch.handle(clock::now(), Input::Datagram { listener, source, bytes: &self.buffer[..length] });
-            self.drain();
+    fn until_timeout(&mut self) -> Duration {
+        let next = self.switch.next_timeout().into_iter().chain(self.sockets.streams_mut().next_timeout()).min();
+        next.map_or(MAX_SLEEP, |at| at.saturating_duration_since(clock::now().mono).min(MAX_SLEEP))
+    }
+
+    /// Runs what is due; sockets that may be read again come back.
+    fn handle_timeout(&mut self) -> std::ops::Range<usize> {
+        let now = clock::now();
+        let again = self.sockets.streams_mut().handle_timeout(now.mono);
+        if self.switch.next_timeout().is_some_and(|at| at <= now.mono) {
+            self.switch.handle_timeout(now);
         }
-        true
+        self.drain();
+        again
+    }
+
+    /// Reads up to the budget into the switch's intake; true when there may be more.
+    fn read_socket(&mut self, token: usize) -> bool {
+        let (now, switch) = (clock::now(), &mut self.switch);
+        let more = self.sockets.read(now.mono, token, &mut self.buffer, &mut |flow, bytes| switch.offer(now, flow, bytes));
+        self.drain();
+        more
+    }
+
+    /// Serves what waits in the intake, but returns to the sockets before the kernel's buffers are full.
+    fn work(&mut self) {
+        let mut now = clock::now();
+        let until = now.mono + WORK_SLICE;
+        while now.mono < until && self.switch.work(now) {
+            self.drain();
+            now = clock::now();
+        }
     }
 
     fn read_queue(&mut self) {
@@ -236,15 +259,20 @@ impl Running {
         }
     }
 
+    /// Does what the switch wants done, and tells it of connections that ended over it.
     fn drain(&mut self) {
+        loop {
+            self.drain_outputs();
+            let Some(flow) = self.sockets.streams_mut().next_closed() else { return };
+            self.switch.handle(clock::now(), Input::FlowClosed { flow });
+        }
+    }
+
+    fn drain_outputs(&mut self) {
         while let Some(output) = self.switch.poll_output() {
             match output {
-                Output::Send { flow, bytes, connect: _ } if flow.transport == Transport::Udp => {
-                    self.sockets.send(usize::from(flow.listener.0), flow.remote, &bytes);
-                }
-                // There are no connections yet.
-                Output::Send { flow, .. } => self.switch.handle(clock::now(), Input::FlowClosed { flow }),
-                Output::Trust { .. } => {}
+                Output::Send { flow, bytes, connect } => self.sockets.send(clock::now().mono, flow, &bytes, connect),
+                Output::Trust { flow } => self.sockets.streams_mut().trust(flow),
                 Output::Media { thread, command } => (self.effects.media)(thread, command),
                 Output::LookUp(look_up) => (self.effects.look_up)(look_up),
                 Output::Fact(fact) => (self.effects.fact)(fact),
@@ -273,6 +301,10 @@ impl Running {
                 let _ = writeln!(text, "throughline_{}_total {total}", counter.label());
             }
             let _ = writeln!(text, "throughline_sip_send_failures_total {}", self.sockets.send_failures);
+            let _ = writeln!(text, "throughline_sip_connections {}", self.sockets.streams().len());
+            for (reason, total) in self.sockets.streams().counters() {
+                let _ = writeln!(text, "throughline_sip_connections_closed_total{{reason=\"{reason}\"}} {total}");
+            }
         }
     }
 }

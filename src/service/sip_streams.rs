@@ -139,10 +139,10 @@ impl SipStreams {
             self.closed.push_back(flow);
             return;
         };
-        self.queue(id, bytes.to_vec());
         if let Some(stream) = self.by_id.get_mut(&id) {
             stream.known = true;
         }
+        self.queue(id, bytes.to_vec());
     }
 
     /// The switch knows who is at the other end.

@@ -39,12 +39,15 @@ fn free_tcp() -> u16 {
     TcpListener::bind((HERE, 0)).expect("a port").local_addr().expect("its number").port()
 }
 
+/// An account parameter: the phone speaks TCP.
+pub const TCP: &str = ";transport=tcp";
+
 /// How a phone is set up.
 pub struct Account<'a> {
     pub user: &'a str,
     pub password: &'a str,
     pub registrar: SocketAddr,
-    /// More account parameters, such as `;answermode=auto`.
+    /// More account parameters, such as `;answermode=auto`; [`TCP`] before them chooses the transport.
     pub parameters: &'a str,
 }
 
@@ -176,6 +179,12 @@ impl Phone {
     }
 
     /// Ends it; what it heard is complete afterwards.
+    /// Ends it as a power cut would, but for its kernel, which closes its connections.
+    pub fn kill(&mut self) {
+        self.child.kill().expect("kill -9");
+        self.child.wait().expect("its end");
+    }
+
     pub fn quit(&mut self) {
         self.command("quit", "");
         let deadline = Instant::now() + Duration::from_secs(5);
@@ -196,7 +205,11 @@ impl Drop for Phone {
 
 fn account_line(account: &Account<'_>) -> String {
     let Account { user, password, registrar, parameters } = account;
-    format!("<sip:{user}@{registrar};transport=udp>;auth_user={user};auth_pass={password};regint=60{parameters}")
+    let (transport, parameters) = match parameters.strip_prefix(TCP) {
+        Some(rest) => (TCP, rest),
+        None => (";transport=udp", *parameters),
+    };
+    format!("<sip:{user}@{registrar}{transport}>;auth_user={user};auth_pass={password};regint=60{parameters}")
 }
 
 fn config(folder: &Path, user: &str, sip: u16, control: u16, microphone: &Path) -> String {

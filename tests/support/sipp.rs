@@ -35,6 +35,11 @@ pub struct Caller<'a> {
 impl Sipp {
     /// Calls `+442079460000`; `folder` is this call's own.
     pub fn call(folder: &Path, server: SocketAddr, caller: &Caller<'_>, voice: &[i16], then: &Then) -> Self {
+        Self::call_over("u1", folder, server, caller, voice, then)
+    }
+
+    /// The same over `t1` (one connection), `tn` (one for each call) or `u1`.
+    pub fn call_over(transport: &str, folder: &Path, server: SocketAddr, caller: &Caller<'_>, voice: &[i16], then: &Then) -> Self {
         fs::create_dir_all(folder).expect("sipp folder");
         fs::write(folder.join("voice.al"), voice.iter().map(|sample| g711::linear_to_alaw(*sample)).collect::<Vec<_>>()).expect("voice");
         fs::write(folder.join("call.xml"), scenario(caller, then)).expect("scenario");
@@ -43,7 +48,7 @@ impl Sipp {
         let address = TRUNK.to_string();
         let child = Command::new("sipp")
             .arg(server.to_string())
-            .args(["-sf", "call.xml", "-m", "1", "-nostdin", "-trace_err", "-error_file", "errors", "-t", "u1"])
+            .args(["-sf", "call.xml", "-m", "1", "-nostdin", "-trace_err", "-error_file", "errors", "-t", transport])
             .args(["-i", &address, "-mi", &address])
             .args(["-p", &free_port().to_string(), "-mp", &free_port().to_string()])
             .current_dir(folder)

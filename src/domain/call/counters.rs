@@ -90,6 +90,22 @@ counters! {
     ClockSet = "clock_set",
     /// A live fact was dropped because nobody drained outputs.
     LiveDropped = "live_dropped",
+    /// A new call that was shed because more came than can be done.
+    ShedCall = "shed_calls",
+    /// A registration that was.
+    ShedRegistration = "shed_registrations",
+    /// Something of a stranger that was.
+    ShedOther = "shed_others",
+    /// The ACK of a call that was shed.
+    ShedAck = "shed_acks",
+    /// A message of a running call for which there was no room.
+    Overrun = "sip_overrun",
+    /// A request of a stranger whose network asks too often.
+    StrangerLimited = "stranger_limited",
+    /// A request of an address that is answered no more for now.
+    StrangerSilenced = "stranger_unanswered",
+    /// An address guessed too often.
+    Silenced = "stranger_silenced",
     /// A request that was refused because we are stopping.
     Stopping = "sip_503_stopping",
 }

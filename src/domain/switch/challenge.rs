@@ -12,6 +12,7 @@ use crate::{
     protocol::sip::{
         build::{ChallengeHeader, CredentialsHeader, Header, Response},
         digest::{Algorithm, ChallengeOffer, Credentials, Verdict},
+        flow::Flow,
         message::Message,
     },
 };
@@ -88,11 +89,15 @@ pub(super) enum Identified {
 
 impl Switch {
     /// Judges a request's credentials, and makes the challenge where they are missing or wrong.
-    pub(super) fn identify(&mut self, request: &Message<'_>, source: SocketAddr) -> Identified {
+    pub(super) fn identify(&mut self, flow: Flow, request: &Message<'_>) -> Identified {
+        let source = flow.remote;
         let realm = self.config.policy.domain.clone();
         let credentials = match Credentials::in_request(request, CredentialsHeader::Authorization, &realm) {
             Ok(Some(credentials)) => credentials,
-            Ok(None) => return Identified::Answer(self.challenge(request, source, false)),
+            Ok(None) => {
+                self.stranger_failed(flow, false);
+                return Identified::Answer(self.challenge(request, source, false));
+            }
             Err(_) => return Identified::Answer(self.reply(request, 400, source)),
         };
         let Some(uri) = request.request_uri() else { return Identified::Answer(self.reply(request, 400, source)) };
@@ -102,8 +107,11 @@ impl Switch {
         match self.authenticator.verify(&credentials, account, request.method(), &uri, now_ms) {
             Verdict::Accepted => {
                 self.challenged.accepted(self.now.mono, source, credentials.algorithm);
-                match phone {
-                    Some(phone) => Identified::Account(phone.account.id),
+                match phone.map(|phone| phone.account.id) {
+                    Some(phone) => {
+                        self.stranger_succeeded(self.now.mono, flow);
+                        Identified::Account(phone)
+                    }
                     None => Identified::Answer(self.challenge(request, source, false)),
                 }
             }
@@ -111,6 +119,7 @@ impl Switch {
             Verdict::OtherUri => Identified::Answer(self.reply(request, 400, source)),
             Verdict::Refused => {
                 self.counters.count(Counter::WrongCredentials);
+                self.stranger_failed(flow, true);
                 Identified::Answer(self.challenge(request, source, false))
             }
         }

@@ -16,7 +16,7 @@ use crate::{
     protocol::sip::{
         build::{Header, Response, TextHeader, TokensHeader},
         field::{Method, Text, Token},
-        flow::Flow,
+        flow::{Flow, Transport},
         header::HeaderId,
         message::{Message, response_target},
         parse::parse,
@@ -126,7 +126,10 @@ impl Switch {
     fn in_dialog(&mut self, flow: Flow, request: &Message<'_>) {
         let Some((leg, call)) = self.dialog(flow, request) else {
             self.counters.count(Counter::UnknownDialog);
-            return self.refuse(flow, request, 481);
+            let source = self.source(flow);
+            return if self.hears(flow, request, source) {
+                self.refuse(flow, request, 481)
+            };
         };
         if let Some(unknown) = unknown_extensions(request) {
             return self.refuse_extensions(flow, request, unknown);
@@ -150,6 +153,9 @@ impl Switch {
 
     fn outside(&mut self, flow: Flow, request: &Message<'_>) {
         let source = self.source(flow);
+        if !self.hears(flow, request, source) {
+            return;
+        }
         match (verdict(request.method(), source), request.method()) {
             (Verdict::Silence, _) => {}
             (Verdict::NotServed, _) => {
@@ -174,7 +180,7 @@ impl Switch {
     /// Opens the server transaction of a request; an INVITE hears 100 at once.
     pub(super) fn open(&mut self, flow: Flow, request: &Message<'_>) -> Option<ServerId> {
         let trying = (*request.method() == Method::Invite).then(|| self.reply(request, 100, flow.remote).to_bytes().into());
-        let back = Flow { remote: response_target(request.via(), flow.remote), ..flow };
+        let back = way_back(flow, request);
         match self.layer.open(self.now.mono, &RequestHead::of(request)?, back, trying) {
             Ok(server) => Some(server),
             Err(OpenError::Full) => {
@@ -212,16 +218,25 @@ impl Switch {
             return;
         }
         let bytes = response.to_bytes();
-        if bytes.len() > 2 * request.datagram().len() {
+        // Only a datagram's source may be forged.
+        if !flow.transport.is_reliable() && bytes.len() > 2 * request.datagram().len() {
             return self.counters.count(Counter::Amplification);
         }
-        self.send(Flow { remote: response_target(request.via(), flow.remote), ..flow }, bytes);
+        self.send(way_back(flow, request), bytes);
     }
 
     pub(super) fn refuse_extensions(&mut self, flow: Flow, request: &Message<'_>, unknown: Vec<Token>) {
         self.counters.count(Counter::ExtensionRefused);
         let response = self.reply(request, 420, flow.remote).with(Header::Tokens(TokensHeader::Unsupported, unknown));
         self.send_stateless(flow, request, &response);
+    }
+}
+
+/// Where the response to a request goes: over a stream always back on it.
+fn way_back(flow: Flow, request: &Message<'_>) -> Flow {
+    match flow.transport {
+        Transport::Tcp => flow,
+        Transport::Udp => Flow { remote: response_target(request.via(), flow.remote), ..flow },
     }
 }
 

@@ -58,7 +58,7 @@ impl Switch {
     pub(super) fn invite(&mut self, flow: Flow, request: &Message<'_>, source: Source) {
         let phone = match source {
             Source::Trunk(_) => None,
-            Source::Phone(_) | Source::Unknown => match self.identify(request, flow.remote) {
+            Source::Phone(_) | Source::Unknown => match self.identify(flow, request) {
                 Identified::Account(phone) => Some(phone),
                 Identified::Answer(answer) => return self.send_stateless(flow, request, &answer),
             },

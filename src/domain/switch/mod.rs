@@ -15,14 +15,17 @@ mod endpoint;
 mod flows;
 pub mod gate;
 mod gauges;
+mod intake;
 mod invite;
 mod io;
 mod ledger;
+mod overload;
 mod panics;
 mod people;
 mod queues;
 mod register;
 mod steady;
+mod strangers;
 #[cfg(test)]
 mod tests;
 mod turns;
@@ -73,6 +76,8 @@ pub struct Switch {
     registrar: Registrar,
     authenticator: Authenticator,
     flows: flows::Flows,
+    intake: intake::Intake,
+    strangers: strangers::Strangers,
     challenged: challenge::Challenged,
     people: people::People,
     agents: Agents,
@@ -123,6 +128,8 @@ impl Switch {
             registrar: Registrar::new(registrar),
             authenticator: Authenticator::new(&config.policy.domain, tokens.key()),
             flows: flows::Flows::default(),
+            intake: intake::Intake::default(),
+            strangers: strangers::Strangers::default(),
             challenged: challenge::Challenged::default(),
             people: people::People::default(),
             agents: Agents::default(),

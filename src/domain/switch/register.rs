@@ -14,7 +14,7 @@ use crate::{
 
 impl Switch {
     pub(super) fn register(&mut self, flow: Flow, request: &Message<'_>) {
-        let phone = match self.identify(request, flow.remote) {
+        let phone = match self.identify(flow, request) {
             Identified::Account(phone) => phone,
             Identified::Answer(answer) => return self.send_stateless(flow, request, &answer),
         };

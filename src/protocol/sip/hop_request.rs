@@ -18,11 +18,7 @@ pub fn cancel(invite: &[u8], reason: Option<&str>) -> Option<Arc<[u8]>> {
 /// The tag in the To header of a message, octet by octet.
 pub(super) fn to_tag(message: &[u8]) -> Option<&[u8]> {
     let to = Header::all(message).find(|header| header.is("To", b't'))?;
-    let after_address = to.value.iter().rposition(|octet| *octet == b'>').map_or(to.value, |end| to.value.get(end..).unwrap_or_default());
-    after_address.split(|octet| *octet == b';').map(<[u8]>::trim_ascii).find_map(|parameter| {
-        let (name, value) = parameter.split_at_checked(4)?;
-        name.eq_ignore_ascii_case(b"tag=").then_some(value)
-    })
+    super::scan::tag_of(to.value)
 }
 
 fn derive(invite: &[u8], method: &[u8], to: Option<&[u8]>, reason: Option<&str>) -> Option<Arc<[u8]>> {

@@ -19,6 +19,7 @@ pub mod message;
 pub mod nonce;
 pub mod parse;
 pub mod parse_error;
+pub mod peek;
 pub mod registrar;
 mod scan;
 pub mod server_transaction;

@@ -118,6 +118,15 @@ impl<'a> Iterator for Elements<'a> {
     }
 }
 
+/// The tag of a From or To value, octet by octet: a parameter behind the address.
+pub(super) fn tag_of(value: &[u8]) -> Option<&[u8]> {
+    let after = value.iter().rposition(|octet| *octet == b'>').map_or(value, |end| &value[end..]);
+    after.split(|octet| *octet == b';').map(trim).find_map(|parameter| {
+        let (name, value) = parameter.split_at_checked(4)?;
+        name.eq_ignore_ascii_case(b"tag=").then_some(value)
+    })
+}
+
 /// An unsigned decimal number of any length; what exceeds `u64` becomes `u64::MAX`.
 pub(super) fn number(digits: &[u8]) -> Option<u64> {
     if digits.is_empty() {

@@ -1,0 +1,134 @@
+//! Overload and strangers: what is not even looked at, what is answered 503, and what a stranger gets.
+
+use std::time::Instant;
+
+use super::{
+    Counter, Switch,
+    gate::Source,
+    intake::{Class, Taken},
+};
+use crate::{
+    protocol::sip::{
+        build::{Header, NumberHeader},
+        field::Method,
+        flow::Flow,
+        message::Message,
+        parse::parse,
+        peek::Peek,
+    },
+    time::Now,
+};
+
+/// A phone that was shed comes back after 5 to 30 s, by chance, so that not all come back at once.
+const RETRY_AFTER_MIN: u32 = 5;
+const RETRY_AFTER_SPREAD: u32 = 26;
+
+impl Switch {
+    /// Takes in a message as it arrives; its turn comes with [`Switch::work`]. What there is no room for is answered here.
+    pub fn offer(&mut self, now: Now, flow: Flow, bytes: &[u8]) {
+        self.tick(now);
+        let peek = Peek::at(bytes);
+        if self.is_ours_to_ignore(&peek) {
+            return self.counters.count(Counter::ShedAck);
+        }
+        let source = self.source(flow);
+        let class = Class::of(&peek, source, |user| self.config.destinations.emergency.contains(user));
+        if class != Class::Urgent && source == Source::Unknown && self.strangers.is_silenced(now.mono, flow.remote.ip()) {
+            return self.counters.count(Counter::StrangerSilenced);
+        }
+        match self.intake.take(now.mono, class, flow, bytes) {
+            Taken::Queued => {}
+            Taken::Dropped => self.counters.count(Counter::Overrun),
+            Taken::Shed(class) => {
+                self.counters.count(match class {
+                    Class::Urgent | Class::Call => Counter::ShedCall,
+                    Class::Registration => Counter::ShedRegistration,
+                    Class::Other => Counter::ShedOther,
+                });
+                self.shed(flow, bytes, source);
+            }
+        }
+    }
+
+    /// Serves the message whose turn it is; false when none waits.
+    pub fn work(&mut self, now: Now) -> bool {
+        let Some(held) = self.intake.next_message() else { return false };
+        self.tick(now);
+        self.receive(held.flow, &held.bytes);
+        self.finish();
+        true
+    }
+
+    /// Whether messages wait for their turn.
+    pub fn has_work(&self) -> bool {
+        !self.intake.is_empty()
+    }
+
+    /// How many wait: urgent ones, calls, registrations, others.
+    pub fn waiting(&self) -> [usize; 4] {
+        self.intake.waiting()
+    }
+
+    /// 503 without state. Only a registered phone is told when to come again: a trunk would be silent as a whole for so long.
+    fn shed(&mut self, flow: Flow, bytes: &[u8], source: Source) {
+        let Ok(request) = parse(bytes) else { return self.counters.count(Counter::Malformed) };
+        if !request.is_request() {
+            return;
+        }
+        let mut response = self.reply(&request, 503, flow.remote);
+        response.to = request.to().to_owned().with_tag(&self.shed_tag());
+        if matches!(source, Source::Phone(_)) {
+            let after = RETRY_AFTER_MIN + self.tokens.below(RETRY_AFTER_SPREAD);
+            response.headers.push(Header::Number(NumberHeader::RetryAfter, after));
+        }
+        self.send_stateless(flow, &request, &response);
+    }
+
+    /// The tag of what was shed: tokens of dialogs have no 0, so that the ACK is known at a glance and costs next to nothing.
+    fn shed_tag(&self) -> String {
+        format!("{}-0", self.tokens.mark())
+    }
+
+    fn is_ours_to_ignore(&self, peek: &Peek<'_>) -> bool {
+        let mark = self.tokens.mark().as_bytes();
+        let shed = |tag: &[u8]| tag.strip_prefix(mark) == Some(b"-0".as_slice());
+        peek.method == Some(Method::Ack) && peek.to_tag.is_some_and(shed)
+    }
+
+    /// Whether a request outside of any dialog may be looked at: strangers have a rate, and those who guess are not heard.
+    pub(super) fn hears(&mut self, flow: Flow, request: &Message<'_>, source: Source) -> bool {
+        if source != Source::Unknown {
+            return true;
+        }
+        let (now, address) = (self.now.mono, flow.remote.ip());
+        if self.strangers.is_silenced(now, address) {
+            self.counters.count(Counter::StrangerSilenced);
+            return false;
+        }
+        // Credentials are judged by what they are worth.
+        let asks = !Peek::at(request.datagram()).has_credentials;
+        if asks && !self.strangers.admit(now, address) {
+            self.counters.count(Counter::StrangerLimited);
+            return false;
+        }
+        true
+    }
+
+    /// A stranger asked without credentials, or with wrong ones.
+    pub(super) fn stranger_failed(&mut self, flow: Flow, wrong: bool) {
+        if self.source(flow) != Source::Unknown {
+            return;
+        }
+        let (now, address) = (self.now.mono, flow.remote.ip());
+        if !wrong {
+            self.strangers.asked(now, address);
+        } else if self.strangers.failed(now, address) {
+            self.counters.count(Counter::Silenced);
+        }
+    }
+
+    /// Whoever was a stranger is none.
+    pub(super) fn stranger_succeeded(&mut self, now: Instant, flow: Flow) {
+        self.strangers.succeeded(now, flow.remote.ip());
+    }
+}

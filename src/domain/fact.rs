@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::media::plan::{Codec, LegTotals};
+use super::media::plan::{Codec, LegQuality, LegTotals};
 use crate::{
     ids::{
         AgentId, Channel, CustomerId, IdentityId, InteractionId, LegId, OfferId, Party, PhoneId, PhoneNumber, RecordingId, SegmentId,
@@ -63,6 +63,13 @@ pub enum Fact {
         leg: LegId,
         /// Totals.
         totals: LegTotals,
+    },
+    /// How a leg sounded over an interval, both directions.
+    LegQuality {
+        /// The leg.
+        leg: LegId,
+        /// What was measured.
+        quality: LegQuality,
     },
     /// A segment began. A leg's segments touch and never overlap.
     SegmentOpened {

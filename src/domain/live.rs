@@ -103,10 +103,23 @@ pub struct CallView {
     pub recording: bool,
     /// Trouble in one sentence, such as one-way audio.
     pub trouble: Option<String>,
+    /// Since when there is trouble.
+    pub trouble_since: Option<UnixMs>,
+    /// How it sounds, only while that is poor.
+    pub sound: Option<SoundNow>,
     /// Queue name.
     pub queue: String,
     /// The brief.
     pub brief: Brief,
+}
+
+/// Poor sound of a call in progress.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SoundNow {
+    /// Opinion score in hundredths, 100 to 450.
+    pub mos_x100: u16,
+    /// In a few words: who is hard to hear, and why.
+    pub text: String,
 }
 
 /// After the call.

@@ -277,7 +277,6 @@ impl Running {
                 Output::LookUp(look_up) => (self.effects.look_up)(look_up),
                 Output::Fact(fact) => (self.effects.fact)(fact),
                 Output::Live(fact) => (self.effects.live)(fact),
-                Output::Mistake(what) => tracing::error!(what, "the reaper found something without an owner and let it go"),
             }
         }
     }
@@ -300,6 +299,7 @@ impl Running {
             for (counter, total) in self.switch.counters().iter() {
                 let _ = writeln!(text, "throughline_{}_total {total}", counter.label());
             }
+            self.switch.write_scores(&mut text);
             let _ = writeln!(text, "throughline_sip_send_failures_total {}", self.sockets.send_failures);
             let _ = writeln!(text, "throughline_sip_connections {}", self.sockets.streams().len());
             for (reason, total) in self.sockets.streams().counters() {

@@ -1,8 +1,8 @@
-//! The bounded ring of live facts: control and jobs publish, each desk's connection reads by cursor (epoch, n).
+//! Bounded rings of live facts, one for each agent with a desk: control and jobs publish, desks read by cursor (epoch, n).
 //!
 //! ```text
-//! control thread ─┐                 ┌─▶ desk (WebSocket)
-//! jobs ───────────┴─▶ ring (1,024) ─┴─▶ desk … a reader that falls behind takes the snapshot
+//! control thread ─┐   agent's own ──▶ ring (256) ─▶ that agent's desks (WebSocket)
+//! jobs ───────────┴─▶ the house's ──▶ every ring … a reader that falls behind takes the snapshot
 //! ```
 
 use std::{
@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// Live facts kept for a reader that is behind; more are replaced by a snapshot.
-const RING: usize = 1_024;
+const RING: usize = 256;
 
 /// A fact with its place in the ring.
 #[derive(Debug)]
@@ -48,20 +48,48 @@ struct Latest {
     agents: HashMap<AgentId, Box<AgentView>>,
     board: Board,
     queues: Vec<QueueView>,
+    readers: HashMap<AgentId, Reader>,
 }
 
-/// The ring; cheap to clone.
+/// The desks of one agent: what concerns another agent does not wake them, however many work here.
+#[derive(Debug)]
+struct Reader {
+    /// Whether they show the house.
+    board: bool,
+    ring: broadcast::Sender<Arc<Numbered>>,
+}
+
+impl Latest {
+    /// Hands a fact to those whom it concerns, and lets go of readers that are gone.
+    fn send(&mut self, numbered: &Arc<Numbered>) {
+        match &numbered.fact {
+            LiveFact::Agent(view) => self.send_to(view.agent, numbered),
+            LiveFact::OfferGone { agent, .. } => self.send_to(*agent, numbered),
+            LiveFact::Board(_) => self.readers.retain(|_, reader| !reader.board || reader.ring.send(numbered.clone()).is_ok()),
+            LiveFact::Queues { .. } | LiveFact::Changed { .. } => {
+                self.readers.retain(|_, reader| reader.ring.send(numbered.clone()).is_ok())
+            }
+        }
+    }
+
+    fn send_to(&mut self, agent: AgentId, numbered: &Arc<Numbered>) {
+        if self.readers.get(&agent).is_some_and(|reader| reader.ring.send(numbered.clone()).is_err()) {
+            self.readers.remove(&agent);
+        }
+    }
+}
+
+/// The rings; cheap to clone.
 #[derive(Debug, Clone)]
 pub struct LiveHub {
     epoch: u64,
     latest: Arc<Mutex<Latest>>,
-    ring: broadcast::Sender<Arc<Numbered>>,
 }
 
 impl LiveHub {
     /// An empty ring; `epoch` tells this start of the process from earlier ones.
     pub fn new(epoch: u64) -> Self {
-        Self { epoch, latest: Arc::default(), ring: broadcast::channel(RING).0 }
+        Self { epoch, latest: Arc::default() }
     }
 
     /// This start of the process.
@@ -81,20 +109,23 @@ impl LiveHub {
             LiveFact::Queues { queues } => latest.queues.clone_from(queues),
             LiveFact::OfferGone { .. } | LiveFact::Changed { .. } => {}
         }
-        // Sent under the lock, so that a reader's snapshot and its stream join without a gap. No receiver is no error.
-        let _ = self.ring.send(Arc::new(Numbered { cursor: latest.cursor, fact }));
+        // Sent under the lock, so that a reader's snapshot and its stream join without a gap.
+        let numbered = Arc::new(Numbered { cursor: latest.cursor, fact });
+        latest.send(&numbered);
     }
 
-    /// What this agent's desk begins with, and everything after it.
-    pub fn subscribe(&self, agent: AgentId) -> (Snapshot, broadcast::Receiver<Arc<Numbered>>) {
-        let latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
+    /// What this agent's desk begins with, and everything after it that concerns the agent, or the house where `board` asks for it.
+    pub fn subscribe(&self, agent: AgentId, board: bool) -> (Snapshot, broadcast::Receiver<Arc<Numbered>>) {
+        let mut latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
         let snapshot = Snapshot {
             cursor: latest.cursor,
             agent: latest.agents.get(&agent).cloned(),
             board: latest.board.clone(),
             queues: latest.queues.clone(),
         };
-        (snapshot, self.ring.subscribe())
+        let reader = latest.readers.entry(agent).or_insert_with(|| Reader { board, ring: broadcast::channel(RING).0 });
+        reader.board = board;
+        (snapshot, reader.ring.subscribe())
     }
 
     /// Who is calling, as this agent's desk shows it now.
@@ -128,7 +159,7 @@ mod tests {
         let agent = AgentId::new(UnixMs(1), [1; 10]);
         hub.publish(LiveFact::Board(Board { waiting: 3, ..Board::default() }));
         hub.publish(changed(1));
-        let (snapshot, mut stream) = hub.subscribe(agent);
+        let (snapshot, mut stream) = hub.subscribe(agent, true);
         hub.publish(changed(2));
         assert_eq!((snapshot.cursor, snapshot.board.waiting, snapshot.agent.is_none()), (2, 3, true));
         let next = stream.try_recv().expect("one fact after the snapshot");
@@ -137,9 +168,33 @@ mod tests {
     }
 
     #[test]
+    fn what_concerns_one_agent_reaches_no_other_and_the_board_only_who_shows_it() {
+        let hub = LiveHub::new(1);
+        let [own, other] = [1, 2].map(|n| AgentId::new(UnixMs(1), [n; 10]));
+        let (_, mut agent) = hub.subscribe(own, false);
+        let (_, mut supervisor) = hub.subscribe(other, true);
+        let gone = LiveFact::OfferGone {
+            agent: own,
+            offer: crate::ids::OfferId::new(UnixMs(1), [3; 10]),
+            why: crate::domain::live::OfferGone::CallerHungUp,
+            by: None,
+        };
+        hub.publish(gone);
+        hub.publish(LiveFact::Board(Board::default()));
+        hub.publish(changed(1));
+        let read = |stream: &mut broadcast::Receiver<Arc<Numbered>>| -> Vec<u64> {
+            std::iter::from_fn(|| stream.try_recv().ok()).map(|numbered| numbered.cursor).collect()
+        };
+        assert_eq!((read(&mut agent), read(&mut supervisor)), (vec![1, 3], vec![2, 3]));
+        drop(agent);
+        hub.publish(changed(2));
+        assert_eq!(hub.latest.lock().expect("no panic").readers.len(), 1, "nobody reads for the agent any more");
+    }
+
+    #[test]
     fn a_reader_that_falls_behind_is_told_so_and_nobody_waits_for_it() {
         let hub = LiveHub::new(1);
-        let (_, mut stream) = hub.subscribe(AgentId::new(UnixMs(1), [1; 10]));
+        let (_, mut stream) = hub.subscribe(AgentId::new(UnixMs(1), [1; 10]), false);
         for n in 0..=u8::MAX {
             for _ in 0..8 {
                 hub.publish(changed(n));

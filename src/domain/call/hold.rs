@@ -117,8 +117,9 @@ impl Call {
     /// A media thread tells something about this call.
     pub fn on_media(&mut self, turn: &mut Turn<'_>, kind: &MediaEventKind) {
         match kind {
-            MediaEventKind::SourceLocked { .. } => self.set_trouble(turn, None),
-            MediaEventKind::Silent { leg, .. } => self.went_silent(turn, *leg),
+            MediaEventKind::SourceLocked { leg, .. } => self.on_source(turn, *leg),
+            MediaEventKind::Silent { leg, silent_ms } => self.went_silent(turn, *leg, *silent_ms),
+            MediaEventKind::Quality { leg, quality } => self.on_quality(turn, *leg, quality),
             MediaEventKind::Failed { .. } => self.end(turn, EndCause::Bug),
             MediaEventKind::Closed { legs } => {
                 self.close_media_by = None;
@@ -129,11 +130,11 @@ impl Call {
                 }
             }
             MediaEventKind::SourceEnded { source } => self.source_ended(turn, *source),
-            MediaEventKind::Quality { .. } | MediaEventKind::PortsRested { .. } => {}
+            MediaEventKind::PortsRested { .. } => {}
         }
     }
 
-    fn went_silent(&mut self, turn: &mut Turn<'_>, leg: LegId) {
+    fn went_silent(&mut self, turn: &mut Turn<'_>, leg: LegId, silent_ms: u32) {
         if !self.is_talking() {
             return self.waiting_went_silent(turn, leg);
         }
@@ -141,16 +142,7 @@ impl Call {
         let side = if near { Some(&mut self.near) } else { self.far.as_mut().filter(|far| far.leg.id() == leg) };
         if let Some(side) = side {
             side.leg.check(turn);
-            let who = if near { "the caller" } else { "your phone" };
-            self.set_trouble(turn, Some(format!("No sound arrives from {who}.")));
-        }
-    }
-
-    fn set_trouble(&mut self, turn: &mut Turn<'_>, now: Option<String>) {
-        let Stage::Talking { trouble, .. } = &mut self.stage else { return };
-        if *trouble != now {
-            *trouble = now;
-            self.show(turn);
+            self.note_silence(turn, near, silent_ms);
         }
     }
 

@@ -4,13 +4,14 @@ use super::{
     Action, AgentMove,
     counters::Counter,
     leg::Leg,
+    sound::Sound,
     state::{Call, CallKind, Caller, Side, Stage},
     turn::Turn,
 };
 use crate::{
     domain::{
         customer::brief::{Brief, Matched},
-        fact::{CustomerChoice, Direction, EndCause, Fact, InteractionOpened, SegmentKind},
+        fact::{CustomerChoice, Direction, Fact, InteractionOpened, SegmentKind},
         media::plan::PortPair,
         routing::Queue,
     },
@@ -91,12 +92,11 @@ impl Call {
             hearing: None,
             played: 0,
             announced: false,
-            not_taken: EndCause::NoAgent,
-            refused_with: None,
             generation: 0,
             recordings: Vec::new(),
             ring_near_at: Some(turn.now.mono + turn.house.policy.timing.ringing_after),
             close_media_by: None,
+            sound: Sound::default(),
             wrap_up: None,
         }
     }

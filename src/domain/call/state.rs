@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::{event::LegEvent, leg::Leg, turn::Turn, waiting::Hearing, wrap_up::WrapUp};
+use super::{event::LegEvent, leg::Leg, sound::Sound, turn::Turn, waiting::Hearing, wrap_up::WrapUp};
 use crate::{
     domain::{
         customer::brief::Brief,
@@ -141,15 +141,12 @@ pub struct Call {
     pub(super) played: u32,
     /// Whether the caller has heard that they must wait.
     pub(super) announced: bool,
-    /// Why the last agent who could be asked did not take the call.
-    pub(super) not_taken: EndCause,
-    /// What the phone's refusal means to a caller who dialled it.
-    pub(super) refused_with: Option<u16>,
     pub(super) generation: u32,
     pub(super) recordings: Vec<(LegId, crate::ids::RecordingId)>,
     /// When the caller hears ringing, first or again; `None` once answered or ended.
     pub(super) ring_near_at: Option<Instant>,
     pub(super) close_media_by: Option<Instant>,
+    pub(super) sound: Sound,
     pub(super) wrap_up: Option<WrapUp>,
 }
 

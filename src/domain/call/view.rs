@@ -37,6 +37,8 @@ impl Call {
             held_since: held.map(|held| held.wall),
             recording: self.records_now(record_on_hold),
             trouble: trouble.clone(),
+            trouble_since: self.sound.since(),
+            sound: self.sound.poor(),
             queue: self.queue_name().to_owned(),
             brief: self.brief.clone(),
         })

@@ -16,6 +16,7 @@ mod player;
 mod port_table;
 pub mod ports;
 pub mod quality;
+pub mod quality_story;
 mod relay;
 mod report;
 pub mod sender;

@@ -140,8 +140,6 @@ pub enum Output {
     Fact(Fact),
     /// Show this.
     Live(LiveFact),
-    /// The reaper found a mistake of ours: log it.
-    Mistake(String),
 }
 
 /// The question to the record at an INVITE.

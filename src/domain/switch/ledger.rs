@@ -20,6 +20,8 @@ pub(super) struct Ledger {
     /// Zero of the call's axis.
     pub began: Option<Instant>,
     sounds: Vec<SoundId>,
+    /// Trunk or phone that it came by.
+    pub via: String,
     /// Legs whose dialogs were indexed.
     pub indexed: Vec<LegId>,
     /// The pairs of ports that a media thread was told of.
@@ -48,10 +50,14 @@ impl Ledger {
             Fact::SoundBegan { sound, .. } => self.sounds.push(*sound),
             Fact::SoundEnded { sound, .. } => return close(&mut self.sounds, sound),
             Fact::InteractionEnded { .. } => return !std::mem::replace(&mut self.ended, true),
-            Fact::InteractionOpened(_) => self.began = Some(now),
+            Fact::InteractionOpened(opened) => {
+                self.began = Some(now);
+                self.via.clone_from(&opened.via);
+            }
             Fact::CustomerChosen { .. }
             | Fact::Queued { .. }
             | Fact::LegMeasured { .. }
+            | Fact::LegQuality { .. }
             | Fact::RecordingOpened { .. }
             | Fact::RecordingClosed { .. }
             | Fact::WorkItemOpened { .. }

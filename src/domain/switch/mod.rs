@@ -22,6 +22,7 @@ mod ledger;
 mod overload;
 mod panics;
 mod people;
+mod quality;
 mod queues;
 mod register;
 mod steady;
@@ -109,6 +110,7 @@ pub struct Switch {
     unsent: VecDeque<(LegId, Purpose)>,
     to_show: BTreeSet<AgentId>,
     counters: Counters,
+    scores: quality::Scores,
     alarms: BTreeMap<&'static str, String>,
     board: board::BoardClock,
     panics: panics::Panics,
@@ -151,6 +153,7 @@ impl Switch {
             unsent: VecDeque::new(),
             to_show: BTreeSet::new(),
             counters: Counters::default(),
+            scores: quality::Scores::default(),
             alarms: BTreeMap::new(),
             board: board::BoardClock::new(now.mono),
             panics: panics::Panics::default(),
@@ -261,10 +264,15 @@ impl Switch {
         }
         // What a plan said that has been replaced since does not hold any more; a closed call has no newer one.
         let current = self.calls.get(&call).is_some_and(|known| known.generation() == generation);
-        let closes_known = matches!(kind, MediaEventKind::Closed { .. }) && self.calls.contains_key(&call);
+        // What was measured stays true whatever is planned since.
+        let holds = matches!(kind, MediaEventKind::Closed { .. } | MediaEventKind::Quality { .. });
+        let closes_known = holds && self.calls.contains_key(&call);
         if !(current || closes_known) {
             self.counters.count(Counter::StaleMedia);
             return;
+        }
+        if let MediaEventKind::Quality { leg, quality } = &kind {
+            self.note_quality(call, *leg, quality);
         }
         self.turn(call, |call, turn| call.on_media(turn, &kind));
     }

@@ -35,6 +35,10 @@ use crate::{
 
 /// Largest message from a desk.
 const MESSAGE: usize = 4 << 10;
+/// Octets read at once: the library clears its whole buffer before each read, 128 KiB where nothing is said.
+const READ: usize = 4 << 10;
+/// Octets kept back before they are written: each message is flushed anyway.
+const WRITE: usize = 16 << 10;
 const PING: Duration = Duration::from_secs(10);
 /// Messages that a desk may send per second; a desk that sends more is closed.
 const RATE: u32 = 50;
@@ -42,7 +46,7 @@ const RATE: u32 = 50;
 const PINGS_PER_CHECK: u32 = 3;
 
 pub(super) async fn connect(State(api): State<Api>, caller: Caller, upgrade: WebSocketUpgrade) -> Response {
-    upgrade.max_message_size(MESSAGE).on_upgrade(move |socket| async move {
+    upgrade.max_message_size(MESSAGE).read_buffer_size(READ).write_buffer_size(WRITE).on_upgrade(move |socket| async move {
         api.count_desk(caller.me.agent, 1);
         let _ = Desk { api: api.clone(), me: caller.me.clone(), socket, sent_this_second: 0, second: 0 }.run().await;
         api.count_desk(caller.me.agent, -1);
@@ -131,7 +135,7 @@ impl Desk {
     }
 
     async fn snapshot(&mut self) -> Result<tokio::sync::broadcast::Receiver<Arc<Numbered>>, Gone> {
-        let (snapshot, stream) = self.api.live.subscribe(self.me.agent);
+        let (snapshot, stream) = self.api.live.subscribe(self.me.agent, self.me.role >= Role::Supervisor);
         let hello =
             json!({"type": "hello", "epoch": self.api.live.epoch(), "cursor": snapshot.cursor, "now": clock::now().wall, "me": self.me});
         self.send(hello.to_string()).await?;

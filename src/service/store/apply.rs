@@ -9,7 +9,7 @@ use super::{
     Store, StoreError, apply_call, apply_end, apply_queue,
     db::{Columns, Conn, opt_id, word},
     events::{NewEvent, emit},
-    identities,
+    identities, quality,
     text::{LINE_MAX, NAME_MAX, line, opt_line},
     work_items::{self, NewWorkItem},
 };
@@ -73,6 +73,7 @@ pub(super) async fn one(conn: &mut Conn, fact: &Fact) -> Result<(), StoreError> 
             customer_chosen(conn, *interaction, *identity, *customer, *choice).await
         }
         Fact::LegOpened { .. } | Fact::LegClosed { .. } | Fact::LegMeasured { .. } => apply_call::leg(conn, fact).await,
+        Fact::LegQuality { leg, quality } => quality::measured(conn, *leg, quality).await,
         Fact::SegmentOpened { .. } | Fact::SegmentClosed { .. } => apply_call::segment(conn, fact).await,
         Fact::Queued { .. } | Fact::SoundBegan { .. } | Fact::SoundEnded { .. } => apply_queue::waiting(conn, fact).await,
         Fact::OfferMade { .. } | Fact::OfferEnded { .. } => apply_call::offer(conn, fact).await,

@@ -73,7 +73,7 @@ async fn step(conn: &mut Conn, filter: &CallFilter, cursor: Option<Cursor>) -> R
     let below = cursor.filter(|c| c.at.0 == upto).map_or_else(|| "~".to_owned(), |c| c.interaction.to_string());
     let rows = sqlx::query(
         "SELECT i.interaction, i.at, i.ended_at, i.direction, i.state, i.number, i.queue, i.answered_ms, i.talked_ms, i.title, i.sentiment, \
-         i.recorded, i.coverage, i.cause, c.name AS customer_name, a.name AS agent_name, d.label AS disposition_label \
+         i.recorded, i.coverage, i.cause, i.poor_ms, c.name AS customer_name, a.name AS agent_name, d.label AS disposition_label \
          FROM (SELECT * FROM interaction WHERE channel = 'phone' AND at >= $1 AND (at < $2 OR (at = $2 AND interaction < $3)) \
          AND (CAST($4 AS TEXT) IS NULL OR answered_by = $4) ORDER BY at DESC, interaction DESC LIMIT $5) AS i \
          LEFT JOIN customer c ON c.customer = i.customer LEFT JOIN agent a ON a.agent = i.answered_by \
@@ -118,5 +118,6 @@ fn read(row: &Row) -> Result<CallRow, StoreError> {
         recorded: row.flag("recorded")?,
         coverage: row.opt_int("coverage")?,
         cause,
+        poor_ms: row.int("poor_ms")?,
     })
 }

@@ -7,6 +7,7 @@ use super::{
     db::{Columns, Conn, Row},
     insight_read::{card_of, card_trouble, promises_heard, sentiment_of, single, transcript_of},
     notes::{draft, notes_of},
+    quality::quality_of,
     text::fold,
     timeline::{length, title_in_words},
     work_items::promises_of_interaction,
@@ -64,6 +65,7 @@ impl Store {
         let (at, ended_at) = (row.at("at")?, row.opt_at("ended_at")?);
         let title = title_in_words(&row)?;
         let card = card_of(&mut conn, interaction).await?;
+        let legs = legs(&mut conn, interaction).await?;
         Ok(InteractionPage {
             interaction,
             channel: row.word("channel")?,
@@ -78,7 +80,8 @@ impl Store {
             queue: row.opt_text("queue")?,
             cause: row.opt_word("cause")?,
             disposition: row.opt_text("disposition_label")?,
-            legs: legs(&mut conn, interaction).await?,
+            quality: quality_of(&mut conn, interaction, &legs).await?,
+            legs,
             segments: segments(&mut conn, interaction).await?,
             offers: offers(&mut conn, interaction).await?,
             recording: recording(&mut conn, interaction).await?,

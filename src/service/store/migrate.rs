@@ -18,6 +18,7 @@ const FILES: &[(i64, &str, &str)] = &[
     (5, "work", include_str!("../../../migrations/0005_work.sql")),
     (6, "machinery", include_str!("../../../migrations/0006_machinery.sql")),
     (7, "queue", include_str!("../../../migrations/0007_queue.sql")),
+    (8, "quality", include_str!("../../../migrations/0008_quality.sql")),
     (10, "binding_transport", include_str!("../../../migrations/0010_binding_transport.sql")),
 ];
 

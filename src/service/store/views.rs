@@ -233,6 +233,8 @@ pub struct CallRow {
     pub coverage: Option<u8>,
     /// Why it ended; `None` while it runs.
     pub cause: Option<EndCause>,
+    /// Leg time with poor or missing sound, milliseconds.
+    pub poor_ms: u64,
 }
 
 /// What became of a call.

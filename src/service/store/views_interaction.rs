@@ -13,7 +13,7 @@ use crate::{
     time::UnixMs,
 };
 
-use super::{Note, TranscriptState, WorkItem};
+use super::{Note, QualityView, TranscriptState, WorkItem};
 
 /// Everything about one interaction.
 #[derive(Clone, Debug, Serialize)]
@@ -54,6 +54,8 @@ pub struct InteractionPage {
     pub offers: Vec<OfferRow>,
     /// The audio.
     pub recording: RecordingView,
+    /// How it sounded.
+    pub quality: QualityView,
     /// The words.
     pub transcript: TranscriptView,
     /// A written contact's messages, oldest first.

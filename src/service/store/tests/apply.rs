@@ -170,3 +170,25 @@ async fn a_crash_closes_calls_and_brings_back_tracks_without_rows() {
     assert_eq!(store.tracks(ids(7).interaction).await.expect("tracks").len(), 1);
     assert!(store.people(NOW).await.expect("people").agents.is_empty(), "agents of facts are not people");
 }
+
+#[tokio::test]
+async fn a_call_with_poor_sound_says_so_on_its_page_and_in_the_list() {
+    let (store, _dir, daniel) = seeded().await;
+    store.apply(&answered_call(1, Some("+442079460101"), daniel)).await.expect("facts");
+    let page = store.interaction_page(ids(1).interaction, daniel).await.expect("a page");
+    let samples: Vec<usize> = page.quality.legs.iter().map(|leg| leg.samples.len()).collect();
+    assert_eq!(samples, [2, 2]);
+    let worst = page.quality.legs[0].samples[1];
+    assert_eq!((worst.from_ms, worst.to_ms, worst.lost_permille, worst.mos_x100), (7_000, 12_000, 100, Some(330)));
+    let said: Vec<&str> = page.quality.spans.iter().map(|span| span.text.as_str()).collect();
+    assert_eq!(
+        said,
+        [
+            "From 0:07 to 0:12 the customer was hard to hear: 10 % of the sound was lost on the way from the carrier.",
+            "From 0:07 to 0:12 Daniel Reyes was hard to hear: 10 % of the sound was lost on the way from the agent's phone.",
+        ]
+    );
+    let calls = store.calls(&CallFilter::default()).await.expect("a list").calls;
+    let call = calls.iter().find(|call| call.interaction == ids(1).interaction).expect("listed");
+    assert_eq!(call.poor_ms, 10_000);
+}

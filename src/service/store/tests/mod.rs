@@ -13,7 +13,7 @@ use super::*;
 use crate::{
     domain::{
         fact::{CustomerChoice, Direction, EndCause, Fact, InteractionOpened, OfferOutcome, SegmentKind},
-        media::plan::{Codec, LegTotals},
+        media::plan::{Codec, LegQuality, LegTotals, ReportedQuality},
     },
     ids::{AgentId, Channel, CustomerId, InteractionId, LegId, OfferId, Party, PhoneNumber, RecordingId, SegmentId, SipCallId},
     time::UnixMs,
@@ -112,6 +112,19 @@ pub(crate) fn answered_call(n: u8, from: Option<&str>, agent: AgentId) -> Vec<Fa
         facts.push(Fact::LegClosed { leg, to_ms: 12_000, cause: EndCause::CustomerHungUp, sip_status: None });
         let totals = LegTotals { leg: Some(leg), received: 500, sent: 499, ..LegTotals::default() };
         facts.push(Fact::LegMeasured { leg, totals });
+        for (to_ms, lost, mos_x100) in [(7_000, 0, 438), (12_000, 25, 330)] {
+            let reported = Some(ReportedQuality { lost_permille: 3, jitter_us: 900, mos_x100: 430, deaf: false });
+            let quality = LegQuality {
+                to_ms,
+                interval_ms: 5_000,
+                received: 250 - lost,
+                lost,
+                mos_x100: Some(mos_x100),
+                reported,
+                ..LegQuality::default()
+            };
+            facts.push(Fact::LegQuality { leg, quality });
+        }
     }
     facts.push(Fact::InteractionEnded { interaction, at_ms: 12_000, cause: EndCause::CustomerHungUp, answered_by: Some(agent) });
     for recording in recordings {
@@ -141,9 +154,10 @@ pub(crate) async fn dump(store: &Store) -> Vec<String> {
     let mut out = Vec::new();
     for sql in [
         "SELECT 'interaction ' || json_array(interaction, state, at, ended_at, closed_at, customer, customer_choice, number, display_name, cause, \
-         answered_by, answered_ms, talked_ms, wrapped_up, recorded, transcript_state, version) AS line FROM interaction",
+         answered_by, answered_ms, talked_ms, wrapped_up, recorded, transcript_state, version, poor_ms) AS line FROM interaction",
         "SELECT 'identity ' || json_array(kind, normalised, raw, country, first_seen) AS line FROM identity",
         "SELECT 'leg ' || json_array(leg, interaction, party, agent, from_ms, to_ms, cause, sip_status, received, sent) AS line FROM leg",
+        "SELECT 'quality ' || json_array(leg, to_ms, received, lost, mos_x100, there_mos_x100) AS line FROM leg_quality",
         "SELECT 'segment ' || json_array(segment, interaction, leg, agent, kind, from_ms, to_ms) AS line FROM segment",
         "SELECT 'offer ' || json_array(offer, interaction, agent, at_ms, outcome, acked_ms, rang_ms, lead_ms, ended_ms) AS line FROM offer",
         "SELECT 'recording ' || json_array(recording, interaction, leg, from_ms, to_ms, lost_ms, trouble) AS line FROM recording",

@@ -1,0 +1,115 @@
+//! What stays after many calls: memory, descriptors, threads; and what storms and overload do.
+
+use std::time::{Duration, Instant};
+
+use super::{
+    driver::{Driver, Kind, Load, Outcome, Pace},
+    machine,
+    report::Report,
+    server::{Plan, Server},
+};
+
+/// Memory that may stay after the last call of a long day.
+const GROWTH: f64 = 2.0;
+
+/// So many calls through queue and desk; what stays after an idle minute, from a tenth of them on.
+pub fn growth(calls: u64, idle: Duration, report: &mut Report) -> anyhow::Result<()> {
+    let plan = Plan { agents: 50, record: "external", max_calls: 4_000, ..Plan::default() };
+    let server = Server::start(&plan)?;
+    let mut driver = Driver::new(&server, (0..plan.agents).map(|n| format!("a{n}")))?;
+    driver.register(2_000.0)?;
+    driver.open_desks()?;
+    let load = Load {
+        kind: Kind::Queue,
+        pace: Pace::PerSecond(300.0),
+        talk: Some(Duration::ZERO),
+        time: Duration::from_secs(3_600),
+        calls: calls / 10,
+    };
+    let mut look = |calls: u64| -> anyhow::Result<(f64, usize, usize, Outcome)> {
+        let outcome = driver.run(&Load { calls, ..load })?;
+        server.settled_within(Duration::from_secs(60));
+        let quiet = Instant::now();
+        while quiet.elapsed() < idle {
+            driver.turn(Duration::from_millis(200))?;
+        }
+        let pid = server.pid();
+        Ok((machine::resident(pid) as f64 / f64::from(1 << 20), machine::descriptors(pid), machine::threads(pid), outcome))
+    };
+    let (early, early_descriptors, early_threads, first) = look(calls / 10)?;
+    let (late, descriptors, threads, rest) = look(calls - calls / 10)?;
+    let done = first.completed + rest.completed;
+    let measured = format!("{:+.1} MiB ({early:.1} → {late:.1}), {done} calls completed", late - early);
+    let what = format!("growth from {} to {calls} calls", calls / 10);
+    report.row(&what, "≤ 2 MB", &measured, late - early <= GROWTH && done == calls);
+    let same = (early_descriptors, early_threads) == (descriptors, threads);
+    let measured = format!("{early_descriptors} → {descriptors}, {early_threads} → {threads}");
+    report.row(&format!("descriptors, threads after {} s idle", idle.as_secs()), "equal", &measured, same);
+    Ok(())
+}
+
+/// Every phone of a site registers at once, after a power cut.
+pub fn storm(phones: usize, time: Duration, report: &mut Report) -> anyhow::Result<()> {
+    let server = Server::start(&Plan { phones, record: "none", max_calls: 100, ..Plan::default() })?;
+    let mut driver = Driver::new(&server, (0..phones).map(|n| format!("p{n}")))?;
+    let before = machine::Cpu::of(server.pid());
+    driver.register(phones as f64 / time.as_secs_f64())?;
+    let used = machine::Cpu::of(server.pid()).since(&before);
+    let registered = driver.registered();
+    let (took, refused) = &mut driver.registrations;
+    let measured = format!("{registered} registered, refused {refused:?}, first REGISTER to 200 {}", took.line());
+    report.row(&format!("{phones} phones register in {} s", time.as_secs()), "all", &measured, registered == phones);
+    report.note(&format!("a registration costs, µs of processor time: {}", used.per(registered as u64)));
+    Ok(())
+}
+
+/// Ten times what goes, with calls in progress: what still goes through, what those in progress feel, how soon it is over.
+pub fn overload(time: Duration, report: &mut Report) -> anyhow::Result<()> {
+    const HELD: u64 = 100;
+    let plan = Plan { agents: 200, phones: 2 * HELD as usize, record: "none", max_calls: 4_000, ..Plan::default() };
+    let server = Server::start(&plan)?;
+    let mut held = Driver::new(&server, (0..plan.phones).map(|n| format!("p{n}")))?;
+    held.register(2_000.0)?;
+    let begin = Load { kind: Kind::Phones, pace: Pace::PerSecond(200.0), talk: None, time: Duration::from_secs(30), calls: HELD };
+    held.run(&begin)?;
+    let mut driver = Driver::new(&server, (0..plan.agents).map(|n| format!("a{n}")))?;
+    driver.register(2_000.0)?;
+    driver.open_desks()?;
+    let most = Load { kind: Kind::Queue, pace: Pace::AtOnce(100), talk: Some(Duration::ZERO), time, calls: u64::MAX };
+    let usual = driver.run(&most)?;
+    let rate = usual.completed as f64 / usual.seconds;
+    server.settled_within(Duration::from_secs(30));
+    let memory = machine::resident(server.pid()) as f64;
+    let flood = driver.run(&Load { pace: Pace::PerSecond(10.0 * rate), ..most })?;
+    let peak = machine::resident(server.pid()) as f64;
+    let goodput = flood.completed as f64 / flood.seconds / rate;
+    let offered = flood.begun as f64 / flood.seconds / rate;
+    let measured = format!(
+        "{:.0} % of {rate:.0} calls/s while {offered:.1} × is offered; refused {:?}, lost {}",
+        goodput * 100.0,
+        flood.refused,
+        flood.lost
+    );
+    report.row("goodput at 10 × overload", "≥ 90 %", &measured, goodput >= 0.9);
+    report.row("memory in overload", "≤ 1.3 ×", &format!("{:.2} ×", peak / memory), peak <= 1.3 * memory);
+    let mut goodbyes = held.hang_up_all()?;
+    let measured = format!("{} of {HELD} said goodbye, BYE to 200 {}", goodbyes.completed, goodbyes.bye.line());
+    report.row("calls in progress through the overload", "all", &measured, goodbyes.completed == HELD);
+    recovery(&mut driver, &most, rate, report)
+}
+
+/// Seconds until half of the usual rate passes within the budget again.
+fn recovery(driver: &mut Driver<'_>, most: &Load, rate: f64, report: &mut Report) -> anyhow::Result<()> {
+    let begin = Instant::now();
+    while begin.elapsed() < Duration::from_secs(30) {
+        let time = Duration::from_millis(500);
+        let mut calm = driver.run(&Load { pace: Pace::PerSecond(rate / 2.0), time, ..*most })?;
+        if calm.completed == calm.begun && calm.invite.at(0.99) < 20.0 {
+            let seconds = begin.elapsed().as_secs_f64() - time.as_secs_f64();
+            report.row("recovered after the overload", "≤ 10 s", &format!("{seconds:.1} s"), seconds <= 10.0);
+            return Ok(());
+        }
+    }
+    report.row("recovered after the overload", "≤ 10 s", "not within 30 s", false);
+    Ok(())
+}

@@ -1,0 +1,167 @@
+//! RTP streams of G.711 in 20 ms packets: paced by absolute deadlines, each packet carrying its stream and the time it was sent.
+
+use std::{
+    io::ErrorKind,
+    net::{IpAddr, SocketAddr, UdpSocket},
+    time::{Duration, Instant},
+};
+
+use super::stats::Samples;
+
+const FRAME: Duration = Duration::from_millis(20);
+/// Streams are spread over the frame in so many steps.
+const STEPS: usize = 40;
+const HEADER: usize = 12;
+const PACKET: usize = HEADER + 160;
+/// How long the last packets may be under way.
+const TAIL: Duration = Duration::from_millis(300);
+
+/// One direction of a call: sent to one port of the server, heard from another.
+#[derive(Clone, Copy, Debug)]
+struct Stream {
+    side: usize,
+    to: SocketAddr,
+    sequence: u16,
+    heard: Option<u16>,
+}
+
+/// What was measured.
+#[derive(Debug, Default)]
+pub struct Heard {
+    pub sent: u64,
+    pub received: u64,
+    pub reordered: u64,
+    /// One way through; empty where payloads are transcoded.
+    pub delay: Samples,
+    /// How late packets were sent: what the measuring itself adds.
+    pub late: Samples,
+}
+
+/// The two parties of all calls: one socket each.
+pub struct Generator {
+    sockets: [UdpSocket; 2],
+    /// Bound so that reports of the server find somebody; never read.
+    _reports: Vec<UdpSocket>,
+    payload_types: [u8; 2],
+    streams: Vec<Stream>,
+    /// The stream heard from a port of the server.
+    from_port: Vec<u32>,
+    base: Instant,
+}
+
+impl Generator {
+    /// Two even ports.
+    pub fn bind(payload_types: [u8; 2]) -> anyhow::Result<Self> {
+        let (one, one_reports) = pair()?;
+        let (two, two_reports) = pair()?;
+        Ok(Self {
+            sockets: [one, two],
+            _reports: vec![one_reports, two_reports],
+            payload_types,
+            streams: Vec::new(),
+            from_port: vec![u32::MAX; 1 << 16],
+            base: Instant::now(),
+        })
+    }
+
+    /// Where each party wants its packets, and in which codec.
+    pub fn media(&self) -> anyhow::Result<[(SocketAddr, u8); 2]> {
+        Ok([(self.sockets[0].local_addr()?, self.payload_types[0]), (self.sockets[1].local_addr()?, self.payload_types[1])])
+    }
+
+    /// Talks in these calls from now on: the server's ports towards caller and phone.
+    pub fn talk(&mut self, server: IpAddr, calls: &[[u16; 2]]) {
+        self.streams.clear();
+        self.from_port.fill(u32::MAX);
+        for ports in calls {
+            for side in 0..2 {
+                // What is sent to this party's port is heard from the other's.
+                self.from_port[usize::from(ports[1 - side])] = self.streams.len() as u32;
+                self.streams.push(Stream { side, to: SocketAddr::new(server, ports[side]), sequence: 0, heard: None });
+            }
+        }
+    }
+
+    /// Sends and listens for this long; `timed` says that payloads come through as they are.
+    pub fn run(&mut self, time: Duration, timed: bool) -> Heard {
+        let mut heard = Heard::default();
+        let begin = Instant::now();
+        let frames = (time.as_micros() / FRAME.as_micros()) as u32;
+        for frame in 0..frames {
+            for step in 0..STEPS {
+                let due = begin + FRAME * frame + FRAME * step as u32 / STEPS as u32;
+                while Instant::now() < due {
+                    self.listen(timed, &mut heard);
+                }
+                self.send(step, due, &mut heard);
+            }
+        }
+        let over = Instant::now() + TAIL;
+        while Instant::now() < over {
+            self.listen(timed, &mut heard);
+        }
+        heard
+    }
+
+    fn send(&mut self, step: usize, due: Instant, heard: &mut Heard) {
+        let mut packet = [0xd5; PACKET];
+        for n in (step..self.streams.len()).step_by(STEPS) {
+            let stream = &mut self.streams[n];
+            stream.sequence = stream.sequence.wrapping_add(1);
+            packet[0] = 0x80;
+            packet[1] = self.payload_types[stream.side];
+            packet[2..4].copy_from_slice(&stream.sequence.to_be_bytes());
+            packet[4..8].copy_from_slice(&(u32::from(stream.sequence) * 160).to_be_bytes());
+            packet[8..12].copy_from_slice(&(n as u32 + 1).to_be_bytes());
+            packet[HEADER..HEADER + 8].copy_from_slice(&(self.base.elapsed().as_nanos() as u64).to_be_bytes());
+            heard.sent += u64::from(self.sockets[stream.side].send_to(&packet, stream.to).is_ok());
+        }
+        heard.late.add(due.elapsed());
+    }
+
+    fn listen(&mut self, timed: bool, heard: &mut Heard) {
+        /// Packets read from one party before the clock is looked at again.
+        const BUDGET: usize = 32;
+        let mut packet = [0; 2048];
+        for side in 0..2 {
+            for _ in 0..BUDGET {
+                match self.sockets[side].recv_from(&mut packet) {
+                    Ok((length, from)) if length >= PACKET && packet[1] & 0x7f < 64 => {
+                        let Some(stream) = self.streams.get_mut(self.from_port[usize::from(from.port())] as usize) else { continue };
+                        let sequence = u16::from_be_bytes([packet[2], packet[3]]);
+                        heard.received += 1;
+                        let behind = stream.heard.is_some_and(|last| sequence.wrapping_sub(last) > 0x8000);
+                        heard.reordered += u64::from(behind);
+                        stream.heard = Some(sequence);
+                        if timed {
+                            let mut sent = [0; 8];
+                            sent.copy_from_slice(&packet[HEADER..HEADER + 8]);
+                            heard.delay.add(self.base.elapsed().saturating_sub(Duration::from_nanos(u64::from_be_bytes(sent))));
+                        }
+                    }
+                    Ok(_) => {}
+                    Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+                    // An ICMP answer to an earlier packet.
+                    Err(_) => {}
+                }
+            }
+        }
+    }
+}
+
+/// An even port and the next.
+fn pair() -> anyhow::Result<(UdpSocket, UdpSocket)> {
+    for _ in 0..100 {
+        let rtp = UdpSocket::bind(("127.0.0.1", 0))?;
+        let port = rtp.local_addr()?.port();
+        if port % 2 != 0 || port == u16::MAX {
+            continue;
+        }
+        let Ok(reports) = UdpSocket::bind(("127.0.0.1", port + 1)) else { continue };
+        rtp.set_nonblocking(true)?;
+        let rtp = socket2::Socket::from(rtp);
+        let _ = rtp.set_recv_buffer_size(8 << 20);
+        return Ok((rtp.into(), reports));
+    }
+    anyhow::bail!("no two ports in a row are free")
+}

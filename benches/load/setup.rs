@@ -1,0 +1,63 @@
+//! Calls a second, and how long an INVITE takes from one side of the server to the other.
+
+use std::time::Duration;
+
+use super::{
+    driver::{Driver, Kind, Load, Outcome, Pace},
+    machine::Cpu,
+    report::Report,
+    server::{Plan, Server},
+};
+
+/// Both paths: as many as go, then at a share of it for the delays.
+pub fn run(seconds: f64, agents: usize, report: &mut Report) -> anyhow::Result<()> {
+    let plan = Plan { agents, phones: 256, record: "none", max_calls: 4_000, ..Plan::default() };
+    let server = Server::start(&plan)?;
+    let users = (0..plan.phones).map(|n| format!("p{n}"));
+    let mut phones = Driver::new(&server, users)?;
+    phones.register(2_000.0)?;
+    step(&server, &mut phones, Kind::Phones, 64, seconds, report)?;
+    let mut desks = Driver::new(&server, (0..agents).map(|n| format!("a{n}")))?;
+    desks.register(2_000.0)?;
+    desks.open_desks()?;
+    step(&server, &mut desks, Kind::Queue, agents / 2, seconds, report)
+}
+
+fn step(server: &Server, driver: &mut Driver<'_>, kind: Kind, at_once: usize, seconds: f64, report: &mut Report) -> anyhow::Result<()> {
+    let time = Duration::from_secs_f64(seconds);
+    let load = Load { kind, pace: Pace::AtOnce(at_once), talk: Some(Duration::ZERO), time, calls: u64::MAX };
+    let before = Cpu::of(server.pid());
+    let most = driver.run(&load)?;
+    // Rows that wait in the journal are part of what a call costs.
+    let settled = server.settled_within(Duration::from_secs(60));
+    let used = Cpu::of(server.pid()).since(&before);
+    let rate = most.completed as f64 / most.seconds;
+    let (what, must) = match kind {
+        Kind::Phones => ("phone to phone, rows written", 5_000.0),
+        Kind::Queue => ("trunk, queue, brief, pop, desk, wrap-up", 1_000.0),
+    };
+    let signalling = most.completed as f64 / used.thread("control").as_secs_f64();
+    let sustained = most.completed as f64 / used.total().as_secs_f64();
+    let measured = format!("{rate:.0} calls/s; {sustained:.0} with every row in the database; the control thread alone {signalling:.0}");
+    report.row(&format!("set-up and tear-down, one core: {what}"), &format!("≥ {must:.0} calls/s"), &measured, rate >= must);
+    report.note(&format!("{at_once} at once: {}; µs of processor time a call: {}", told(&most), used.per(most.completed)));
+    report.note(&format!("all rows in the database within a minute: {settled}; counters: {}", server.troubles()));
+    let mut half = driver.run(&Load { pace: Pace::PerSecond(rate / 2.0), ..load })?;
+    let p99 = half.invite.at(0.99);
+    report.row(
+        &format!("INVITE in to INVITE out p99: {what}"),
+        "< 20 ms",
+        &format!("{p99:.1} ms at {:.0} calls/s", rate / 2.0),
+        p99 < 20.0,
+    );
+    report.note(&format!("at {:.0} calls/s: INVITE to INVITE {}; {}", rate / 2.0, half.invite.line(), told(&half)));
+    if kind == Kind::Queue {
+        report.note(&format!("INVITE to pop {}; offer to pop {}", half.pop.line(), half.offer.line()));
+    }
+    Ok(())
+}
+
+fn told(outcome: &Outcome) -> String {
+    let Outcome { begun, talked, completed, lost, refused, .. } = outcome;
+    format!("begun {begun}, talked {talked}, completed {completed}, lost {lost}, refused {refused:?}")
+}

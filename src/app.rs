@@ -10,6 +10,7 @@ mod effects;
 mod metrics;
 mod people;
 mod people_admin;
+mod queues;
 mod recovery;
 mod wiring;
 
@@ -23,8 +24,11 @@ use tokio::sync::watch;
 pub use people_admin::{NewPerson, add_person};
 
 use crate::{
-    config::Config,
-    domain::switch::{Input, Switch},
+    config::{Config, ConfigError},
+    domain::{
+        routing::Queue,
+        switch::{Input, Switch},
+    },
     service::{
         api::{self, Api},
         clock,
@@ -60,6 +64,9 @@ pub enum AppError {
     /// The journal.
     #[error(transparent)]
     Spool(#[from] SpoolError),
+    /// A sound of a queue.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
     /// RTP ports.
     #[error(transparent)]
     Media(#[from] MediaStartError),
@@ -96,6 +103,8 @@ pub fn serve(config: Config, demo: bool) -> Result<(), AppError> {
 async fn run(config: Config, demo: bool) -> Result<(), AppError> {
     std::fs::create_dir_all(&config.node.data)
         .map_err(io_error(format!("the data folder {} cannot be made. Change [node] data", config.node.data.display())))?;
+    let sounds = queues::load_sounds(&config)?;
+    let queues = queues::queues(&config, sounds.queues);
     let folders = wiring::Folders::of(&config);
     let store = Store::open(&folders.database).await?;
     store.put_queues(&config.queues.iter().map(|queue| queue.name.clone()).collect::<Vec<_>>(), clock::now().wall).await?;
@@ -121,12 +130,12 @@ async fn run(config: Config, demo: bool) -> Result<(), AppError> {
         config.recording.folder.display()
     )))?;
     let to_control = handle.clone();
-    let media = MediaThreads::start(wiring::media(&config), taps, move |event| {
+    let media = MediaThreads::start(wiring::media(&config, sounds.clips), taps, move |event| {
         to_control.send(ControlMessage::Media(event));
     })?;
     let media = Arc::new(media);
 
-    let switch = switch(&config, &store, live.epoch(), &media, &before).await?;
+    let switch = switch(&config, &queues, &store, live.epoch(), &media, &before).await?;
     let addresses: Vec<_> = config.sip.listeners.iter().map(|listener| listener.bind).collect();
     let trusted = config.trunks.iter().flat_map(|trunk| trunk.addresses.clone()).collect();
     let sockets = SipSockets::bind(&wiring::listeners(&config), trusted, wiring::connections(&config))?;
@@ -138,7 +147,7 @@ async fn run(config: Config, demo: bool) -> Result<(), AppError> {
     let thread = control.start(switch, sockets, effects).map_err(io_error("the control thread cannot start"))?;
 
     let (stop, stopping) = watch::channel(false);
-    let workers = background(&config, &store, &live, &handle, &stopping)?;
+    let workers = background(&config, queues, &store, &live, &handle, &stopping)?;
     let parts = metrics::api_parts(&config, &store, &live, &handle, &media, &recorder, &spool.handle());
     let mut api_stop = stopping.clone();
     let serving = tokio::spawn(api::serve(listener, Api::new(parts), async move {
@@ -168,6 +177,7 @@ async fn run(config: Config, demo: bool) -> Result<(), AppError> {
 /// The switch, told who works here and which phones are registered before the first datagram.
 async fn switch(
     config: &Config,
+    queues: &[Queue],
     store: &Store,
     epoch: u64,
     media: &MediaThreads,
@@ -178,7 +188,8 @@ async fn switch(
     let now = clock::now();
     let people = store.people(now.wall).await?;
     let mut switch = Switch::new(wiring::switch(config, media.ports()), seed, u32::try_from(epoch).unwrap_or(u32::MAX), now);
-    switch.handle(now, Input::People(people::snapshot(&people, config)));
+    switch.handle(now, Input::People(people::snapshot(&people, config, queues)));
+    switch.handle(now, queues::today(store, queues).await?);
     switch.handle(now, Input::Bindings(people.bindings.clone()));
     for command in people::resumed(before) {
         switch.handle(now, Input::Desk(command));
@@ -189,13 +200,15 @@ async fn switch(
 /// Jobs, people that change, and what the record tells the desks.
 fn background(
     config: &Config,
+    queues: Vec<Queue>,
     store: &Store,
     live: &LiveHub,
     handle: &ControlHandle,
     stopping: &watch::Receiver<bool>,
 ) -> Result<Vec<tokio::task::JoinHandle<()>>, AppError> {
     let mut tasks = vec![
-        tokio::spawn(effects::watch_people(store.clone(), handle.clone(), config.clone())),
+        tokio::spawn(effects::watch_people(store.clone(), handle.clone(), config.clone(), queues)),
+        tokio::spawn(queues::watch_day(handle.clone())),
         tokio::spawn(effects::tell_changes(store.clone(), live.clone())),
     ];
     if config.speech.enabled {

@@ -12,12 +12,12 @@ use anyhow::{Context, bail};
 use clap::{Parser, Subcommand};
 use throughline::{
     app,
-    config::Config,
+    config::{Config, ConfigError},
     ids::{InteractionId, PhoneNumber},
     service::{
         demo,
         recorder::{paths, render::Rendering},
-        speech,
+        sounds, speech,
     },
 };
 
@@ -158,6 +158,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         }
         Command::Check { config } => {
             let checked = Config::read(&config)?;
+            sounds::load(&checked.queues).map_err(ConfigError::Mistakes)?;
             let calls = checked.sip.limits.max_calls;
             writeln!(io::stdout(), "{}: no mistakes; {} trunk(s), {calls} calls at once", config.display(), checked.trunks.len())?;
         }

@@ -15,6 +15,7 @@ use crate::{
         customer::brief::Matched,
         fact::{CustomerChoice, Fact},
         live::LiveFact,
+        routing::Queue,
         switch::LookUp,
     },
     service::{
@@ -84,7 +85,7 @@ pub(super) fn on_recorder_event(
 }
 
 /// Tells the switch when people, phones or queues have changed.
-pub(super) async fn watch_people(store: Store, handle: ControlHandle, config: Config) {
+pub(super) async fn watch_people(store: Store, handle: ControlHandle, config: Config, queues: Vec<Queue>) {
     let mut ticks = interval(PEOPLE_INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut last = None;
@@ -92,7 +93,7 @@ pub(super) async fn watch_people(store: Store, handle: ControlHandle, config: Co
         ticks.tick().await;
         match store.people(clock::now().wall).await {
             Ok(people) => {
-                let snapshot = people::snapshot(&people, &config);
+                let snapshot = people::snapshot(&people, &config, &queues);
                 if last.as_ref() != Some(&snapshot) {
                     handle.send(ControlMessage::People(Box::new(snapshot.clone())));
                     last = Some(snapshot);

@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// The switch's view of who works here.
-pub(super) fn snapshot(people: &People, config: &Config) -> PeopleSnapshot {
+pub(super) fn snapshot(people: &People, config: &Config, queues: &[Queue]) -> PeopleSnapshot {
     let agents = people.agents.iter().map(|person| AgentProfile {
         id: person.agent,
         name: person.name.clone(),
@@ -27,14 +27,7 @@ pub(super) fn snapshot(people: &People, config: &Config) -> PeopleSnapshot {
         ha1_md5: config.sip.md5.then(|| phone.ha1_md5.clone()),
         ha1_sha256: phone.ha1_sha256.clone(),
     });
-    let queues = config.queues.iter().map(|queue| Queue {
-        name: queue.name.clone(),
-        wrap_up_limit: queue.wrap_up,
-        missed_due: queue.missed_due,
-        priority: queue.priority,
-        ..Queue::named(&queue.name)
-    });
-    PeopleSnapshot { agents: agents.collect(), phones: phones.collect(), queues: queues.collect() }
+    PeopleSnapshot { agents: agents.collect(), phones: phones.collect(), queues: queues.to_vec() }
 }
 
 fn owner(people: &People, agent: Option<crate::ids::AgentId>) -> Option<String> {

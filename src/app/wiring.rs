@@ -5,7 +5,10 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 use crate::{
     config::{self, Config},
     domain::{
-        media::plan::{Codec, PortPair},
+        media::{
+            clip::ClipStore,
+            plan::{Codec, PortPair},
+        },
         switch::{Limits, ListenerConfig, OutboundTrunk, Policy, RecordPolicy, SwitchConfig, Timing, TrunkConfig},
     },
     protocol::sip::{client_digest::ClientAccount, connections::ConnectionLimits, flow::Transport, timers::Timers},
@@ -98,11 +101,12 @@ pub(super) fn connections(config: &Config) -> ConnectionLimits {
 const FEWEST_CONNECTIONS: usize = 64;
 
 /// Media threads' configuration.
-pub(super) fn media(config: &Config) -> MediaThreadsConfig {
+pub(super) fn media(config: &Config, clips: ClipStore) -> MediaThreadsConfig {
     let (first, last) = config.media.ports;
     MediaThreadsConfig {
         threads: config.media.threads,
         silence_limit: config.media.silent,
+        clips,
         ..MediaThreadsConfig::new(config.media.bind, first..=last)
     }
 }

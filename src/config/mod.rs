@@ -21,7 +21,7 @@ use toml::Table;
 pub(crate) use sections::{OTHER_DESCRIPTORS, descriptor_limit};
 pub use trunks::{Trunk, TrunkAccount, TrunkNumber, TrunkOutbound};
 
-use crate::domain::routing::destination::Destinations;
+use crate::domain::routing::{Answer, destination::Destinations};
 
 /// Everything that a server needs to know before it starts.
 #[derive(Debug, Clone, PartialEq)]
@@ -147,6 +147,35 @@ pub struct Queue {
     pub wrap_up: Duration,
     /// When a missed call is due.
     pub missed_due: Duration,
+    /// When its callers are answered.
+    pub answer: Answer,
+    /// Longest wait.
+    pub max_wait: Duration,
+    /// Callers who may wait at once.
+    pub max_waiting: usize,
+    /// Answered within this long counts for the service level.
+    pub answer_within: Duration,
+    /// The share of calls that should be, percent.
+    pub target_percent: u8,
+    /// A caller who gives up sooner is counted apart.
+    pub short_abandon: Duration,
+    /// What is said first.
+    pub announcement: SoundChoice,
+    /// What plays then.
+    pub music: SoundChoice,
+    /// What is said before a caller is let go.
+    pub closing: SoundChoice,
+}
+
+/// A sound of a queue.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SoundChoice {
+    /// The one that comes with the program.
+    BuiltIn,
+    /// Silence.
+    None,
+    /// A recording.
+    File(PathBuf),
 }
 
 /// `[media]` of `media.toml`.

@@ -3,10 +3,12 @@
 use std::{path::PathBuf, time::Duration};
 
 use super::{
-    Config, Http, Limits, Listener, ListenerTransport, Media, Node, Queue, RecordPolicy, Recording, Sip, Speech,
+    Config, Http, Limits, Listener, ListenerTransport, Media, Node, Queue, RecordPolicy, Recording, Sip, SoundChoice, Speech,
     reader::{Mistakes, Section},
     trunks,
 };
+
+use crate::domain::routing::Answer;
 
 /// Descriptors kept for everything but media: database, logs, desks.
 pub(crate) const OTHER_DESCRIPTORS: u64 = 512;
@@ -111,6 +113,24 @@ fn queue(s: &mut Section<'_>) -> Queue {
         priority: u8::try_from(s.number("priority", 5, 0..=9)).unwrap_or(5),
         wrap_up: Duration::from_secs(s.number("wrap_up_seconds", 120, 5..=3_600).unsigned_abs()),
         missed_due: Duration::from_secs(60 * s.number("missed_due_minutes", 60, 1..=10_080).unsigned_abs()),
+        answer: s.choice("answer", &[("agent", Answer::Agent), ("queue", Answer::Queue)]),
+        max_wait: Duration::from_secs(s.number("max_wait_seconds", 900, 10..=14_400).unsigned_abs()),
+        max_waiting: usize::try_from(s.number("max_waiting", 50, 0..=20_000)).unwrap_or(50),
+        answer_within: Duration::from_secs(s.number("service_level_seconds", 20, 1..=3_600).unsigned_abs()),
+        target_percent: u8::try_from(s.number("service_level_percent", 80, 1..=100)).unwrap_or(80),
+        short_abandon: Duration::from_secs(s.number("short_abandon_seconds", 5, 0..=60).unsigned_abs()),
+        announcement: sound(s, "announcement"),
+        music: sound(s, "music"),
+        closing: sound(s, "closing"),
+    }
+}
+
+/// A file, "none", or what comes with the program.
+fn sound(s: &mut Section<'_>, key: &'static str) -> SoundChoice {
+    match s.optional_text(key).as_deref() {
+        None | Some("") => SoundChoice::BuiltIn,
+        Some("none") => SoundChoice::None,
+        Some(path) => SoundChoice::File(PathBuf::from(path)),
     }
 }
 

@@ -21,6 +21,22 @@ static AHEAD_MS: AtomicI64 = AtomicI64::new(0);
 #[cfg(feature = "fault-injection")]
 static SET_BY_MS: AtomicI64 = AtomicI64::new(0);
 
+/// When the local day began in which this time lies.
+#[expect(unsafe_code, reason = "the local time of day is known to libc alone")]
+pub fn day_begins(at: UnixMs) -> UnixMs {
+    let seconds: libc::time_t = at.0.div_euclid(1_000);
+    // SAFETY: all zeros is a valid `tm`; both calls get valid pointers to locals and keep nothing of them.
+    let midnight = unsafe {
+        let mut local: libc::tm = std::mem::zeroed();
+        if libc::localtime_r(&raw const seconds, &raw mut local).is_null() {
+            return UnixMs(at.0 - at.0.rem_euclid(86_400_000));
+        }
+        (local.tm_hour, local.tm_min, local.tm_sec, local.tm_isdst) = (0, 0, 0, -1);
+        libc::mktime(&raw mut local)
+    };
+    UnixMs(midnight.saturating_mul(1_000))
+}
+
 /// Both clocks.
 #[expect(clippy::disallowed_methods, reason = "this is where time enters")]
 pub fn now() -> Now {

@@ -7,6 +7,7 @@
 //! ```
 
 use std::{
+    collections::BTreeMap,
     fmt::Write,
     io,
     sync::{
@@ -28,11 +29,12 @@ use crate::{
     domain::{
         customer::brief::Brief,
         fact::{CustomerChoice, Fact},
-        live::{DeskCommand, LiveFact},
+        live::{DeskCommand, LiveFact, QueueView},
         media::plan::{MediaCommand, MediaEvent},
         switch::{Input, LookUp, Output, PeopleSnapshot, Switch},
     },
     ids::InteractionId,
+    time::UnixMs,
 };
 
 /// Messages that may wait; media's use the whole of it, desks' half, so that a busy desk cannot make media wait.
@@ -69,6 +71,11 @@ pub enum ControlMessage {
         part: &'static str,
         /// One sentence with the remedy.
         sentence: Option<String>,
+    },
+    /// A day begins: the queues' figures start from zero.
+    Day {
+        /// Its beginning.
+        from: UnixMs,
     },
     /// End all calls and stop.
     Shutdown,
@@ -249,6 +256,7 @@ impl Running {
                 ControlMessage::Media(event) => Input::Media(event),
                 ControlMessage::People(people) => Input::People(*people),
                 ControlMessage::Alarm { part, sentence } => Input::Alarm { part, sentence },
+                ControlMessage::Day { from } => Input::Day { from, figures: BTreeMap::new() },
                 ControlMessage::Shutdown => {
                     self.stopping = true;
                     Input::Shutdown
@@ -296,6 +304,7 @@ impl Running {
             ] {
                 let _ = writeln!(text, "throughline_{name} {value}");
             }
+            queue_lines(&mut text, &self.switch.queue_views(), clock::now().wall);
             for (counter, total) in self.switch.counters().iter() {
                 let _ = writeln!(text, "throughline_{}_total {total}", counter.label());
             }
@@ -304,6 +313,35 @@ impl Running {
             let _ = writeln!(text, "throughline_sip_connections {}", self.sockets.streams().len());
             for (reason, total) in self.sockets.streams().counters() {
                 let _ = writeln!(text, "throughline_sip_connections_closed_total{{reason=\"{reason}\"}} {total}");
+            }
+        }
+    }
+}
+
+/// The queues now and today, a line per figure and queue.
+fn queue_lines(text: &mut String, queues: &[QueueView], now: UnixMs) {
+    for queue in queues {
+        let name = queue.queue.replace(['\\', '"', '\n'], "_");
+        let longest_s = queue.longest_since.map_or(0, |since| u64::try_from(now.0 - since.0).unwrap_or(0) / 1_000);
+        for (figure, value) in [
+            ("waiting", u64::from(queue.waiting)),
+            ("longest_wait_seconds", longest_s),
+            ("offered_today", queue.offered),
+            ("answered_today", queue.answered),
+            ("answered_in_time_today", queue.answered_in_time),
+            ("abandoned_today", queue.abandoned),
+            ("abandoned_short_today", queue.abandoned_short),
+            ("turned_away_today", queue.turned_away),
+            ("longest_wait_today_seconds", queue.longest_ms / 1_000),
+        ] {
+            let _ = writeln!(text, "throughline_queue_{figure}{{queue=\"{name}\"}} {value}");
+        }
+        // Before the first call of the day there is no level: a line that is missing is better than a wrong one.
+        for (figure, value) in
+            [("service_level_percent", queue.service_level.map(u64::from)), ("average_answer_ms_today", queue.average_answer_ms)]
+        {
+            if let Some(value) = value {
+                let _ = writeln!(text, "throughline_queue_{figure}{{queue=\"{name}\"}} {value}");
             }
         }
     }

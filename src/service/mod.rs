@@ -10,6 +10,7 @@ pub mod media_threads;
 pub mod recorder;
 pub mod sip_sockets;
 pub mod sip_streams;
+pub mod sounds;
 pub mod speech;
 pub mod spool;
 pub mod store;

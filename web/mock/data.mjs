@@ -113,10 +113,10 @@ export const BRIEFS = {
 };
 
 export function workItems(now) {
-  const base = { state: "waiting", channel: "phone", queue: "Billing", priority: 5, owner: "Ann Keller", why_closed: null, opened_at: now - DAY, interaction: id("1", 2) };
+  const base = { state: "waiting", channel: "phone", queue: "Billing", priority: 5, owner: "Ann Keller", why_closed: null, waited_ms: null, opened_at: now - DAY, interaction: id("1", 2) };
   return [
     { ...base, work_item: id("9", 1), kind: "promise", title: "Refund for invoice 4711", customer: MARIA, number: NUMBER, due: now - 2 * DAY - HOUR, state: "accepted" },
-    { ...base, work_item: id("9", 2), kind: "missed_call", title: "Missed call, waited 1:12", customer: null, number: "+33170189900", due: now + 35 * MIN, owner: null, opened_at: now - 20 * MIN },
+    { ...base, work_item: id("9", 2), kind: "missed_call", title: "Missed call", waited_ms: 72_000, customer: null, number: "+33170189900", due: now + 35 * MIN, owner: null, opened_at: now - 20 * MIN },
     { ...base, work_item: id("9", 3), kind: "promise", title: "Send the new contract", customer: OLSEN, number: "+4722123456", due: now + DAY, state: "accepted" },
     { ...base, work_item: id("9", 4), kind: "not_wrapped_up", title: "Call of 9:12, 3:10 min", customer: PETER, number: NUMBER, due: null, channel: "phone" },
   ];
@@ -133,14 +133,15 @@ export function customerPage(now) {
 export function interactionPage(interaction, now, { stage = "done", trouble = null, coverage = { customer: 96, agent: 98 } } = {}) {
   const done = stage === "done";
   const at = now - 3 * HOUR;
-  const segment = (leg, agent, kind, from_ms, to_ms) => ({ leg, agent, kind, from_ms, to_ms });
+  const segment = (leg, agent, kind, from_ms, to_ms, position = null) => ({ leg, agent, kind, from_ms, to_ms, position });
   const totals = (leg, lost) => ({ leg, received: 2870, sent: 2868, lost, dropped: 0, jitter_us: 1800, tap_dropped: 0 });
   return {
     interaction, channel: "phone", direction: "inbound", at, ended_at: done ? at + DURATION : null, duration_ms: done ? DURATION : null, state: done ? "closed" : "ended", customer: MARIA, number: NUMBER, called: "+4570123400",
     queue: "Billing", cause: "customer_hung_up", disposition: done ? "Billing › double charge" : null, title: done ? CARD.title : null,
     legs: [{ leg: legs.customer, party: "customer", agent: null, from_ms: 0, to_ms: DURATION, cause: "customer_hung_up", totals: totals(legs.customer, 14) }, { leg: legs.agent, party: "agent", agent: "Ann Keller", from_ms: 260, to_ms: DURATION, cause: "customer_hung_up", totals: totals(legs.agent, 0) }],
-    segments: [segment(legs.customer, null, "queue", 0, 260), segment(legs.customer, null, "ring", 260, 800), segment(legs.agent, "Ann Keller", "ring", 260, 800), segment(legs.customer, null, "talk", 800, 25_000), segment(legs.agent, "Ann Keller", "talk", 800, DURATION),
+    segments: [segment(legs.customer, null, "queue", 0, 260, 2), segment(legs.customer, null, "ring", 260, 800), segment(legs.agent, "Ann Keller", "ring", 260, 800), segment(legs.customer, null, "talk", 800, 25_000), segment(legs.agent, "Ann Keller", "talk", 800, DURATION),
       segment(legs.customer, null, "hold", 25_000, 34_000), segment(legs.customer, null, "talk", 34_000, DURATION), segment(null, "Ann Keller", "wrap_up", DURATION, DURATION + 41_000)],
+    sounds: [{ leg: legs.customer, kind: "announcement", clip: "built-in announcement", from_ms: 10, to_ms: 180 }, { leg: legs.customer, kind: "music", clip: "built-in music", from_ms: 180, to_ms: 800 }],
     offers: [{ agent: "Tom Weber", at_ms: 40, acked_ms: 74, rang_ms: 76, lead_ms: 2, outcome: "declined" }, { agent: "Ann Keller", at_ms: 200, acked_ms: 236, rang_ms: 260, lead_ms: 24, outcome: "accepted" }],
     recording: trouble ?? { state: "ready", trouble: null, duration_ms: DURATION, gaps: [{ party: "customer", kind: "lost", from_ms: 44_000, to_ms: 45_200 }] },
     transcript: { state: done ? "done" : "pending", trouble: null, model: "demo-phone.en", language: "en", revision: done ? 1 : null, coverage: done ? coverage : { customer: null, agent: null }, utterances: done ? utterances() : [] },
@@ -170,9 +171,22 @@ export function callRows(now) {
 export function board(now) {
   const agent = (n, name, state, reason, since, phone_registered = true) => ({ agent: id("a", n), name, state, reason, since: now - since, phone_registered });
   return {
-    waiting: 3, longest_since: now - 82_000, calls: 2, alarms: ["No speech model. Admin: throughline model fetch.", "Trunk north-1 does not answer OPTIONS. Check 192.0.2.10 and the firewall."],
+    waiting: 3, longest_since: now - 82_000, calls: 2,
+    callers: [
+      { interaction: id("1", 81), name: "Ingrid Olsen", number: "+4722123456", queue: "Billing", since: now - 82_000, position: 1, offered_to: "Jonas Berg" },
+      { interaction: id("1", 82), name: null, number: "+33170189900", queue: "Billing", since: now - 41_000, position: 2, offered_to: null },
+      { interaction: id("1", 83), name: null, number: null, queue: "Support", since: now - 7_000, position: 1, offered_to: null },
+    ], alarms: ["No speech model. Admin: throughline model fetch.", "Trunk north-1 does not answer OPTIONS. Check 192.0.2.10 and the firewall."],
     agents: [agent(1, "Ann Keller", "busy", null, 252_000), agent(2, "Tom Weber", "busy", null, 61_000), agent(3, "Lea Brandt", "wrap_up", null, 48_000), agent(4, "Jonas Berg", "ready", null, 610_000, false), agent(5, "Mira Novak", "not_ready", "Lunch", 1_320_000), agent(6, "Ole Dahl", "offline", null, 9 * HOUR, false)],
   };
+}
+
+export function queues(now) {
+  const day = { waiting: 0, longest_since: null, abandoned_short: 0, turned_away: 0, target: 80, within_s: 20 };
+  return [
+    { ...day, queue: "Billing", waiting: 2, longest_since: now - 82_000, offered: 64, answered: 57, answered_in_time: 47, abandoned: 4, abandoned_short: 1, longest_ms: 102_000, average_answer_ms: 14_200, service_level: 77 },
+    { ...day, queue: "Support", waiting: 1, longest_since: now - 7_000, offered: 31, answered: 29, answered_in_time: 28, abandoned: 1, longest_ms: 38_000, average_answer_ms: 6_100, service_level: 93 },
+  ];
 }
 
 // A stereo WAV of the script as buzzes and its peaks: enough to see and hear who speaks when.

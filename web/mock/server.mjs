@@ -31,6 +31,7 @@ export class Mock {
     this.offers = 0;
     this.view = this.ready();
     this.board = demo.board(Date.now());
+    this.queues = demo.queues(Date.now());
     this.http = createServer((request, response) => void this.answer(request, response));
     this.sockets = new WebSocketServer({ noServer: true });
     this.http.on("upgrade", (request, socket, head) => this.upgrade(request, socket, head));
@@ -49,7 +50,7 @@ export class Mock {
   }
 
   ready() {
-    return { agent: this.me.agent, name: this.me.name, state: "ready", reason: null, since: Date.now() - 95_000, phone_registered: true, offer: null, call: null, wrap_up: null };
+    return { agent: this.me.agent, name: this.me.name, state: "ready", reason: null, since: Date.now() - 95_000, phone_registered: true, queues: ["Billing"], offer: null, call: null, wrap_up: null };
   }
 
   /** Loses every connection and refuses new ones while `down`. */
@@ -109,6 +110,7 @@ export class Mock {
       client.send(JSON.stringify({ type: "hello", epoch: 1, cursor: this.cursor, now: Date.now(), me: this.me }));
       client.send(JSON.stringify({ type: "agent", ...this.view }));
       if (this.me.role !== "agent") client.send(JSON.stringify({ type: "board", ...this.board }));
+      client.send(JSON.stringify({ type: "queues", queues: this.queues }));
       client.on("message", (data) => this.command(JSON.parse(String(data))));
     });
   }

@@ -28,12 +28,19 @@ export interface CallView {
 }
 export interface WrapUpView { interaction: Id; ended_at: UnixMs; talked_ms: number; until: UnixMs; may_extend: boolean; brief: Brief }
 export interface AgentView {
-  agent: Id; name: string; state: AgentState; reason: string | null; since: UnixMs; phone_registered: boolean;
+  agent: Id; name: string; state: AgentState; reason: string | null; since: UnixMs; phone_registered: boolean; queues: string[];
   offer: OfferView | null; call: CallView | null; wrap_up: WrapUpView | null;
 }
 export type OfferGone = "caller_hung_up" | "answered_elsewhere" | "no_answer" | "declined" | "phone_busy" | "phone_failed";
 export interface BoardAgent { agent: Id; name: string; state: AgentState; reason: string | null; since: UnixMs; phone_registered: boolean }
-export interface Board { waiting: number; longest_since: UnixMs | null; calls: number; agents: BoardAgent[]; alarms: string[] }
+export interface WaitingCaller { interaction: Id; name: string | null; number: string | null; queue: string; since: UnixMs; position: number; offered_to: string | null }
+/** `callers` names the first 50; the figures count all. */
+export interface Board { waiting: number; longest_since: UnixMs | null; callers: WaitingCaller[]; calls: number; agents: BoardAgent[]; alarms: string[] }
+/** One queue now and today. */
+export interface QueueView {
+  queue: string; waiting: number; longest_since: UnixMs | null; offered: number; answered: number; answered_in_time: number; abandoned: number; abandoned_short: number;
+  turned_away: number; longest_ms: number; average_answer_ms: number | null; service_level: number | null; target: number; within_s: number;
+}
 
 export type LiveMessage =
   | { type: "hello"; epoch: number; cursor: number; now?: UnixMs; me: Me }
@@ -41,6 +48,7 @@ export type LiveMessage =
   | ({ type: "agent" } & AgentView)
   | { type: "offer_gone"; agent: Id; offer: Id; why: OfferGone; by: string | null }
   | ({ type: "board" } & Board)
+  | { type: "queues"; queues: QueueView[] }
   | { type: "changed"; interaction: Id; customer: Id | null };
 
 export type DeskMessage =
@@ -64,6 +72,8 @@ export type WorkItemKind = "call" | "message" | "callback" | "missed_call" | "pr
 export interface WorkItem {
   work_item: Id; kind: WorkItemKind; state: "waiting" | "offered" | "accepted" | "done"; title: string; customer: Who | null; number: string | null;
   channel: Channel; interaction: Id | null; queue: string | null; priority: number; due: UnixMs | null; opened_at: UnixMs; owner: string | null; why_closed: string | null;
+  /** How long the caller of a missed call waited. */
+  waited_ms: number | null;
 }
 
 export interface CustomerPage { customer: Who; identities: IdentityRow[]; tickets: Ticket[]; promises: WorkItem[]; notes: Note[] }
@@ -95,14 +105,16 @@ export interface Utterance {
 export interface Leg { leg: Id; party: Party; agent: string | null; from_ms: number; to_ms: number | null; cause: string | null; totals: LegTotals | null }
 export interface LegTotals { received: number; sent: number; lost: number; dropped: number; jitter_us: number; tap_dropped: number }
 export type SegmentKind = "ivr" | "queue" | "ring" | "talk" | "hold" | "consult" | "park" | "listen" | "whisper" | "barge" | "voicemail" | "wrap_up";
-export interface Segment { leg: Id | null; agent: string | null; kind: SegmentKind; from_ms: number; to_ms: number | null }
+export interface Segment { leg: Id | null; agent: string | null; kind: SegmentKind; from_ms: number; to_ms: number | null; position: number | null }
+/** Something of ours that a party heard. */
+export interface Sound { leg: Id; kind: "announcement" | "music" | "closing"; clip: string; from_ms: number; to_ms: number | null }
 export interface OfferRow { agent: string; at_ms: number; acked_ms: number | null; rang_ms: number | null; lead_ms: number | null; outcome: string | null }
 export interface Gap { party: Party; kind: "lost" | "paused"; from_ms: number; to_ms: number }
 
 export interface InteractionPage {
   interaction: Id; channel: Channel; direction: Direction; at: UnixMs; ended_at: UnixMs | null; duration_ms: number | null; state: "open" | "ended" | "closed";
   customer: Who | null; number: string | null; called: string | null; queue: string | null; cause: string | null; disposition: string | null; title: string | null;
-  legs: Leg[]; segments: Segment[]; offers: OfferRow[];
+  legs: Leg[]; segments: Segment[]; sounds: Sound[]; offers: OfferRow[];
   recording: { state: "none" | "open" | "ready" | "trouble"; trouble: string | null; duration_ms: number | null; gaps: Gap[] };
   transcript: {
     state: TranscriptState; trouble: string | null; model: string | null; language: string | null; revision: number | null;

@@ -1,17 +1,18 @@
 // The pure parts of the desk: words for times, numbers, transcripts, keys, back-off.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { interactionPage, timeline } from "../mock/data.mjs";
+import { interactionPage, timeline, workItems } from "../mock/data.mjs";
 import { timelineRowsOf } from "../src/words/rows.ts";
 import { sentence } from "../src/net/api.ts";
 import { backoffMs } from "../src/net/live.ts";
 import { keyName } from "../src/words/key_name.ts";
 import * as format from "../src/words/format.ts";
-import { callerLine, callerName, moodTrend, offerGone } from "../src/words/labels.ts";
+import { callerLine, callerName, moodTrend, offerGone, workLine } from "../src/words/labels.ts";
 import { recordingSentence, transcriptLines, transcriptSentence, wordAt } from "../src/words/transcript.ts";
 import { WrapUpForm } from "../src/state/wrap_up.ts";
+import { together } from "../src/words/queues.ts";
 import { axisStep, laneBars } from "../src/words/wave.ts";
-import type { Brief, InteractionPage, TimelineEntry } from "../src/types.ts";
+import type { Brief, InteractionPage, QueueView, TimelineEntry, WorkItem } from "../src/types.ts";
 
 const NOW = Date.UTC(2026, 10, 18, 12, 0);
 const HOUR = 3_600_000;
@@ -157,4 +158,24 @@ test("every refused request is said in words", () => {
   for (const status of [0, 401, 403, 404, 409, 429, 500, 503, 418]) assert.match(sentence(status, null), /\.$/);
   assert.equal(sentence(404, "No call with this id."), "No call with this id.");
   assert.doesNotMatch(sentence(500, "panicked at src/x.rs"), /panicked/);
+});
+
+test("several queues are one line: the longest wait, the sums, the level of all that ended", () => {
+  const queue = (part: Partial<QueueView>): QueueView => ({
+    queue: "a", waiting: 0, longest_since: null, offered: 0, answered: 0, answered_in_time: 0, abandoned: 0, abandoned_short: 0, turned_away: 0, longest_ms: 0,
+    average_answer_ms: null, service_level: null, target: 80, within_s: 20, ...part,
+  });
+  const both = together([
+    queue({ waiting: 2, longest_since: NOW - 9000, answered: 7, answered_in_time: 6, abandoned: 1, abandoned_short: 3, longest_ms: 40_000 }),
+    queue({ waiting: 1, longest_since: NOW - 5000, answered: 1, answered_in_time: 1, turned_away: 1, longest_ms: 90_000, target: 90 }),
+  ]);
+  assert.deepEqual(both, { waiting: 3, longestSince: NOW - 9000, longestTodayMs: 90_000, abandoned: 1, abandonedShort: 3, turnedAway: 1, level: 70, target: 90 });
+  assert.deepEqual([together([]).level, together([]).longestSince], [null, null]);
+});
+
+test("a missed call says how long its caller waited", () => {
+  const item = { ...workItems(NOW)[1] } as unknown as WorkItem;
+  assert.equal(workLine(item), "Missed call, waited 1:12");
+  assert.equal(workLine({ ...item, title: "Missed call: Charged twice" }), "Missed call, waited 1:12 · Charged twice");
+  assert.equal(workLine({ ...item, kind: "promise", waited_ms: null, title: "Refund" }), "Promise · Refund");
 });

@@ -11,6 +11,7 @@ mod errors;
 mod health;
 mod interactions;
 mod live;
+mod queues;
 mod throttle;
 mod work;
 
@@ -115,6 +116,7 @@ pub fn router(api: Api) -> Router {
         .route("/api/work-items/{id}/take", post(work::take))
         .route("/api/work-items/{id}/close", post(work::close))
         .route("/api/calls", get(calls::list))
+        .route("/api/queues", get(queues::list))
         .layer(DefaultBodyLimit::max(BODY))
         .layer(middleware::from_fn_with_state(api.clone(), auth::same_origin))
         .layer(middleware::map_response(safe))

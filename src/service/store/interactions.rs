@@ -1,7 +1,7 @@
 //! One interaction in full, and who may see it.
 
 use super::{
-    FindingKind, InteractionPage, LegView, MessageView, OfferRow, RecordingState, RecordingView, SegmentView, Store, StoreError,
+    FindingKind, InteractionPage, LegView, MessageView, OfferRow, RecordingState, RecordingView, SegmentView, SoundView, Store, StoreError,
     SuggestedDisposition, TicketChoice,
     customers::who,
     db::{Columns, Conn, Row},
@@ -83,6 +83,7 @@ impl Store {
             quality: quality_of(&mut conn, interaction, &legs).await?,
             legs,
             segments: segments(&mut conn, interaction).await?,
+            sounds: sounds(&mut conn, interaction).await?,
             offers: offers(&mut conn, interaction).await?,
             recording: recording(&mut conn, interaction).await?,
             transcript: transcript_of(&mut conn, interaction, &row).await?,
@@ -183,7 +184,7 @@ fn totals(row: &Row) -> Result<Option<LegTotals>, StoreError> {
 
 async fn segments(conn: &mut Conn, interaction: InteractionId) -> Result<Vec<SegmentView>, StoreError> {
     let rows = sqlx::query(
-        "SELECT s.leg, s.kind, s.from_ms, s.to_ms, a.name AS agent_name FROM segment s LEFT JOIN agent a ON a.agent = s.agent \
+        "SELECT s.leg, s.kind, s.from_ms, s.to_ms, s.position, a.name AS agent_name FROM segment s LEFT JOIN agent a ON a.agent = s.agent \
          WHERE s.interaction = $1 ORDER BY s.from_ms, s.segment LIMIT $2",
     )
     .bind(interaction.to_string())
@@ -198,9 +199,28 @@ async fn segments(conn: &mut Conn, interaction: InteractionId) -> Result<Vec<Seg
                 kind: row.word("kind")?,
                 from_ms: row.int("from_ms")?,
                 to_ms: row.opt_int("to_ms")?,
+                position: row.opt_int("position")?,
             })
         })
         .collect()
+}
+
+async fn sounds(conn: &mut Conn, interaction: InteractionId) -> Result<Vec<SoundView>, StoreError> {
+    let rows = sqlx::query("SELECT leg, kind, clip, from_ms, to_ms FROM sound WHERE interaction = $1 ORDER BY from_ms, sound LIMIT $2")
+        .bind(interaction.to_string())
+        .bind(ROWS_MAX)
+        .fetch_all(conn)
+        .await?;
+    let read = |row: &Row| {
+        Ok(SoundView {
+            leg: row.id("leg")?,
+            kind: row.word("kind")?,
+            clip: row.text("clip")?,
+            from_ms: row.int("from_ms")?,
+            to_ms: row.opt_int("to_ms")?,
+        })
+    };
+    rows.iter().map(read).collect()
 }
 
 async fn offers(conn: &mut Conn, interaction: InteractionId) -> Result<Vec<OfferRow>, StoreError> {

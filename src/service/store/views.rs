@@ -179,6 +179,8 @@ pub struct WorkItem {
     pub queue: String,
     /// 0 (lowest) to 9.
     pub priority: u8,
+    /// How long the caller of a missed call waited, milliseconds.
+    pub waited_ms: Option<u64>,
     /// Due.
     pub due: Option<UnixMs>,
     /// Opened.

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     domain::{
         customer::brief::Who,
-        fact::{Direction, EndCause, OfferOutcome, SegmentKind},
+        fact::{Direction, EndCause, OfferOutcome, SegmentKind, SoundKind},
         insight::utterance::Word,
         media::plan::LegTotals,
     },
@@ -50,6 +50,8 @@ pub struct InteractionPage {
     pub legs: Vec<LegView>,
     /// By beginning.
     pub segments: Vec<SegmentView>,
+    /// What the parties heard of ours, by time.
+    pub sounds: Vec<SoundView>,
     /// By time.
     pub offers: Vec<OfferRow>,
     /// The audio.
@@ -120,6 +122,23 @@ pub struct SegmentView {
     pub agent: Option<String>,
     /// What it is.
     pub kind: SegmentKind,
+    /// Beginning on the axis.
+    pub from_ms: u32,
+    /// End on the axis.
+    pub to_ms: Option<u32>,
+    /// Of a wait: the place in the queue when it was clear that the caller must wait.
+    pub position: Option<u32>,
+}
+
+/// Something of ours that a party heard.
+#[derive(Clone, Debug, Serialize)]
+pub struct SoundView {
+    /// Who.
+    pub leg: LegId,
+    /// What kind.
+    pub kind: SoundKind,
+    /// The clip's name.
+    pub clip: String,
     /// Beginning on the axis.
     pub from_ms: u32,
     /// End on the axis.

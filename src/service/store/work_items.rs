@@ -24,7 +24,8 @@ macro_rules! select_work_items {
         concat!(
             "SELECT w.work_item, w.kind, w.state, w.title, w.channel, w.interaction, w.queue, w.priority, w.due, w.opened_at, w.why_closed, ",
             "w.customer, c.name AS customer_name, o.name AS organisation_name, c.vip, c.language, c.since, a.name AS owner_name, ",
-            "COALESCE(i.number, d.raw) AS number, t.subject AS ticket_subject ",
+            "COALESCE(i.number, d.raw) AS number, t.subject AS ticket_subject, ",
+            "CASE WHEN w.kind = 'missed_call' THEN i.ended_at - i.at ELSE NULL END AS waited_ms ",
             "FROM work_item w LEFT JOIN customer c ON c.customer = w.customer LEFT JOIN organisation o ON o.organisation = c.organisation ",
             "LEFT JOIN agent a ON a.agent = w.owner LEFT JOIN interaction i ON i.interaction = w.interaction ",
             "LEFT JOIN identity d ON d.identity = w.identity LEFT JOIN ticket t ON t.ticket = w.ticket ",
@@ -197,6 +198,7 @@ fn read(row: &Row) -> Result<WorkItem, StoreError> {
         interaction: row.opt_id("interaction")?,
         queue: row.text("queue")?,
         priority: row.int("priority")?,
+        waited_ms: row.opt_int("waited_ms")?,
         due: row.opt_at("due")?,
         opened_at: row.at("opened_at")?,
         owner: row.opt_text("owner_name")?,

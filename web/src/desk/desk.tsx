@@ -2,14 +2,16 @@
 import { signal } from "@preact/signals";
 import { useRef } from "preact/hooks";
 import { now } from "../state/clock.ts";
-import { connection, opened, send, view, workspace, type Workspace } from "../state/desk.ts";
+import { connection, opened, ownQueues, send, view, workspace, type Workspace } from "../state/desk.ts";
 import { useKeys } from "../state/keys.ts";
 import { askNotifications, mayAskNotifications } from "../state/pop.ts";
 import { customerOf, timelineOf, type Subject } from "../state/record.ts";
 import { Empty, Problem } from "../ui/bits.tsx";
 import { Bell, Phone, PhoneOff } from "../ui/icons.tsx";
 import type { Brief, WorkItem } from "../types.ts";
+import { duration } from "../words/format.ts";
 import { briefOfItem } from "../words/item_brief.ts";
+import type { Together } from "../words/queues.ts";
 import { go } from "../state/route.ts";
 import { isSupervisor } from "../state/session.ts";
 import { BriefPanel } from "./brief.tsx";
@@ -103,6 +105,12 @@ function ReadyButton() {
   return <button type="button" class="btn primary" onClick={() => void send({ type: "set_state", state: "ready", reason: null })}>Ready</button>;
 }
 
+/** "Nothing waiting. Longest wait today 1:42." */
+function idleTitle({ waiting, longestTodayMs }: Together): string {
+  const now = waiting === 0 ? "Nothing waiting." : waiting === 1 ? "1 caller waiting." : `${waiting} callers waiting.`;
+  return longestTodayMs > 0 ? `${now} Longest wait today ${duration(longestTodayMs)}.` : now;
+}
+
 function Idle() {
   const v = view.value;
   if (!v) {
@@ -115,7 +123,7 @@ function Idle() {
           <p>Switch it on, or check its account and network; this line goes as soon as it registers.</p>
           {v.state !== "ready" && <ReadyButton />}
         </Empty>
-      ) : v.state === "ready" ? <Empty icon={Phone} title="Nothing waiting.">The next call shows here, before your phone rings.</Empty>
+      ) : v.state === "ready" ? <Empty icon={Phone} title={idleTitle(ownQueues.value)}>The next call shows here, before your phone rings.</Empty>
         : <Empty icon={Phone} title={v.state === "offline" ? "You are offline." : "You are not ready."}><p>Calls go to your colleagues.</p><ReadyButton /></Empty>}
       {mayAskNotifications() && v.phone_registered && (
         <button type="button" class="link ask" onClick={() => void askNotifications()}><Bell size={13} aria-hidden="true" />Notify me of calls when this tab is hidden</button>

@@ -1,7 +1,7 @@
 // The header: where I am, my state and its timer, whether my phone is reachable, the connection, who I am.
 import { useState } from "preact/hooks";
 import { now } from "../state/clock.ts";
-import { backNotice, board, connection, send, view } from "../state/desk.ts";
+import { backNotice, board, connection, ownQueues, queues, send, view } from "../state/desk.ts";
 import { isSupervisor, logout, me, takesCalls } from "../state/session.ts";
 import { nextTheme, theme } from "../state/theme.ts";
 import { askNotifications, mayAskNotifications } from "../state/pop.ts";
@@ -18,7 +18,7 @@ export function Header() {
       <a class="home" href="#/desk" aria-label="Throughline, to the desk"><img src="/icon.svg" alt="" width="22" height="22" /><b>Throughline</b></a>
       {isSupervisor() && <Places />}
       <span class="grow" />
-      {board.value && <Waiting />}
+      <Waiting />
       <OwnPhone />
       <ConnectionState />
       {view.value && takesCalls() && <OwnState />}
@@ -40,13 +40,15 @@ function Places() {
   );
 }
 
+/** Who waits: for a supervisor in the house, for an agent in the own queues. */
 function Waiting() {
-  const { waiting, longest_since } = board.value ?? { waiting: 0, longest_since: null };
-  return (
-    <button type="button" class="btn quiet waiting num" onClick={() => go("board")}>
-      {waiting === 0 ? "Nobody waiting" : `${waiting} waiting`}{longest_since !== null && <> · {duration(now.value - longest_since)}</>}
-    </button>
-  );
+  const house = isSupervisor() ? board.value : null;
+  if (!house && (!view.value || queues.value.length === 0)) return null;
+  const waiting = house ? house.waiting : ownQueues.value.waiting;
+  const since = house ? house.longest_since : ownQueues.value.longestSince;
+  const text = <>{waiting === 0 ? "Nobody waiting" : `${waiting} waiting`}{since !== null && <> · {duration(now.value - since)}</>}</>;
+  return house ? <button type="button" class="btn quiet waiting num" onClick={() => go("board")}>{text}</button>
+    : <span class="fact waiting num" title="Waiting in your queues, and the longest wait">{text}</span>;
 }
 
 function OwnPhone() {

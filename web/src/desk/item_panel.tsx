@@ -8,7 +8,7 @@ import { loadWork } from "../state/work.ts";
 import { ActionButton, Tag } from "../ui/bits.tsx";
 import { Phone } from "../ui/icons.tsx";
 import type { WorkItem } from "../types.ts";
-import { dateTime, due, phone } from "../words/format.ts";
+import { dateTime, due, duration, phone } from "../words/format.ts";
 import { WORK, workName } from "../words/labels.ts";
 
 const MAX_WHY = 200;
@@ -30,7 +30,7 @@ export function ItemPanel({ item }: { item: WorkItem }) {
   return (
     <div class="conversation item-panel">
       <div class="live-bar">
-        <div class="line"><b class="item-kind">{WORK[item.kind]}</b>{when && <Tag tone={when.urgency === "late" ? "bad" : when.urgency === "soon" ? "warn" : ""}>{when.text}</Tag>}<span class="grow" /><button type="button" class="btn quiet" onClick={() => (opened.value = null)}>Leave <kbd>Esc</kbd></button></div>
+        <div class="line"><b class="item-kind">{WORK[item.kind]}</b>{item.waited_ms !== null && <span class="muted num">waited {duration(item.waited_ms)}</span>}{when && <Tag tone={when.urgency === "late" ? "bad" : when.urgency === "soon" ? "warn" : ""}>{when.text}</Tag>}<span class="grow" /><button type="button" class="btn quiet" onClick={() => (opened.value = null)}>Leave <kbd>Esc</kbd></button></div>
         <div class="bar-note">{item.queue ?? "No queue"} · opened {dateTime(item.opened_at, now.value)}{item.owner ? ` · ${item.owner}` : ""}</div>
       </div>
       <div class="item-body scroll" tabIndex={0} role="group" aria-label="Work item">

@@ -7,7 +7,7 @@ import { Problem, Skeleton, Tag, Timer } from "../ui/bits.tsx";
 import { FileText, PhoneCall, WORK_ICON, type LucideIcon } from "../ui/icons.tsx";
 import type { Brief, WorkItem } from "../types.ts";
 import { due } from "../words/format.ts";
-import { callerLine, callerName, WORK, workName } from "../words/labels.ts";
+import { callerLine, callerName, workLine, workName } from "../words/labels.ts";
 import { OfferSlot } from "./offer_slot.tsx";
 
 export function Left() {
@@ -69,7 +69,7 @@ function WorkRow({ item }: { item: WorkItem }) {
       <Icon size={15} aria-hidden="true" />
       <span class="row-text">
         <span class="line"><b class="one">{workName(item)}</b>{when && <Tag tone={when.urgency === "late" ? "bad" : when.urgency === "soon" ? "warn" : ""}>{when.text}</Tag>}</span>
-        <span class="one muted">{WORK[item.kind]}{item.title && item.title !== WORK[item.kind] ? ` · ${item.title}` : ""}</span>
+        <span class="one muted">{workLine(item)}</span>
       </span>
     </button>
   );

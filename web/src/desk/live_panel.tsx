@@ -80,7 +80,7 @@ function CallBar({ call }: { call: CallView }) {
       <div class="line">
         {held ? <Tag tone="warn">on hold {duration(now.value - (call.held_since ?? 0))}</Tag> : <Tag tone="ok">talking</Tag>}
         {call.recording ? <Tag><i class="rec" aria-hidden="true" />recording</Tag> : <Tag tone="warn">not recording</Tag>}
-        <span class="grow" /><span class="muted one">{call.queue}</span>
+        <span class="grow" /><span class="muted one">{call.queue && `${call.queue} · waited ${duration(call.answered_at - call.started_at)}`}</span>
       </div>
       <BarNote tone={call.trouble ? "warn" : ""}>{call.trouble ? <><TriangleAlert size={13} aria-hidden="true" />{call.trouble}</> : <>Hold and mute at your phone</>}</BarNote>
     </div>

@@ -4,7 +4,7 @@ import { now } from "../state/clock.ts";
 import { PlayEvidence, Tag } from "../ui/bits.tsx";
 import type { CardLine, InteractionPage, Leg, OfferRow } from "../types.ts";
 import { ago, duration, signed } from "../words/format.ts";
-import { CARD, mood, plain, SEGMENT } from "../words/labels.ts";
+import { CARD, mood, plain, SEGMENT, SOUND } from "../words/labels.ts";
 
 export function Facts({ page }: { page: InteractionPage }) {
   return (
@@ -18,6 +18,7 @@ export function Facts({ page }: { page: InteractionPage }) {
       {page.notes.length > 0 && <Part title="Notes" aside="">{page.notes.map((note) => <p key={note.note} class="note"><b>{note.by}</b> <span class="muted">{ago(note.at, now.peek())}</span><br />{note.text}</p>)}</Part>}
       <Part title="Offers" aside="pop before ring">{page.offers.length === 0 ? <p class="muted">No agent was offered this call.</p> : page.offers.map((offer, index) => <Offer key={index} offer={offer} />)}</Part>
       <Part title="Segments" aside=""><Segments page={page} /></Part>
+      {page.sounds.length > 0 && <Part title="Heard" aside="not recorded"><Sounds page={page} /></Part>}
       <Part title="Understood" aside={page.transcript.model ?? ""}><Coverage page={page} /></Part>
       <Part title="Legs" aside="packets">{page.legs.map((leg) => <LegFacts key={leg.leg} leg={leg} />)}</Part>
     </>
@@ -81,11 +82,25 @@ function Segments({ page }: { page: InteractionPage }) {
         const party = segment.leg === null ? "agent" : (legs.get(segment.leg) ?? "customer");
         return (
           <li key={index} class={party}>
-            <span class="num muted">{duration(segment.from_ms)}</span><span>{SEGMENT[segment.kind]}</span><span class="muted one">{party === "agent" ? segment.agent : "customer"}</span>
+            <span class="num muted">{duration(segment.from_ms)}</span><span>{SEGMENT[segment.kind]}{segment.position !== null && <span class="muted"> as number {segment.position}</span>}</span><span class="muted one">{party === "agent" ? segment.agent : "customer"}</span>
             <span class="grow" /><span class="num">{segment.to_ms === null ? "…" : duration(segment.to_ms - segment.from_ms)}</span>
           </li>
         );
       })}
+    </ul>
+  );
+}
+
+/** What the caller heard of ours while waiting. */
+function Sounds({ page }: { page: InteractionPage }) {
+  return (
+    <ul class="segments">
+      {page.sounds.map((sound) => (
+        <li key={`${sound.kind}${sound.from_ms}`} class="customer">
+          <span class="num muted">{duration(sound.from_ms)}</span><span>{SOUND[sound.kind]}</span><span class="muted one">{sound.clip}</span>
+          <span class="grow" /><span class="num">{sound.to_ms === null ? "…" : duration(sound.to_ms - sound.from_ms)}</span>
+        </li>
+      ))}
     </ul>
   );
 }

@@ -1,12 +1,13 @@
 // The desk as the server sees it, and what of it is on the screen. The view is always whole: it is drawn, never patched.
 import { computed, effect, signal } from "@preact/signals";
 import { Live, type Connection } from "../net/live.ts";
-import type { AgentView, Board, Brief, Id, LiveMessage, OfferGone, OfferView, WorkItem } from "../types.ts";
+import type { AgentView, Board, Brief, Id, LiveMessage, OfferGone, OfferView, QueueView, WorkItem } from "../types.ts";
 import { serverNow, setServerNow } from "./clock.ts";
 import { deadenKeys } from "./keys.ts";
 import { refreshInteraction } from "./record.ts";
 import { checkSession, session } from "./session.ts";
 import { loadWork } from "./work.ts";
+import { together } from "../words/queues.ts";
 
 /** How long a vanished offer says why. */
 const GONE_SHOWN_MS = 5000;
@@ -16,6 +17,8 @@ export interface Gone { offer: OfferView; why: OfferGone; by: string | null }
 
 export const view = signal<AgentView | null>(null);
 export const board = signal<(Board & { receivedAt: number }) | null>(null);
+/** The queues now and today. */
+export const queues = signal<QueueView[]>([]);
 export const connection = signal<Connection>({ kind: "connecting" });
 /** "Back. 4 changes caught up.", for a moment. */
 export const backNotice = signal<string | null>(null);
@@ -36,6 +39,9 @@ export const liveWorkspace = computed<Workspace>(() => {
   if (v?.offer) return { kind: "live", stage: "offer", interaction: v.offer.interaction, brief: v.offer.brief };
   return { kind: "idle" };
 });
+
+/** The queues that the agent serves, as one. */
+export const ownQueues = computed(() => together(queues.value.filter((queue) => view.value?.queues.includes(queue.queue))));
 
 /** What the centre shows. */
 export const workspace = computed<Workspace>(() => (opened.value ? { kind: "item", item: opened.value } : liveWorkspace.value));
@@ -60,6 +66,9 @@ function onMessage(message: LiveMessage): void {
     case "offer_gone": return onGone(message.offer, message.why, message.by);
     case "board":
       board.value = { ...message, receivedAt: serverNow() };
+      return;
+    case "queues":
+      queues.value = message.queues;
       return;
     case "changed":
       refreshInteraction(message.interaction, message.customer);

@@ -1,6 +1,6 @@
 // What the contract's enums and errors are called on the screen.
-import type { AgentState, Brief, CardLabel, Channel, OfferGone, SegmentKind, WorkItem, WorkItemKind } from "../types.ts";
-import { phone } from "./format.ts";
+import type { AgentState, Brief, CardLabel, Channel, OfferGone, SegmentKind, Sound, WorkItem, WorkItemKind } from "../types.ts";
+import { duration, phone } from "./format.ts";
 
 export const STATE: Record<AgentState, string> = {
   offline: "Offline", ready: "Ready", not_ready: "Not ready", offered: "Call offered", busy: "On a call", wrap_up: "Wrap-up",
@@ -22,6 +22,8 @@ export const SEGMENT: Record<SegmentKind, string> = {
   ivr: "menu", queue: "queue", ring: "ring", talk: "talk", hold: "hold", consult: "consult", park: "park", listen: "listening in", whisper: "whisper",
   barge: "barge", voicemail: "voicemail", wrap_up: "wrap-up",
 };
+
+export const SOUND: Record<Sound["kind"], string> = { announcement: "announcement", music: "music", closing: "closing words" };
 
 /** Reasons that an agent can give for not being ready. */
 export const NOT_READY_REASONS = ["Break", "Lunch", "Meeting", "Training", "Back office"] as const;
@@ -66,6 +68,14 @@ export function callerLine(brief: Brief): string {
     case "unknown": return brief.last_contacts.length > 0 ? "Unknown, has contacted us before" : "First contact";
     case "known": return brief.reasons[0]?.text ?? "No open ticket";
   }
+}
+
+/** What a work item is, and for a missed call how long the caller waited. */
+export function workLine(item: WorkItem): string {
+  const waited = item.waited_ms === null ? "" : `, waited ${duration(item.waited_ms)}`;
+  const kind = `${WORK[item.kind]}${waited}`;
+  const title = item.title.replace(`${WORK[item.kind]}: `, "");
+  return title && title !== WORK[item.kind] ? `${kind} · ${title}` : kind;
 }
 
 /** Who a work item is about. */

@@ -4,6 +4,7 @@ mod apply;
 mod brief;
 mod desk;
 mod jobs;
+mod queue;
 mod sql;
 mod writers;
 

@@ -103,8 +103,7 @@ pub fn serve(config: Config, demo: bool) -> Result<(), AppError> {
 async fn run(config: Config, demo: bool) -> Result<(), AppError> {
     std::fs::create_dir_all(&config.node.data)
         .map_err(io_error(format!("the data folder {} cannot be made. Change [node] data", config.node.data.display())))?;
-    let sounds = queues::load_sounds(&config)?;
-    let queues = queues::queues(&config, sounds.queues);
+    let (clips, queues) = queues::load(&config)?;
     let folders = wiring::Folders::of(&config);
     let store = Store::open(&folders.database).await?;
     store.put_queues(&config.queues.iter().map(|queue| queue.name.clone()).collect::<Vec<_>>(), clock::now().wall).await?;
@@ -130,10 +129,9 @@ async fn run(config: Config, demo: bool) -> Result<(), AppError> {
         config.recording.folder.display()
     )))?;
     let to_control = handle.clone();
-    let media = MediaThreads::start(wiring::media(&config, sounds.clips), taps, move |event| {
+    let media = Arc::new(MediaThreads::start(wiring::media(&config, clips), taps, move |event| {
         to_control.send(ControlMessage::Media(event));
-    })?;
-    let media = Arc::new(media);
+    })?);
 
     let switch = switch(&config, &queues, &store, live.epoch(), &media, &before).await?;
     let addresses: Vec<_> = config.sip.listeners.iter().map(|listener| listener.bind).collect();

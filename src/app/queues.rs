@@ -1,14 +1,11 @@
 //! The queues' sounds before anything starts, and their day: figures from the record at start, from zero at each midnight.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
 
 use super::AppError;
 use crate::{
     config::{Config, ConfigError},
-    domain::{
-        routing::{Queue, Sounds},
-        switch::Input,
-    },
+    domain::{media::clip::ClipStore, routing::Queue, switch::Input},
     service::{
         clock,
         control_thread::{ControlHandle, ControlMessage},
@@ -21,13 +18,9 @@ use crate::{
 /// How often the clock is looked at: it may be set.
 const LOOK: Duration = Duration::from_secs(60);
 
-/// Reads what waiting callers hear; every mistake is told with file and key.
-pub(super) fn load_sounds(config: &Config) -> Result<Loaded, AppError> {
-    sounds::load(&config.queues).map_err(|mistakes| ConfigError::Mistakes(mistakes).into())
-}
-
-/// The queues of the configuration with what their callers hear.
-pub(super) fn queues(config: &Config, mut sounds: BTreeMap<String, Sounds>) -> Vec<Queue> {
+/// The queues of the configuration, and what their callers hear; every mistake is told with file and key.
+pub(super) fn load(config: &Config) -> Result<(ClipStore, Vec<Queue>), AppError> {
+    let Loaded { clips, queues: mut sounds } = sounds::load(&config.queues).map_err(ConfigError::Mistakes)?;
     let queue = |queue: &crate::config::Queue| Queue {
         name: queue.name.clone(),
         wrap_up_limit: queue.wrap_up,
@@ -41,7 +34,7 @@ pub(super) fn queues(config: &Config, mut sounds: BTreeMap<String, Sounds>) -> V
         short_abandon: queue.short_abandon,
         sounds: sounds.remove(&queue.name).unwrap_or_default(),
     };
-    config.queues.iter().map(queue).collect()
+    Ok((clips, config.queues.iter().map(queue).collect()))
 }
 
 /// What the record knows of today.

@@ -35,7 +35,7 @@ impl Desk {
     /// Becomes ready and waits until the server says so.
     pub fn ready(&mut self) {
         self.send(&json!({"type": "set_state", "state": "ready", "reason": null}));
-        self.wait("the state ready", |desk| desk.view["state"] == "ready");
+        self.wait("the state ready", |desk| desk.view["state"] == "ready" || !desk.view["offer"].is_null());
     }
 
     pub fn send(&mut self, message: &Value) {

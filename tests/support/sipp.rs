@@ -18,6 +18,8 @@ pub enum Then {
     Talk(Duration),
     /// Hangs up as soon as it is answered.
     HangUp,
+    /// Is answered, and waits until the other side hangs up.
+    IsLetGo,
 }
 
 /// A call that sipp places.
@@ -58,6 +60,11 @@ impl Sipp {
             .spawn()
             .expect("sipp starts");
         Self { child, log }
+    }
+
+    /// Ends it in the middle of whatever it does.
+    pub fn stop(&mut self) {
+        let _ = self.child.kill();
     }
 
     /// Waits until the call went as the scenario says.
@@ -103,13 +110,20 @@ fn scenario(caller: &Caller<'_>, then: &Then) -> String {
     let invite = send(" retrans=\"500\"", request("INVITE", CALLED, caller, &format!("To: <{CALLED}>"), 1, SDP));
     let provisional = "<recv response=\"100\" optional=\"true\"/>\n<recv response=\"180\" optional=\"true\"/>\n";
     let end = match then {
-        Then::HangUp => String::new(),
+        Then::HangUp | Then::IsLetGo => String::new(),
         Then::Talk(length) => {
             format!("<nop><action><exec rtp_stream=\"voice.al,1,8\"/></action></nop>\n<pause milliseconds=\"{}\"/>\n", length.as_millis())
         }
     };
     let ack = send("", request("ACK", "[next_url]", caller, "[last_To:]", 1, ""));
     let bye = send(" retrans=\"500\"", request("BYE", "[next_url]", caller, "[last_To:]", 2, ""));
-    let end = format!("<recv response=\"200\" rrs=\"true\"/>\n{ack}{end}{bye}<recv response=\"200\"/>\n");
+    let goodbye = match then {
+        Then::HangUp | Then::Talk(_) => format!("{bye}<recv response=\"200\"/>\n"),
+        Then::IsLetGo => {
+            let ok = "SIP/2.0 200 OK\n[last_Via:]\n[last_From:]\n[last_To:]\n[last_Call-ID:]\n[last_CSeq:]\nContent-Length: 0\n";
+            format!("<recv request=\"BYE\"/>\n{}", send("", ok.to_owned()))
+        }
+    };
+    let end = format!("<recv response=\"200\" rrs=\"true\"/>\n{ack}{end}{goodbye}");
     format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<scenario name=\"carrier\">\n{invite}{provisional}{end}</scenario>\n")
 }

@@ -32,8 +32,10 @@ const TRUNK_LINE: usize = 0;
 pub enum Kind {
     /// From the trunk to the queue, with brief, pop, acknowledgement and wrap-up.
     Queue,
-    /// From one phone to the next.
+    /// From one phone to the next, which is free.
     Phones,
+    /// The same, whether it is free or not.
+    BusyPhones,
 }
 
 /// When calls begin.
@@ -295,8 +297,11 @@ impl<'a> Driver<'a> {
         self.serial += 1;
         let (line, user, callee) = match load.kind {
             Kind::Queue => (TRUNK_LINE, (self.number)(self.serial), CALLED.to_owned()),
-            Kind::Phones => {
+            Kind::Phones | Kind::BusyPhones => {
                 let Some(pair) = self.pairs.pop_front() else { return false };
+                if load.kind == Kind::BusyPhones {
+                    self.pairs.push_back(pair);
+                }
                 let user = |n: usize| self.lines[n].account.as_ref().map(|account| account.user.clone()).unwrap_or_default();
                 (1 + 2 * pair, user(1 + 2 * pair), user(2 + 2 * pair))
             }
@@ -375,6 +380,9 @@ impl<'a> Driver<'a> {
             let lost = self.calls[slot].as_ref().is_some_and(|call| call.serial == serial && !matches!(call.state, State::Talking));
             if lost {
                 self.outcome.lost += 1;
+                if self.calls[slot].as_ref().is_some_and(|call| matches!(call.state, State::Inviting)) {
+                    self.ask(slot, "CANCEL", "", "");
+                }
                 self.forget(slot);
             }
         }

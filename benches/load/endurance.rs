@@ -66,21 +66,23 @@ pub fn storm(phones: usize, time: Duration, report: &mut Report) -> anyhow::Resu
 /// Ten times what goes, with calls in progress: what still goes through, what those in progress feel, how soon it is over.
 pub fn overload(time: Duration, report: &mut Report) -> anyhow::Result<()> {
     const HELD: u64 = 100;
-    let plan = Plan { agents: 200, phones: 2 * HELD as usize, record: "none", max_calls: 4_000, ..Plan::default() };
+    const PHONES: usize = 256;
+    let plan = Plan { phones: 2 * HELD as usize + PHONES, record: "none", max_calls: 4_000, ..Plan::default() };
     let server = Server::start(&plan)?;
-    let mut held = Driver::new(&server, (0..plan.phones).map(|n| format!("p{n}")))?;
+    let mut held = Driver::new(&server, (PHONES..plan.phones).map(|n| format!("p{n}")))?;
     held.register(2_000.0)?;
     let begin = Load { kind: Kind::Phones, pace: Pace::PerSecond(200.0), talk: None, time: Duration::from_secs(30), calls: HELD };
     held.run(&begin)?;
-    let mut driver = Driver::new(&server, (0..plan.agents).map(|n| format!("a{n}")))?;
+    let mut driver = Driver::new(&server, (0..PHONES).map(|n| format!("p{n}")))?;
     driver.register(2_000.0)?;
-    driver.open_desks()?;
-    let most = Load { kind: Kind::Queue, pace: Pace::AtOnce(100), talk: Some(Duration::ZERO), time, calls: u64::MAX };
+    let most = Load { kind: Kind::Phones, pace: Pace::AtOnce(64), talk: Some(Duration::ZERO), time, calls: u64::MAX };
     let usual = driver.run(&most)?;
     let rate = usual.completed as f64 / usual.seconds;
     server.settled_within(Duration::from_secs(30));
+    let mut calm = driver.run(&Load { pace: Pace::PerSecond(rate / 2.0), ..most })?;
+    let usual_p99 = calm.invite.at(0.99);
     let memory = machine::resident(server.pid()) as f64;
-    let flood = driver.run(&Load { pace: Pace::PerSecond(10.0 * rate), ..most })?;
+    let flood = driver.run(&Load { kind: Kind::BusyPhones, pace: Pace::PerSecond(10.0 * rate), ..most })?;
     let peak = machine::resident(server.pid()) as f64;
     let goodput = flood.completed as f64 / flood.seconds / rate;
     let offered = flood.begun as f64 / flood.seconds / rate;
@@ -95,16 +97,16 @@ pub fn overload(time: Duration, report: &mut Report) -> anyhow::Result<()> {
     let mut goodbyes = held.hang_up_all()?;
     let measured = format!("{} of {HELD} said goodbye, BYE to 200 {}", goodbyes.completed, goodbyes.bye.line());
     report.row("calls in progress through the overload", "all", &measured, goodbyes.completed == HELD);
-    recovery(&mut driver, &most, rate, report)
+    recovery(&mut driver, &most, (rate, usual_p99), report)
 }
 
-/// Seconds until half of the usual rate passes within the budget again.
-fn recovery(driver: &mut Driver<'_>, most: &Load, rate: f64, report: &mut Report) -> anyhow::Result<()> {
+/// Seconds until half of the usual rate passes as it did before: within the budget, or what it was on this machine.
+fn recovery(driver: &mut Driver<'_>, most: &Load, (rate, usual_p99): (f64, f64), report: &mut Report) -> anyhow::Result<()> {
     let begin = Instant::now();
     while begin.elapsed() < Duration::from_secs(30) {
         let time = Duration::from_millis(500);
         let mut calm = driver.run(&Load { pace: Pace::PerSecond(rate / 2.0), time, ..*most })?;
-        if calm.completed == calm.begun && calm.invite.at(0.99) < 20.0 {
+        if calm.completed == calm.begun && calm.invite.at(0.99) < (1.5 * usual_p99).max(20.0) {
             let seconds = begin.elapsed().as_secs_f64() - time.as_secs_f64();
             report.row("recovered after the overload", "≤ 10 s", &format!("{seconds:.1} s"), seconds <= 10.0);
             return Ok(());

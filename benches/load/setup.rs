@@ -33,7 +33,7 @@ fn step(server: &Server, driver: &mut Driver<'_>, kind: Kind, at_once: usize, se
     let used = Cpu::of(server.pid()).since(&before);
     let rate = most.completed as f64 / most.seconds;
     let (what, must) = match kind {
-        Kind::Phones => ("phone to phone, rows written", 5_000.0),
+        Kind::Phones | Kind::BusyPhones => ("phone to phone, rows written", 5_000.0),
         Kind::Queue => ("trunk, queue, brief, pop, desk, wrap-up", 1_000.0),
     };
     let signalling = most.completed as f64 / used.thread("control").as_secs_f64();

@@ -35,12 +35,12 @@ pub struct Ask<'a> {
 }
 
 impl Place<'_> {
-    /// Writes a request. Its branch follows from Call-ID, CSeq and method, so that an ACK to a refusal has the INVITE's; `ACK2` is
+    /// Writes a request. Its branch follows from Call-ID, CSeq and method, so that a CANCEL and an ACK to a refusal have the INVITE's; `ACK2` is
     /// the ACK to a 2xx, a transaction of its own (RFC 3261 §13.2.2.4).
     pub fn request(&self, out: &mut Vec<u8>, ask: &Ask<'_>) {
         let Self { local, user, server, call_id } = self;
         let Ask { method, target, to, cseq, extra, body } = ask;
-        let mark = if matches!(*method, "INVITE" | "ACK") { "" } else { method };
+        let mark = if matches!(*method, "INVITE" | "ACK" | "CANCEL") { "" } else { method };
         let method = if *method == "ACK2" { "ACK" } else { method };
         let kind = if body.is_empty() { "" } else { "Content-Type: application/sdp\r\n" };
         out.clear();

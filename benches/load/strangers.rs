@@ -19,32 +19,31 @@ pub fn run(tries: u32, report: &mut Report) -> anyhow::Result<()> {
     socket.connect(server.sip())?;
     socket.set_read_timeout(Some(Duration::from_millis(500)))?;
     let (mut known, mut unknown) = (Samples::default(), Samples::default());
-    let (mut lengths, mut unanswered) = (std::collections::BTreeSet::new(), 0);
-    for n in 0..tries {
-        for (user, samples) in [("p0", &mut known), ("x0", &mut unknown)] {
+    let (mut differing, mut unanswered) = (0, 0);
+    // The first answers teach the server what this source can do, and are not counted.
+    for n in 0..=tries {
+        let mut lengths = [0; 2];
+        for (place, (user, samples)) in [("p0", &mut known), ("x0", &mut unknown)].into_iter().enumerate() {
             let begin = Instant::now();
             match ask(&socket, &server, "REGISTER", user, n)? {
-                Some((_, received)) => {
+                Some((_, received)) if n > 0 => {
                     samples.add(begin.elapsed());
-                    lengths.insert(received);
+                    lengths[place] = received;
                 }
+                Some(_) => {}
                 None => unanswered += 1,
             }
         }
+        differing += u32::from(lengths[0] != lengths[1]);
     }
     // The median beside the mean: one interruption of this machine weighs more than any difference.
     let difference = (known.mean_us() / unknown.mean_us() - 1.0) * 100.0;
     let medians = (known.at(0.5) / unknown.at(0.5) - 1.0) * 100.0;
     let measured = format!(
-        "{difference:+.1} % (medians {medians:+.1} %), lengths of the answers {lengths:?}, unanswered {unanswered} of {}",
+        "{difference:+.1} % (medians {medians:+.1} %), answers of another length {differing}, unanswered {unanswered} of {}",
         2 * tries
     );
-    report.row(
-        &format!("known and unknown users, mean time of {tries}"),
-        "within 5 %",
-        &measured,
-        medians.abs() <= 5.0 && lengths.len() == 1,
-    );
+    report.row(&format!("known and unknown users, mean time of {tries}"), "within 5 %", &measured, medians.abs() <= 5.0 && differing == 0);
     let mut worst = (0.0, "");
     for method in ["REGISTER", "INVITE", "OPTIONS", "SUBSCRIBE", "BYE", "MESSAGE"] {
         let stranger = UdpSocket::bind("127.0.0.1:0")?;

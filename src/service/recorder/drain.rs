@@ -25,6 +25,8 @@ use crate::{
 
 /// How often waiting frames and unfinished blocks are looked at.
 const POLL_EVERY: Duration = Duration::from_millis(50);
+/// How long taps gather once the channel is empty: a wake-up costs more than a frame's work, and the channel holds two seconds.
+const REST: Duration = Duration::from_millis(10);
 /// Taps taken between two looks at the clock.
 const BATCH: usize = 256;
 /// Most tracks at once; the switch admits far fewer calls.
@@ -69,6 +71,9 @@ impl Drain {
                     self.take(clock(), tap);
                     for tap in taps.try_iter().take(BATCH) {
                         self.take(clock(), tap);
+                    }
+                    if taps.is_empty() && !stop.is_set() {
+                        std::thread::park_timeout(REST);
                     }
                 }
                 Err(RecvTimeoutError::Timeout) => {}

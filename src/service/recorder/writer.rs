@@ -28,6 +28,9 @@ const ROOM_CHECK_EVERY: Duration = Duration::from_secs(1);
 /// How long the writer waits for blocks before it looks at what failed.
 const IDLE: Duration = Duration::from_millis(250);
 
+/// How long blocks gather once the queue is empty: one wake-up for many.
+const REST: Duration = Duration::from_millis(10);
+
 /// Trouble that has not been seen for so long is over.
 const OVER_AFTER: Duration = Duration::from_secs(10);
 /// Most ended tracks that wait for room for their closing block; the next start closes the others.
@@ -77,7 +80,12 @@ impl Writer {
         let mut looked = clock();
         loop {
             match queue.recv_timeout(IDLE) {
-                Ok(message) => self.take(clock(), message),
+                Ok(message) => {
+                    self.take(clock(), message);
+                    if queue.is_empty() {
+                        std::thread::park_timeout(REST);
+                    }
+                }
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,
             }

@@ -285,6 +285,7 @@ impl Running {
                 Output::LookUp(look_up) => (self.effects.look_up)(look_up),
                 Output::Fact(fact) => (self.effects.fact)(fact),
                 Output::Live(fact) => (self.effects.live)(fact),
+                Output::Mistake(what) => tracing::error!(what, "the reaper found something without an owner and let it go"),
             }
         }
     }

@@ -5,6 +5,7 @@ use super::{
     counters::Counter,
     offer::REASON_CALLER_GONE,
     state::{Call, CallKind, Stage},
+    status::{queued_status_for, status_for},
     turn::Turn,
 };
 use crate::{
@@ -79,11 +80,11 @@ impl Call {
         self.end_offer(turn, cause);
         self.leave_queue(turn);
         self.ring_near_at = None;
-        self.near.leg.end(turn, status_for(cause), reason_for(cause));
+        self.near.leg.end(turn, self.near_hears(cause), reason_for(cause));
         Self::close_side(&mut self.near, turn, at_ms, cause);
         let answered_by = self.far.as_ref().filter(|_| talked.is_some()).and_then(|far| far.leg.agent());
         if let Some(far) = &mut self.far {
-            far.leg.end(turn, status_for(cause), reason_for(cause));
+            far.leg.end(turn, 480, reason_for(cause));
             Self::close_side(far, turn, at_ms, cause);
         }
         if self.has_media() {
@@ -93,6 +94,23 @@ impl Call {
         self.stage = Stage::Ended;
         turn.fact(Fact::InteractionEnded { interaction: self.id, at_ms, cause, answered_by });
         self.settle(turn, talked, answered_by);
+    }
+
+    /// Says goodbye on every leg once more: after a mistake of ours some may not have heard it.
+    pub fn end_legs(&mut self, turn: &mut Turn<'_>) {
+        let reason = reason_for(EndCause::Bug);
+        self.near.leg.end(turn, 500, reason);
+        let others = self.far.iter_mut().map(|far| &mut far.leg).chain(&mut self.leaving);
+        others.for_each(|leg| leg.end(turn, 500, reason));
+    }
+
+    /// The status that an unanswered caller gets.
+    fn near_hears(&self, cause: EndCause) -> u16 {
+        match (&self.kind, self.refused_with) {
+            (CallKind::Queue(_), _) => queued_status_for(cause),
+            (CallKind::Internal { .. }, Some(status)) => status,
+            (CallKind::Internal { .. }, None) => status_for(cause),
+        }
     }
 
     fn end_offer(&mut self, turn: &mut Turn<'_>, cause: EndCause) {
@@ -140,26 +158,6 @@ impl Call {
                 }
             },
         }
-    }
-}
-
-/// What an unanswered caller hears.
-fn status_for(cause: EndCause) -> u16 {
-    match cause {
-        EndCause::Busy => 486,
-        EndCause::Declined => 603,
-        EndCause::NotAcceptable => 488,
-        EndCause::Abandoned => 487,
-        EndCause::Bug | EndCause::Crash => 500,
-        EndCause::Shutdown => 503,
-        EndCause::NoAgent
-        | EndCause::NoAnswer
-        | EndCause::Limit
-        | EndCause::CustomerHungUp
-        | EndCause::AgentHungUp
-        | EndCause::AnsweredElsewhere
-        | EndCause::SignallingLost
-        | EndCause::MediaLost => 480,
     }
 }
 

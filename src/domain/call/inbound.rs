@@ -11,7 +11,7 @@ use super::{
 use crate::{
     domain::{
         customer::brief::{Brief, Matched},
-        fact::{CustomerChoice, Direction, Fact, InteractionOpened, SegmentKind},
+        fact::{CustomerChoice, Direction, EndCause, Fact, InteractionOpened, SegmentKind},
         media::plan::PortPair,
         routing::Queue,
     },
@@ -92,6 +92,8 @@ impl Call {
             hearing: None,
             played: 0,
             announced: false,
+            not_taken: EndCause::NoAgent,
+            refused_with: None,
             generation: 0,
             recordings: Vec::new(),
             ring_near_at: Some(turn.now.mono + turn.house.policy.timing.ringing_after),

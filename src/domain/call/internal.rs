@@ -5,11 +5,12 @@ use super::{
     inbound::Arrival,
     leg::{Display, Leg, LegRole},
     state::{Call, CallKind, Caller, Side, Stage},
+    status::{Meaning, meaning},
     turn::Turn,
 };
 use crate::{
     domain::{
-        fact::{Direction, EndCause, SegmentKind},
+        fact::{Direction, SegmentKind},
         media::plan::PortPair,
         routing::Doing,
     },
@@ -64,18 +65,8 @@ impl Call {
 
     /// The colleague's phone did not answer: the caller hears the nearest status.
     pub(super) fn colleague_refused(&mut self, turn: &mut Turn<'_>, end: LegEnd) {
-        let cause = match end {
-            LegEnd::Refused(486 | 600) => EndCause::Busy,
-            LegEnd::Refused(603 | 607) => EndCause::Declined,
-            LegEnd::Refused(415 | 488 | 606) | LegEnd::NotAcceptable => EndCause::NotAcceptable,
-            LegEnd::Refused(408 | 480 | 487) => EndCause::NoAnswer,
-            LegEnd::Refused(_)
-            | LegEnd::Cancelled
-            | LegEnd::HungUp
-            | LegEnd::Unreachable
-            | LegEnd::NotAcknowledged
-            | LegEnd::DialogLost => EndCause::SignallingLost,
-        };
+        let Meaning { cause, caller_hears, .. } = meaning(end);
+        self.refused_with = Some(caller_hears);
         self.end(turn, cause);
     }
 }

@@ -19,6 +19,7 @@ pub mod policy;
 mod signal;
 mod sound;
 mod state;
+mod status;
 mod timers;
 pub mod token;
 mod turn;

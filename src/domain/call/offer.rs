@@ -11,6 +11,7 @@ use super::{
     counters::Counter,
     leg::{Display, Leg, LegRole},
     state::{Call, CallKind, Gate, Offering, Side, Stage},
+    status::{Meaning, meaning},
     turn::Turn,
 };
 use crate::{
@@ -153,18 +154,7 @@ impl Call {
 
     /// The phone's INVITE ended without an answer.
     pub(super) fn phone_refused(&mut self, turn: &mut Turn<'_>, end: LegEnd) {
-        let (outcome, cause) = match end {
-            LegEnd::Refused(486 | 600) => (OfferOutcome::Busy, EndCause::Busy),
-            LegEnd::Refused(408 | 487) => (OfferOutcome::NoAnswer, EndCause::NoAnswer),
-            LegEnd::Refused(480 | 603 | 607) => (OfferOutcome::Declined, EndCause::Declined),
-            LegEnd::Refused(415 | 488 | 606) | LegEnd::NotAcceptable => (OfferOutcome::Failed, EndCause::NotAcceptable),
-            LegEnd::Refused(_)
-            | LegEnd::Cancelled
-            | LegEnd::HungUp
-            | LegEnd::Unreachable
-            | LegEnd::NotAcknowledged
-            | LegEnd::DialogLost => (OfferOutcome::Failed, EndCause::SignallingLost),
-        };
+        let Meaning { outcome, cause, .. } = meaning(end);
         self.offer_failed(turn, outcome, cause);
     }
 
@@ -176,6 +166,13 @@ impl Call {
             OfferOutcome::Failed | OfferOutcome::Accepted | OfferOutcome::Abandoned => OfferGone::PhoneFailed,
         };
         let Stage::Offering(Offering { agent, .. }) = self.stage else { return };
+        self.not_taken = match outcome {
+            OfferOutcome::Declined => EndCause::Declined,
+            OfferOutcome::Busy => EndCause::Busy,
+            OfferOutcome::NoAnswer => EndCause::NoAnswer,
+            // A phone that failed was nobody to ask.
+            OfferOutcome::Failed | OfferOutcome::Accepted | OfferOutcome::Abandoned => self.not_taken,
+        };
         self.far_leaves(turn, cause, REASON_NEXT_AGENT);
         self.offer_over(turn, outcome, Some(why));
         self.keep_waiting(turn, agent);

@@ -66,6 +66,11 @@ impl Call {
         self.near.leg.open_invite().map(|_| self.near.leg.id())
     }
 
+    /// The legs that still send or await something.
+    pub fn living_legs(&self) -> impl Iterator<Item = LegId> + '_ {
+        self.legs().filter(|leg| !leg.is_gone()).map(Leg::id)
+    }
+
     /// One of its legs.
     pub fn leg(&self, leg: LegId) -> Option<&Leg> {
         self.legs().find(|candidate| candidate.id() == leg)

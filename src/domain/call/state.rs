@@ -141,6 +141,10 @@ pub struct Call {
     pub(super) played: u32,
     /// Whether the caller has heard that they must wait.
     pub(super) announced: bool,
+    /// Why the last agent who could be asked did not take the call.
+    pub(super) not_taken: EndCause,
+    /// What the phone's refusal means to a caller who dialled it.
+    pub(super) refused_with: Option<u16>,
     pub(super) generation: u32,
     pub(super) recordings: Vec<(LegId, crate::ids::RecordingId)>,
     /// When the caller hears ringing, first or again; `None` once answered or ended.

@@ -188,6 +188,8 @@ impl Call {
 
     /// Nobody will answer: the caller is told so where there are words for it, and somebody must call back.
     pub fn turn_away(&mut self, turn: &mut Turn<'_>, cause: EndCause) {
+        // Where an agent could be asked, the record keeps what became of it.
+        let cause = if cause == EndCause::NoAgent { self.not_taken } else { cause };
         let closing = match &self.kind {
             CallKind::Queue(queue) => queue.sounds.closing.clone(),
             CallKind::Internal { .. } => None,

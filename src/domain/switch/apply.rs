@@ -15,6 +15,9 @@ use crate::{
     },
 };
 
+/// Reason of a CANCEL after a mistake of ours (RFC 3326).
+const REASON_MISTAKE: &str = "SIP;cause=500;text=\"Internal error\"";
+
 impl Switch {
     pub(super) fn apply(&mut self, id: InteractionId, ports: [PortPair; 2], actions: Vec<Action>) {
         for action in actions {
@@ -106,6 +109,15 @@ impl Switch {
                 self.unsent.push_back((leg, purpose));
             }
         }
+    }
+
+    /// A mistake of ours left a leg behind: whoever still rings for it is told, and nothing that comes for it is heard.
+    pub(super) fn abandon_leg(&mut self, leg: LegId) {
+        let invites: Vec<_> = self.invites.range((leg, 0)..=(leg, u8::MAX)).map(|(_, invite)| *invite).collect();
+        for invite in invites {
+            self.layer.cancel(self.now.mono, invite, Some(REASON_MISTAKE));
+        }
+        self.forget_leg(leg);
     }
 
     /// Nothing will come for this leg any more.

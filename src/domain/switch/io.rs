@@ -140,6 +140,8 @@ pub enum Output {
     Fact(Fact),
     /// Show this.
     Live(LiveFact),
+    /// The reaper found a mistake of ours: log it.
+    Mistake(String),
 }
 
 /// The question to the record at an INVITE.

@@ -7,7 +7,11 @@ use std::{
 
 use super::{Counter, Switch};
 use crate::{
-    domain::{call::Call, fact::EndCause, media::plan::PortPair},
+    domain::{
+        call::{Call, leg::Leg},
+        fact::EndCause,
+        media::plan::PortPair,
+    },
     ids::{AgentId, InteractionId},
 };
 
@@ -45,9 +49,19 @@ impl Switch {
             let sentence = "Calls were ended by a mistake of ours; new calls are refused. Send the log to support, then restart.";
             self.alarms.insert("switch", sentence.to_owned());
         }
-        let (actions, done) = self.guarded(id, |turn| call.end(turn, EndCause::Bug));
+        let (actions, done) = self.guarded(id, |turn| {
+            call.end(turn, EndCause::Bug);
+            call.end_legs(turn);
+        });
         self.apply(id, call.ports(), actions);
         self.close_what_is_open(id, call.ports());
+        // A leg that was being made, or let go of, when it happened is in nobody's hands.
+        let indexed = self.ledgers.get(&id).map(|ledger| ledger.indexed.clone()).unwrap_or_default();
+        for leg in indexed {
+            if self.legs.contains_key(&leg) && call.leg(leg).is_none_or(Leg::is_gone) {
+                self.abandon_leg(leg);
+            }
+        }
         match done {
             Some(()) => self.keep(call),
             // Even the goodbye panicked: what others hold of the call is taken away, without asking the call.
@@ -72,6 +86,11 @@ impl Switch {
         }
         self.waiting.leave(id);
         self.close_media(id, ports);
+    }
+
+    /// Where on its axis a call is, without asking the call.
+    pub(super) fn ms_since_start(&self, id: InteractionId) -> u32 {
+        u32::try_from(self.now.wall.0.saturating_sub(id.made_at().0).max(0)).unwrap_or(u32::MAX)
     }
 
     /// Frees agents whom a call holds that does not own up to them.

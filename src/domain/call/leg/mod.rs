@@ -252,6 +252,7 @@ impl Leg {
             State::Up { .. } => self.bye(turn),
             State::Closing { .. } | State::Gone => {}
         }
+        self.end_branches(turn);
     }
 
     /// The leg lost to another: ends it, and says why to a phone that still rings.

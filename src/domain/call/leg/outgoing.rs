@@ -95,8 +95,8 @@ impl Leg {
 
     pub(super) fn cancel(&mut self, turn: &mut Turn<'_>, reason: &'static str) {
         if matches!(self.state, State::Calling { cancelled: false }) {
-            self.state = State::Calling { cancelled: true };
             self.cancel_branches(turn, reason);
+            self.state = State::Calling { cancelled: true };
             if !self.is_awaited() {
                 self.gone(turn);
             }
@@ -247,6 +247,20 @@ impl Leg {
         if let Some((flow, bytes)) = sent {
             turn.act(Action::Send { flow, bytes });
         }
+    }
+
+    /// Ends what a mistake of ours left between an answer and its ACK, its BYE, or the silence of the other places. Usually nothing.
+    pub(super) fn end_branches(&mut self, turn: &mut Turn<'_>) {
+        if matches!(self.state, State::Calling { .. }) {
+            return;
+        }
+        for branch in (0..self.branches.len()).filter_map(|branch| u8::try_from(branch).ok()) {
+            let forks = self.branches.get(usize::from(branch)).filter(|branch| branch.ended.is_none()).map(|branch| &branch.forks);
+            let Some((id, cseq)) = forks.and_then(|forks| Some((forks.answered().first()?.clone(), forks.invite().cseq))) else { continue };
+            self.end_fork(turn, branch, &id, cseq);
+            self.branch_ended(turn, branch, BranchEnd::Answered);
+        }
+        self.cancel_branches(turn, REASON_ELSEWHERE);
     }
 
     /// Another phone answered too, or one answered that had been cancelled: acknowledged, then ended.

@@ -72,7 +72,8 @@ impl Leg {
     /// Asks the peer to speak `codec`, because the other side of the call does: relayed audio is better than audio coded twice.
     /// Nothing happens where it does already, has refused before, or holds the call.
     pub fn ask_for_codec(&mut self, turn: &mut Turn<'_>, codec: Codec) {
-        if self.codec() == codec || self.peer_holds() || self.renewal.refused.contains(&codec) {
+        let asked = self.renewal.codec == Some(codec);
+        if asked || self.codec() == codec || self.peer_holds() || self.renewal.refused.contains(&codec) {
             return;
         }
         self.renewal.codec = Some(codec);
@@ -102,8 +103,9 @@ impl Leg {
             return;
         }
         self.renewal.not_before = None;
-        let agreed = self.codec();
-        self.renewal.codec = self.renewal.codec.filter(|wanted| *wanted != agreed);
+        // A peer that holds by now is asked when it is back: an offer of ours might end its hold.
+        let (agreed, holds) = (self.codec(), self.peer_holds());
+        self.renewal.codec = self.renewal.codec.filter(|wanted| *wanted != agreed && !holds);
         match (self.renewal.codec, self.refresh) {
             (Some(codec), _) => {
                 turn.count(Counter::CodecAsked);

@@ -1,10 +1,13 @@
 //! The switch in simulated time: scripted trunk, phones, desk, record and media around it.
 
 mod clock;
+mod forks;
 mod hold;
 mod hostile;
 mod internal;
+mod panics;
 mod peer;
+mod peer_dialog;
 mod queue;
 mod queue_races;
 mod queue_waiting;
@@ -12,6 +15,7 @@ mod races;
 mod record;
 mod refusals;
 mod registration;
+mod renewal;
 mod sound;
 mod walk;
 mod world;

@@ -41,6 +41,8 @@ pub enum OnInvite {
     AnswerTwice,
     /// Answers with a body that fits no offer.
     AnswerNonsense,
+    /// Answers at once and overlooks a CANCEL that comes too late.
+    AtOnce,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,6 +61,10 @@ pub struct Peer {
     pub on_invite: OnInvite,
     /// Codecs in its SDP, as payload types.
     pub formats: &'static str,
+    /// How it answers the next requests in a dialog, by method, where not by 200.
+    pub refuses: Vec<(Method, u16)>,
+    /// What it adds to its 2xx to an INVITE.
+    pub adds: Vec<Header>,
     /// Every message that reached it.
     pub inbox: Vec<(Instant, Vec<u8>)>,
     /// What is to be put on the wire.
@@ -75,13 +81,14 @@ pub struct Peer {
     /// The algorithms that it knows, first choice first.
     pub knows: Vec<Algorithm>,
     /// What stands in Contact and Route of its own.
-    server: SocketAddr,
-    layer: TransactionLayer,
+    pub(super) server: SocketAddr,
+    pub(super) layer: TransactionLayer,
     tokens: Tokens,
     invite: Option<(Request, ClientId)>,
     waiting: Option<(Vec<u8>, ServerId)>,
-    answer: Option<AnswerRetransmission>,
-    answer_to: Option<ServerId>,
+    pub(super) early: Option<Dialog>,
+    pub(super) answer: Option<AnswerRetransmission>,
+    pub(super) answer_to: Option<ServerId>,
     later: Vec<(Instant, Later)>,
     pending: Vec<(ClientId, Request)>,
     cseq: u32,
@@ -97,6 +104,8 @@ impl Peer {
             password: "secret".to_owned(),
             on_invite: OnInvite::Answer(Duration::from_secs(2)),
             formats: "0 8 101",
+            refuses: Vec::new(),
+            adds: Vec::new(),
             inbox: Vec::new(),
             out: Vec::new(),
             dialog: None,
@@ -110,6 +119,7 @@ impl Peer {
             tokens: Tokens::new([seed; 32], &format!("peer{}", addr.port()), 1),
             invite: None,
             waiting: None,
+            early: None,
             answer: None,
             answer_to: None,
             later: Vec::new(),
@@ -123,7 +133,7 @@ impl Peer {
         Flow { listener: ListenerId(0), transport: Transport::Udp, remote: self.server }
     }
 
-    fn contact(&self) -> Address {
+    pub(super) fn contact(&self) -> Address {
         Address::new(UriBuf::sip(Some(&self.user), &HostBuf::Ip(self.addr.ip()), Some(self.addr.port())))
     }
 
@@ -290,7 +300,7 @@ impl Peer {
         }
     }
 
-    fn drain(&mut self) {
+    pub(super) fn drain(&mut self) {
         while let Some(output) = self.layer.poll_output() {
             if let Output::Send { bytes, .. } = output {
                 self.out.push(bytes.to_vec());
@@ -340,7 +350,7 @@ impl Peer {
                         self.dialog = None;
                         self.answer = None;
                     }
-                    _ => self.reply(now, server, request, if self.dialog.is_some() { 200 } else { 481 }, None),
+                    _ => self.on_in_dialog(now, request, server),
                 }
             }
         }
@@ -366,6 +376,10 @@ impl Peer {
                 let response = response.with(Header::Address(AddressHeader::Contact, self.contact())).with_body(body);
                 self.out.push(response.to_bytes());
             }
+            OnInvite::AtOnce => {
+                let body = self.sdp("sendrecv");
+                self.respond_invite(now, 200, Some(body));
+            }
             OnInvite::AnswerNonsense => self.respond_invite(now, 200, Some(Body::sdp("v=0\r\nnonsense\r\n"))),
         }
     }
@@ -373,14 +387,20 @@ impl Peer {
     fn respond_invite(&mut self, now: Instant, status: u16, body: Option<Body>) {
         let Some((invite, server)) = self.waiting.take() else { return };
         let message = parse(&invite).expect("read before");
-        let tag = format!("t{}", message.cseq().seq);
+        let tag = format!("t{}at{}", message.cseq().seq, self.addr.port());
         let mut response = Response::to(&message, status, &tag, self.server).with(Header::Address(AddressHeader::Contact, self.contact()));
+        if (200..300).contains(&status) {
+            response.headers.extend(self.adds.clone());
+        }
         response.body = body;
         let bytes: Arc<[u8]> = response.to_bytes().into();
         let _ = self.layer.respond(now, server, status, bytes.clone());
         self.drain();
         match status {
-            100..=199 => self.waiting = Some((invite, server)),
+            100..=199 => {
+                self.early = Dialog::answering(&message, &tag, self.contact()).ok();
+                self.waiting = Some((invite, server));
+            }
             200..=299 => {
                 let mut dialog = Dialog::answering(&message, &tag, self.contact()).expect("contact");
                 dialog.confirm(None);
@@ -392,7 +412,7 @@ impl Peer {
         }
     }
 
-    fn reply(&mut self, now: Instant, server: ServerId, request: &Message<'_>, status: u16, body: Option<Body>) {
+    pub(super) fn reply(&mut self, now: Instant, server: ServerId, request: &Message<'_>, status: u16, body: Option<Body>) {
         let mut response = Response::to(request, status, "tag", self.server);
         response.body = body;
         let _ = self.layer.respond(now, server, status, response.to_bytes().into());

@@ -222,6 +222,7 @@ impl World {
                     }
                 }
                 Output::Fact(fact) => self.facts.push((self.now, fact)),
+                Output::Mistake(what) => panic!("the reaper found: {what}"),
                 Output::Live(live) => {
                     self.desk(&live);
                     self.live.push((self.now, live));

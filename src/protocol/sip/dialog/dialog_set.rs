@@ -102,6 +102,11 @@ impl DialogSet {
         self.dialogs.iter()
     }
 
+    /// The dialogs that a 2xx was received for, also those that were taken out.
+    pub fn answered(&self) -> &[DialogId] {
+        &self.answered
+    }
+
     /// Takes a dialog out of the set, to live on its own.
     pub fn take(&mut self, id: &DialogId) -> Option<Dialog> {
         let at = self.dialogs.iter().position(|dialog| dialog.id() == id)?;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::super::flow::Flow;
+use super::{super::flow::Flow, ServerMachine, TransactionLayer};
 
 /// One server transaction; never used again for another.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -143,4 +143,20 @@ pub struct Counters {
     pub stray_responses: u64,
     /// Messages that the transport refused.
     pub transport_errors: u64,
+}
+
+impl TransactionLayer {
+    /// Whether a transaction is not over yet.
+    pub fn lives(&self, id: TransactionId) -> bool {
+        match id {
+            TransactionId::Server(id) => self.servers.contains_key(&id),
+            TransactionId::Client(id) => self.clients.contains_key(&id),
+        }
+    }
+
+    /// The INVITEs of peers that wait for their final response.
+    pub fn open_invites(&self) -> impl Iterator<Item = ServerId> + '_ {
+        let open = |machine: &ServerMachine| matches!(machine, ServerMachine::Invite { machine, .. } if machine.is_cancellable());
+        self.servers.iter().filter(move |(_, server)| open(&server.machine)).map(|(id, _)| *id)
+    }
 }

@@ -2,9 +2,12 @@
 
 mod clock;
 mod forks;
+mod headers;
 mod hold;
 mod hostile;
 mod internal;
+mod moves;
+mod offers;
 mod panics;
 mod peer;
 mod peer_dialog;

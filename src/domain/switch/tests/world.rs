@@ -64,8 +64,12 @@ pub struct World {
     pub rng: ChaCha12Rng,
     /// Connections whose peer has proven itself.
     pub trusted: Vec<Flow>,
+    /// Datagrams that come twice, per thousand.
+    pub doubled: u32,
     /// Datagrams that reached the switch.
     pub received: Vec<Vec<u8>>,
+    /// Datagrams that it sent, also those that were lost.
+    pub sent: Vec<Vec<u8>>,
     /// Datagrams to addresses where nobody listens.
     pub strays: Vec<(SocketAddr, String)>,
     wire: VecDeque<(Now, SocketAddr, SocketAddr, Vec<u8>)>,
@@ -153,7 +157,9 @@ impl World {
             loss: 0,
             rng: ChaCha12Rng::seed_from_u64(seed),
             trusted: Vec::new(),
+            doubled: 0,
             received: Vec::new(),
+            sent: Vec::new(),
             strays: Vec::new(),
             wire: VecDeque::new(),
             later: Vec::new(),
@@ -212,7 +218,10 @@ impl World {
     fn drain(&mut self) {
         while let Some(output) = self.switch.poll_output() {
             match output {
-                Output::Send { flow, bytes, .. } => self.post(server(), flow.remote, bytes),
+                Output::Send { flow, bytes, .. } => {
+                    self.sent.push(bytes.clone());
+                    self.post(server(), flow.remote, bytes);
+                }
                 Output::Trust { flow } => self.trusted.push(flow),
                 Output::Media { command, .. } => self.media(command),
                 Output::LookUp(look_up) => {
@@ -278,8 +287,11 @@ impl World {
         }
     }
 
-    /// Puts a datagram on the wire; some are lost.
+    /// Puts a datagram on the wire; some are lost, some come twice.
     pub fn post(&mut self, from: SocketAddr, to: SocketAddr, bytes: Vec<u8>) {
+        if self.doubled > 0 && self.rng.next_u32() % 1000 < self.doubled {
+            self.wire.push_back((self.now.plus(LATENCY), from, to, bytes.clone()));
+        }
         if self.rng.next_u32() % 1000 >= self.loss {
             self.wire.push_back((self.now.plus(LATENCY), from, to, bytes));
         }

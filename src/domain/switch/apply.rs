@@ -11,7 +11,7 @@ use crate::{
     ids::{AgentId, InteractionId, LegId},
     protocol::sip::{
         flow::Flow,
-        transaction_layer::{OutgoingRequest, Output as LayerOutput, TransactionId},
+        transaction_layer::{ClientId, OutgoingRequest, Output as LayerOutput, TransactionId},
     },
 };
 
@@ -196,17 +196,12 @@ impl Switch {
             match verdict {
                 LayerOutput::Send { .. } => {}
                 LayerOutput::TimedOut(client) | LayerOutput::Unreachable(TransactionId::Client(client)) => {
-                    if let Some((leg, purpose)) = self.clients.remove(&client) {
+                    if let Some((leg, purpose)) = self.client_over(client) {
                         self.no_response(leg, purpose);
                     }
                 }
                 LayerOutput::Ended(TransactionId::Client(client)) => {
-                    // An INVITE that was sent again with credentials has a newer transaction.
-                    if let Some((leg, Purpose::Invite { branch })) = self.clients.remove(&client)
-                        && self.invites.get(&(leg, branch)) == Some(&client)
-                    {
-                        self.invites.remove(&(leg, branch));
-                    }
+                    self.client_over(client);
                 }
                 LayerOutput::Ended(TransactionId::Server(server)) => {
                     self.invited.remove(&server);
@@ -225,6 +220,17 @@ impl Switch {
         while let Some((leg, purpose)) = self.unsent.pop_front() {
             self.no_response(leg, purpose);
         }
+    }
+
+    /// A request of ours has no transaction any more. An INVITE that was sent again with credentials has a newer one.
+    fn client_over(&mut self, client: ClientId) -> Option<(LegId, Purpose)> {
+        let (leg, purpose) = self.clients.remove(&client)?;
+        if let Purpose::Invite { branch } = purpose
+            && self.invites.get(&(leg, branch)) == Some(&client)
+        {
+            self.invites.remove(&(leg, branch));
+        }
+        Some((leg, purpose))
     }
 
     fn no_response(&mut self, leg: LegId, purpose: Purpose) {

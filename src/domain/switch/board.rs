@@ -6,7 +6,7 @@ use super::{Counter, Output, Switch};
 use crate::{
     domain::{
         call::Call,
-        live::{AgentView, Board, BoardAgent, LiveFact},
+        live::{AgentView, Board, BoardAgent, LiveFact, QueueView},
     },
     ids::AgentId,
 };
@@ -17,11 +17,13 @@ pub(super) struct BoardClock {
     changed: bool,
     not_before: Instant,
     stopping: bool,
+    /// The queues as they were sent last.
+    queues: Vec<QueueView>,
 }
 
 impl BoardClock {
     pub fn new(now: Instant) -> Self {
-        Self { changed: false, not_before: now, stopping: false }
+        Self { changed: false, not_before: now, stopping: false, queues: Vec::new() }
     }
 
     /// Something on the board changed.
@@ -77,8 +79,12 @@ impl Switch {
             self.board.not_before = self.now.mono + self.config.policy.timing.board_interval;
             let board = self.board_now();
             self.outputs.push_back(Output::Live(LiveFact::Board(board)));
+            // Every desk gets the queues: only what is new of them.
             let queues = self.queue_views();
-            self.outputs.push_back(Output::Live(LiveFact::Queues { queues }));
+            if queues != self.board.queues {
+                self.board.queues.clone_from(&queues);
+                self.outputs.push_back(Output::Live(LiveFact::Queues { queues }));
+            }
         }
     }
 

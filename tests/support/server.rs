@@ -33,6 +33,8 @@ pub struct Setup<'a> {
     pub change: Option<&'a Change<'a>>,
     /// Works on the folder of configuration files, such as adding people.
     pub prepare: Option<&'a dyn Fn(&Path)>,
+    /// Where it listens; an address of its own in 127.0.0.0/8 where nothing is said.
+    pub address: Option<Ipv4Addr>,
     /// The mistake that the server is to make (`THROUGHLINE_FAULT`).
     pub fault: Option<&'a str>,
 }
@@ -55,7 +57,7 @@ impl Server {
     /// Starts a server with demo data.
     pub fn set_up(setup: &Setup<'_>) -> Self {
         let folder = tempfile::Builder::new().prefix("throughline-").tempdir().expect("a temporary folder");
-        let address = own_address();
+        let address = setup.address.unwrap_or_else(own_address);
         let config = folder.path().join("config");
         fs::create_dir_all(&config).expect("config folder");
         for (name, text) in configuration(address, folder.path()) {

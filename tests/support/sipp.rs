@@ -2,7 +2,7 @@
 
 use std::{
     fs::{self, File},
-    net::{SocketAddr, UdpSocket},
+    net::{Ipv4Addr, SocketAddr, UdpSocket},
     path::Path,
     process::{Child, Command, ExitStatus, Stdio},
     time::Duration,
@@ -45,14 +45,41 @@ impl Sipp {
         fs::create_dir_all(folder).expect("sipp folder");
         fs::write(folder.join("voice.al"), voice.iter().map(|sample| g711::linear_to_alaw(*sample)).collect::<Vec<_>>()).expect("voice");
         fs::write(folder.join("call.xml"), scenario(caller, then)).expect("scenario");
+        Self::start((TRUNK, transport), folder, server, Path::new("call.xml"), Duration::ZERO, &[])
+    }
+
+    /// One call by a scenario of `tests/sipp` that talks this long; `keys` are what it has in square brackets.
+    pub fn scenario(folder: &Path, server: SocketAddr, name: &str, talk: Duration, keys: &[(&str, String)]) -> Self {
+        Self::scenario_from(TRUNK, folder, server, name, talk, keys)
+    }
+
+    /// The same from another address.
+    pub fn scenario_from(from: Ipv4Addr, folder: &Path, server: SocketAddr, name: &str, talk: Duration, keys: &[(&str, String)]) -> Self {
+        fs::create_dir_all(folder).expect("sipp folder");
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/sipp").join(name);
+        Self::start((from, "u1"), folder, server, &file, talk, keys)
+    }
+
+    fn start(
+        (from, transport): (Ipv4Addr, &str),
+        folder: &Path,
+        server: SocketAddr,
+        scenario: &Path,
+        talk: Duration,
+        keys: &[(&str, String)],
+    ) -> Self {
         let log = folder.join("log");
         let out = File::create(&log).expect("log");
-        let address = TRUNK.to_string();
+        let address = from.to_string();
         let child = Command::new("sipp")
             .arg(server.to_string())
-            .args(["-sf", "call.xml", "-m", "1", "-nostdin", "-trace_err", "-error_file", "errors", "-t", transport])
+            .arg("-sf")
+            .arg(scenario)
+            .args(["-m", "1", "-nostdin", "-trace_err", "-error_file", "errors", "-t", transport])
             .args(["-i", &address, "-mi", &address])
-            .args(["-p", &free_port().to_string(), "-mp", &free_port().to_string()])
+            .args(["-p", &free_port(from).to_string(), "-mp", &free_port(from).to_string()])
+            .args(["-d", &talk.as_millis().to_string()])
+            .args(keys.iter().flat_map(|(name, value)| ["-key", *name, value.as_str()]))
             .current_dir(folder)
             .stdin(Stdio::null())
             .stdout(out.try_clone().expect("a second handle"))
@@ -83,11 +110,11 @@ impl Drop for Sipp {
     }
 }
 
-/// An even port at the trunk's address, free together with its neighbour.
-fn free_port() -> u16 {
+/// An even port at this address, free together with its neighbour.
+fn free_port(at: Ipv4Addr) -> u16 {
     wait_for("a free port", PATIENCE, || {
-        let port = UdpSocket::bind((TRUNK, 0)).ok()?.local_addr().ok()?.port();
-        (port % 2 == 0 && UdpSocket::bind((TRUNK, port + 1)).is_ok()).then_some(port)
+        let port = UdpSocket::bind((at, 0)).ok()?.local_addr().ok()?.port();
+        (port % 2 == 0 && UdpSocket::bind((at, port + 1)).is_ok()).then_some(port)
     })
 }
 

@@ -1,0 +1,133 @@
+//! A phone whose every answer a test writes itself: registers honestly, then answers as it is told, twice or not at all.
+
+use std::{
+    net::{IpAddr, SocketAddr, UdpSocket},
+    time::{Duration, Instant},
+};
+
+use throughline::protocol::sip::{
+    build::{AddressHeader, Body, CredentialsHeader, Header, NumberHeader, Request, Response, ViaBuf},
+    digest::{Challenge, Ha1},
+    field::{Address, CallId, HostBuf, Method, UriBuf},
+    header::HeaderId,
+    message::Message,
+    parse::parse,
+};
+
+use super::PATIENCE;
+
+/// `sip:user@host:port`.
+fn uri(user: Option<&str>, at: SocketAddr) -> UriBuf {
+    UriBuf::sip(user, &HostBuf::new(&at.ip().to_string()).expect("an address"), Some(at.port()))
+}
+
+/// A registered phone.
+pub struct RawPhone {
+    socket: UdpSocket,
+    server: SocketAddr,
+    user: String,
+}
+
+impl RawPhone {
+    /// Binds at `address` and registers.
+    #[track_caller]
+    pub fn register(address: IpAddr, server: SocketAddr, user: &str, password: &str) -> Self {
+        let socket = UdpSocket::bind((address, 0)).expect("a port");
+        let phone = Self { socket, server, user: user.to_owned() };
+        phone.refresh(password, 1);
+        phone
+    }
+
+    /// Registers with this CSeq and the one after it.
+    #[track_caller]
+    pub fn refresh(&self, password: &str, cseq: u32) {
+        let own = Address::new(uri(Some(&self.user), self.server));
+        let call_id = CallId::new(&format!("raw-{}", self.local().port())).expect("digits");
+        let registrar = uri(None, self.server);
+        let mut request = Request::new(Method::Register, registrar.clone(), own.clone().with_tag("raw"), own, call_id, cseq);
+        request.headers.push(Header::Address(AddressHeader::Contact, self.contact()));
+        request.headers.push(Header::Number(NumberHeader::Expires, 300));
+        let challenged = self.ask(&request);
+        let message = parse(&challenged).expect("a response");
+        let line = message.header_lines(HeaderId::WwwAuthenticate).next().expect("a challenge");
+        let challenge = Challenge::parse(line).expect("a digest");
+        let ha1 = Ha1::of(&self.user, challenge.realm.as_str(), password);
+        let credentials = challenge.answer(&self.user, &ha1, &Method::Register, registrar.as_str(), "raw", 1).expect("its algorithm");
+        request.headers.push(Header::Credentials(CredentialsHeader::Authorization, credentials));
+        request.cseq += 1;
+        assert_eq!(parse(&self.ask(&request)).expect("a response").status(), Some(200), "registered");
+    }
+
+    pub fn local(&self) -> SocketAddr {
+        self.socket.local_addr().expect("bound")
+    }
+
+    fn contact(&self) -> Address {
+        Address::new(uri(Some(&self.user), self.local()))
+    }
+
+    /// Sends a request and returns its final response.
+    #[track_caller]
+    fn ask(&self, request: &Request) -> Vec<u8> {
+        let mut sent = request.clone();
+        sent.via.insert(0, ViaBuf::udp(self.local(), &format!("z9hG4bKraw{}", request.cseq)));
+        let octets = sent.to_bytes();
+        let deadline = Instant::now() + PATIENCE;
+        while Instant::now() < deadline {
+            self.socket.send_to(&octets, self.server).expect("sent");
+            let found = self.receive(Duration::from_millis(500), |message| message.status().is_some_and(|status| status >= 200));
+            if let Some(found) = found {
+                return found;
+            }
+        }
+        panic!("no answer to {}", request.method.as_str());
+    }
+
+    /// The next message that is wanted; others are left unanswered.
+    fn receive(&self, wait: Duration, wanted: impl Fn(&Message<'_>) -> bool) -> Option<Vec<u8>> {
+        let deadline = Instant::now() + wait;
+        let mut buffer = [0; 65_535];
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return None;
+            }
+            self.socket.set_read_timeout(Some(left)).expect("a time-out");
+            let Ok(length) = self.socket.recv(&mut buffer) else { return None };
+            if parse(&buffer[..length]).is_ok_and(|message| wanted(&message)) {
+                return Some(buffer[..length].to_vec());
+            }
+        }
+    }
+
+    /// Waits for a request of this method, to this tag of ours when one is given.
+    #[track_caller]
+    pub fn wait(&self, method: &Method, tag: Option<&str>) -> Vec<u8> {
+        let wanted =
+            |message: &Message<'_>| message.is_request() && message.method() == method && (tag.is_none() || message.to_tag() == tag);
+        self.receive(PATIENCE, wanted).unwrap_or_else(|| panic!("no {} came to the phone, tag {tag:?}", method.as_str()))
+    }
+
+    /// Rings, or just lies there, for this long: what comes meanwhile is not looked at.
+    pub fn rest(&self, time: Duration) {
+        self.receive(time, |_| false);
+    }
+
+    /// Answers a request with a description, if one is given.
+    pub fn reply(&self, request: &[u8], status: u16, tag: &str, description: Option<Vec<u8>>) {
+        let request = parse(request).expect("a request");
+        let mut response = Response::to(&request, status, tag, self.server).with(Header::Address(AddressHeader::Contact, self.contact()));
+        if let Some(description) = description {
+            response = response.with_body(Body::sdp(description));
+        }
+        self.socket.send_to(&response.to_bytes(), self.server).expect("sent");
+    }
+}
+
+/// A description of A-law and keys at this address.
+pub fn description(address: IpAddr, rtp_port: u16) -> Vec<u8> {
+    format!(
+        "v=0\r\no=- 5 1 IN IP4 {address}\r\ns=-\r\nc=IN IP4 {address}\r\nt=0 0\r\nm=audio {rtp_port} RTP/AVP 8 101\r\na=rtpmap:101 telephone-event/8000\r\n"
+    )
+    .into_bytes()
+}

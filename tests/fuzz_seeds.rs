@@ -89,6 +89,11 @@ fn no_sip_message_breaks_the_reader_and_what_it_accepts_can_be_answered() {
 }
 
 #[test]
+fn a_stream_yields_the_same_messages_however_it_is_cut() {
+    fuzz("sip_stream");
+}
+
+#[test]
 fn no_session_description_breaks_the_reader_and_answers_fit_their_offers() {
     fuzz("sdp");
 }

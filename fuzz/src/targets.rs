@@ -27,6 +27,7 @@ use crate::{
             message::Message,
             parse::parse,
             parse_error::ParseErrorKind,
+            stream::{Framed, Framer, MAX_MESSAGE},
             uri::Uri,
         },
     },
@@ -38,8 +39,15 @@ use crate::{
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target; each has a folder of seeds.
-pub const ALL: &[Target] =
-    &[("sip_message", sip_message), ("sdp", sdp), ("rtp", rtp), ("rtcp", rtcp), ("digest", digest), ("track", track)];
+pub const ALL: &[Target] = &[
+    ("sip_message", sip_message),
+    ("sip_stream", sip_stream),
+    ("sdp", sdp),
+    ("rtp", rtp),
+    ("rtcp", rtcp),
+    ("digest", digest),
+    ("track", track),
+];
 
 const SOURCE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)), 5060);
 
@@ -102,6 +110,42 @@ fn read_address(address: &NameAddr<'_>) {
     let uri = address.uri;
     let _ = (uri.user(), uri.host().map(|host| host.to_string()), uri.port(), uri.is_loose_router());
     assert!(uri.same_address(&uri) || uri.host().is_none(), "an address is itself: {uri:?}");
+}
+
+/// A stream of SIP: however it is cut into pieces, the same messages come out, each whole, until the same error.
+pub fn sip_stream(data: &[u8]) {
+    let (pieces, octets) = data.split_at(data.len().min(4));
+    let whole = frames(octets, &[octets.len()]);
+    let cuts: Vec<usize> = pieces.iter().map(|piece| usize::from(*piece) + 1).collect();
+    assert_eq!(frames(octets, &cuts), whole, "cut into pieces of {cuts:?}");
+    assert!(whole.0.iter().map(Vec::len).sum::<usize>() <= octets.len(), "no octet comes out twice");
+}
+
+/// The messages of a stream that comes in pieces of these lengths, over and over, and how it fails; a ping is an empty one.
+fn frames(octets: &[u8], pieces: &[usize]) -> (Vec<Vec<u8>>, Option<String>) {
+    let (mut framer, mut rest, mut found) = (Framer::default(), octets, Vec::new());
+    for piece in pieces.iter().cycle() {
+        if rest.is_empty() {
+            break;
+        }
+        let (now, later) = rest.split_at((*piece).clamp(1, rest.len()));
+        rest = later;
+        framer.push(now);
+        loop {
+            match framer.next_message() {
+                Ok(Some(Framed::Message(message))) => {
+                    assert!(message.len() <= MAX_MESSAGE && !message.is_empty());
+                    drop(parse(message));
+                    found.push(message.to_vec());
+                }
+                Ok(Some(Framed::Ping)) => found.push(Vec::new()),
+                Ok(None) => break,
+                Err(error) => return (found, Some(error.to_string())),
+            }
+        }
+        assert!(framer.held() <= octets.len());
+    }
+    (found, None)
 }
 
 /// A session description as an offer to us, and as the answer to ours.

@@ -24,9 +24,9 @@ export interface Brief {
 
 export interface OfferView { offer: Id; interaction: Id; at: UnixMs; waited_ms: number; queue: string; ringing: boolean; brief: Brief }
 export interface CallView {
-  interaction: Id; started_at: UnixMs; answered_at: UnixMs; held_since: UnixMs | null; recording: boolean; trouble: string | null; queue: string; brief: Brief;
+  interaction: Id; direction: Direction; started_at: UnixMs; /** null while it rings outside */ answered_at: UnixMs | null; held_since: UnixMs | null; recording: boolean; trouble: string | null; queue: string; brief: Brief;
 }
-export interface WrapUpView { interaction: Id; ended_at: UnixMs; talked_ms: number; until: UnixMs; may_extend: boolean; brief: Brief }
+export interface WrapUpView { interaction: Id; direction: Direction; ended_at: UnixMs; talked_ms: number; until: UnixMs; may_extend: boolean; brief: Brief }
 export interface AgentView {
   agent: Id; name: string; state: AgentState; reason: string | null; since: UnixMs; phone_registered: boolean; queues: string[];
   offer: OfferView | null; call: CallView | null; wrap_up: WrapUpView | null;

@@ -8,7 +8,7 @@ import { hint } from "../state/hint.ts";
 import { useKeys } from "../state/keys.ts";
 import { ActionButton, Kbd, MoodBars, Tag, Timer } from "../ui/bits.tsx";
 import { CHANNEL_ICON } from "../ui/icons.tsx";
-import type { Brief, Candidate, Chip, Id, LastContact } from "../types.ts";
+import type { Brief, CallView, Candidate, Chip, Id, LastContact } from "../types.ts";
 import { ago, count, country, initials, language, phone } from "../words/format.ts";
 import { callerName, plain } from "../words/labels.ts";
 import { aboutOpen, jumpTo } from "./timeline.tsx";
@@ -207,9 +207,11 @@ function LastContacts({ contacts, late, first }: { contacts: LastContact[]; late
 }
 
 function Edge({ brief, stage }: { brief: Brief; stage: Stage }) {
+  const { call, wrap_up } = view.value ?? {};
+  const fromUs = (call ?? wrap_up)?.direction === "outbound";
   return (
     <dl class="edge">
-      {stage !== "item" && <EdgeFact label={stage === "offer" ? "Waited so far" : "Waited"}><Waited stage={stage} /></EdgeFact>}
+      {stage !== "item" && <EdgeFact label={stage === "offer" ? "Waited so far" : fromUs ? "Rang" : "Waited"}><Waited stage={stage} /></EdgeFact>}
       <EdgeFact label="Last 30 days">{brief.matched === "late" ? "–" : <b class="num">{count(brief.contacts_30_days, "contact")}</b>}</EdgeFact>
       <EdgeFact label="Mood">{brief.matched === "late" ? "–" : <MoodBars values={brief.sentiment} />}</EdgeFact>
     </dl>
@@ -220,14 +222,19 @@ function EdgeFact({ label, children }: { label: string; children: ComponentChild
   return <div><dt>{label}</dt><dd>{children}</dd></div>;
 }
 
+/** From the first ring to the answer; unknown while it rings outside. */
+function waitedMs(call: CallView): number | null {
+  return call.answered_at === null ? null : call.answered_at - call.started_at;
+}
+
 /** How long the caller waited, kept after the offer's view is gone. */
 function Waited({ stage }: { stage: Stage }) {
   const kept = useRef<number | null>(null);
   const { offer, call } = view.value ?? {};
   useEffect(() => {
-    if (call) kept.current = call.answered_at - call.started_at;
-  }, [call?.interaction]);
+    if (call) kept.current = waitedMs(call);
+  }, [call?.interaction, call?.answered_at]);
   if (stage === "offer" && offer) return <b><Timer since={offer.at - offer.waited_ms} /></b>;
-  const ms = call ? call.answered_at - call.started_at : kept.current;
+  const ms = call ? waitedMs(call) : kept.current;
   return <b class="num">{ms === null || stage === "item" ? "–" : `${Math.max(0, Math.round(ms / 1000))} s`}</b>;
 }

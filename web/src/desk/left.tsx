@@ -4,7 +4,7 @@ import { now } from "../state/clock.ts";
 import { liveWorkspace, opened, view } from "../state/desk.ts";
 import { loadWork, work } from "../state/work.ts";
 import { Problem, Skeleton, Tag, Timer } from "../ui/bits.tsx";
-import { FileText, PhoneCall, WORK_ICON, type LucideIcon } from "../ui/icons.tsx";
+import { FileText, PhoneCall, PhoneOutgoing, WORK_ICON, type LucideIcon } from "../ui/icons.tsx";
 import type { Brief, WorkItem } from "../types.ts";
 import { due } from "../words/format.ts";
 import { callerLine, callerName, workLine, workName } from "../words/labels.ts";
@@ -17,7 +17,7 @@ export function Left() {
       <OfferSlot />
       <section aria-label="Active">
         <h2 class="sec">Active</h2>
-        {v?.call ? <LiveRow icon={PhoneCall} tone="live" brief={v.call.brief} timer={<Timer since={v.call.answered_at} />} /> : <p class="none-row">No call</p>}
+        {v?.call ? <LiveRow icon={v.call.direction === "outbound" ? PhoneOutgoing : PhoneCall} tone="live" brief={v.call.brief} timer={<Timer since={v.call.answered_at ?? v.call.started_at} />} /> : <p class="none-row">No call</p>}
       </section>
       <section aria-label="Wrap-up">
         <h2 class="sec">Wrap-up</h2>

@@ -72,15 +72,16 @@ function CallBar({ call }: { call: CallView }) {
   return (
     <div class="live-bar">
       <div class="line">
-        <span class="big-timer"><Timer since={call.answered_at} /></span>
+        <span class="big-timer"><Timer since={call.answered_at ?? call.started_at} /></span>
         <b class="one narrow-only">{callerName(call.brief)}</b>
         <span class="grow" />
         <button type="button" class="btn bad" onClick={() => hangUp(call.interaction)}><PhoneOff size={14} aria-hidden="true" />Hang up <Kbd>⇧F9</Kbd></button>
       </div>
       <div class="line">
-        {held ? <Tag tone="warn">on hold {duration(now.value - (call.held_since ?? 0))}</Tag> : <Tag tone="ok">talking</Tag>}
-        {call.recording ? <Tag><i class="rec" aria-hidden="true" />recording</Tag> : <Tag tone="warn">not recording</Tag>}
-        <span class="grow" /><span class="muted one">{call.queue && `${call.queue} · waited ${duration(call.answered_at - call.started_at)}`}</span>
+        {call.answered_at === null ? <Tag tone="warn">ringing</Tag> : held ? <Tag tone="warn">on hold {duration(now.value - (call.held_since ?? 0))}</Tag> : <Tag tone="ok">talking</Tag>}
+        {call.recording ? <Tag><i class="rec" aria-hidden="true" />recording</Tag> : call.answered_at !== null && <Tag tone="warn">not recording</Tag>}
+        {call.direction === "outbound" && <Tag>from us</Tag>}
+        <span class="grow" /><span class="muted one">{call.queue && (call.answered_at === null || call.direction === "outbound" ? call.queue : `${call.queue} · waited ${duration(call.answered_at - call.started_at)}`)}</span>
       </div>
       <BarNote tone={call.trouble ? "warn" : ""}>{call.trouble ? <><TriangleAlert size={13} aria-hidden="true" />{call.trouble}</> : <>Hold and mute at your phone</>}</BarNote>
     </div>
@@ -100,7 +101,7 @@ function WrapUpBar({ wrapUp }: { wrapUp: WrapUpView }) {
         <span class="grow" />
         <button type="button" class="btn" disabled={!wrapUp.may_extend} onClick={extend}>{wrapUp.may_extend ? "More time" : "Extended"}</button>
       </div>
-      <div class="line"><Tag>talked {duration(wrapUp.talked_ms)}</Tag></div>
+      <div class="line"><Tag>talked {duration(wrapUp.talked_ms)}</Tag>{wrapUp.direction === "outbound" && <Tag>from us</Tag>}</div>
       <BarNote tone="">{left <= 0 ? "Time is up: saved as not wrapped up, under Mine." : "Then it is saved as not wrapped up, under Mine."}</BarNote>
     </div>
   );

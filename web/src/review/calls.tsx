@@ -110,10 +110,11 @@ function Row({ row, chosen }: { row: CallRow; chosen: boolean }) {
       <span class="line"><b class="one">{row.customer ?? (row.number ? phone(row.number) : "Number withheld")}</b><span class="grow" /><span class="num muted">{when}</span></span>
       <span class="line one-line muted">
         <span class="one">{row.outcome === "answered" ? <>{row.agent ?? "Agent"} · <span class="num">{duration(row.talked_ms ?? 0)}</span>{row.title && ` · ${row.title}`}</>
-          : <>{row.outcome === "abandoned" ? "gave up" : "missed"} after <span class="num">{duration(row.waited_ms ?? 0)}</span>{row.cause ? ` · ${plain(row.cause)}` : ""}</>}</span>
+          : <>{row.direction === "outbound" ? "we called, given up" : row.outcome === "abandoned" ? "gave up" : "missed"} after <span class="num">{duration(row.waited_ms ?? 0)}</span>{row.cause ? ` · ${plain(row.cause)}` : ""}</>}</span>
       </span>
       <span class="line tags">
-        {row.outcome !== "answered" && <Tag tone="bad">{row.outcome}</Tag>}
+        {row.direction === "outbound" && <Tag>from us</Tag>}
+        {row.outcome !== "answered" && <Tag tone={row.direction === "outbound" ? "warn" : "bad"}>{row.direction === "outbound" ? "not reached" : row.outcome}</Tag>}
         {row.disposition && <Tag>{row.disposition}</Tag>}
         {row.sentiment !== null && Math.abs(row.sentiment) >= 20 && <Mood value={row.sentiment} />}
         {row.outcome === "answered" && !row.recorded && <Tag tone="">no recording</Tag>}

@@ -43,7 +43,8 @@ export function offerGone(why: OfferGone, by: string | null): string {
 const CAUSES: Record<string, string> = {
   customer_hung_up: "customer hung up", agent_hung_up: "agent hung up", abandoned: "caller gave up", no_agent: "nobody was ready", declined: "declined",
   busy: "busy", no_answer: "not answered", answered_elsewhere: "answered elsewhere", signalling_lost: "signalling lost", media_lost: "audio lost",
-  not_acceptable: "no common codec", limit: "ended by a limit", crash: "the server stopped", bug: "ended by a fault of ours", shutdown: "server shut down",
+  not_acceptable: "no common codec", unknown_number: "no such number", trunk_failed: "no trunk took it",
+  limit: "ended by a limit", crash: "the server stopped", bug: "ended by a fault of ours", shutdown: "server shut down",
   accepted: "accepted", failed: "phone failed", solved: "solved", not_solved: "not solved", unclear: "unclear",
 };
 

@@ -41,6 +41,7 @@ use crate::{
         speech::{Pool, SpeechError},
         spool::{Spool, SpoolAlarm, SpoolError, SpoolOptions},
         store::{Store, StoreError, seed_demo},
+        trunk_names::{self, TrunkNames},
     },
 };
 
@@ -195,6 +196,20 @@ async fn switch(
     Ok(switch)
 }
 
+/// Looks up the names of trunks, where there are any.
+fn trunk_names(config: &Config, handle: &ControlHandle) -> Result<Option<TrunkNames>, AppError> {
+    let names = wiring::trunk_names(config);
+    if names.is_empty() {
+        return Ok(None);
+    }
+    let to_control = handle.clone();
+    let found = move |trunk, addresses| {
+        to_control.send(ControlMessage::TrunkAddresses { trunk, addresses });
+    };
+    let started = trunk_names::start(names, found, alarms(handle, "trunk_names"));
+    started.map(Some).map_err(io_error("the thread for trunks' names cannot start"))
+}
+
 /// Jobs, people that change, and what the record tells the desks.
 fn background(
     config: &Config,
@@ -209,6 +224,13 @@ fn background(
         tokio::spawn(queues::watch_day(handle.clone())),
         tokio::spawn(effects::tell_changes(store.clone(), live.clone())),
     ];
+    if let Some(names) = trunk_names(config, handle)? {
+        // The thread ends with this task.
+        tasks.push(tokio::spawn(async move {
+            let _names = names;
+            std::future::pending::<()>().await;
+        }));
+    }
     if config.speech.enabled {
         let pool = Arc::new(Pool::start(wiring::speech(&config.speech))?);
         let tracks = jobs::from_recordings(config.recording.folder.clone());

@@ -12,7 +12,7 @@ use crate::{
         switch::{Limits, ListenerConfig, OutboundTrunk, Policy, RecordPolicy, SwitchConfig, Timing, TrunkConfig},
     },
     protocol::sip::{client_digest::ClientAccount, connections::ConnectionLimits, flow::Transport, timers::Timers},
-    service::{media_threads::MediaThreadsConfig, sip_sockets::Listen, speech},
+    service::{media_threads::MediaThreadsConfig, sip_sockets::Listen, speech, trunk_names::TrunkName},
 };
 
 /// The switch's configuration.
@@ -99,6 +99,13 @@ pub(super) fn connections(config: &Config) -> ConnectionLimits {
 
 /// Connections that are tried for even where descriptors are few: accepting fails with a counter, nothing else does.
 const FEWEST_CONNECTIONS: usize = 64;
+
+/// Trunks whose host is a name.
+pub(super) fn trunk_names(config: &Config) -> Vec<TrunkName> {
+    let outbound = config.trunks.iter().enumerate().filter_map(|(trunk, config)| Some((trunk, config.outbound.as_ref()?)));
+    let named = outbound.filter(|(_, outbound)| outbound.host.parse::<std::net::IpAddr>().is_err());
+    named.map(|(trunk, outbound)| TrunkName { trunk, host: outbound.host.clone(), port: outbound.port }).collect()
+}
 
 /// Media threads' configuration.
 pub(super) fn media(config: &Config, clips: ClipStore) -> MediaThreadsConfig {

@@ -43,6 +43,9 @@ pub enum Fact {
         agent: Option<AgentId>,
         /// Call-ID of its dialog.
         sip_call_id: SipCallId,
+        /// The trunk that it was called by.
+        #[serde(default)]
+        trunk: Option<String>,
         /// Beginning.
         from_ms: u32,
     },
@@ -255,6 +258,9 @@ pub struct InteractionOpened {
     pub via: String,
     /// Queue name, when it goes to one.
     pub queue: Option<String>,
+    /// Whether help was called.
+    #[serde(default)]
+    pub emergency: bool,
 }
 
 /// Who contacts whom.
@@ -351,6 +357,10 @@ pub enum EndCause {
     MediaLost,
     /// Offer and answer had no codec in common.
     NotAcceptable,
+    /// The number that was called does not exist or is not in service.
+    UnknownNumber,
+    /// No trunk took the call.
+    TrunkFailed,
     /// A limit ended it (longest call, longest hold).
     Limit,
     /// The process died.

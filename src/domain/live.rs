@@ -5,7 +5,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{customer::brief::Brief, fact::AgentState};
+use super::{
+    customer::brief::Brief,
+    fact::{AgentState, Direction},
+};
 use crate::{
     ids::{AgentId, CustomerId, InteractionId, OfferId, PhoneNumber},
     time::UnixMs,
@@ -93,10 +96,12 @@ pub struct OfferView {
 pub struct CallView {
     /// The interaction.
     pub interaction: InteractionId,
+    /// Who called whom.
+    pub direction: Direction,
     /// When the INVITE arrived.
     pub started_at: UnixMs,
-    /// When it was answered.
-    pub answered_at: UnixMs,
+    /// When it was answered; `None` while it rings outside.
+    pub answered_at: Option<UnixMs>,
     /// Since when the customer is on hold.
     pub held_since: Option<UnixMs>,
     /// Whether it is being recorded now.
@@ -127,6 +132,8 @@ pub struct SoundNow {
 pub struct WrapUpView {
     /// The interaction.
     pub interaction: InteractionId,
+    /// Who called whom.
+    pub direction: Direction,
     /// When the call ended.
     pub ended_at: UnixMs,
     /// Length of the talk, milliseconds.

@@ -77,6 +77,13 @@ pub enum ControlMessage {
         /// Its beginning.
         from: UnixMs,
     },
+    /// The name of a trunk was looked up.
+    TrunkAddresses {
+        /// The trunk's place in the configuration.
+        trunk: usize,
+        /// Its addresses, first choice first.
+        addresses: Vec<std::net::SocketAddr>,
+    },
     /// End all calls and stop.
     Shutdown,
 }
@@ -255,6 +262,7 @@ impl Running {
                 ControlMessage::Brief { interaction, brief, choice } => Input::Brief { interaction, brief, choice },
                 ControlMessage::Media(event) => Input::Media(event),
                 ControlMessage::People(people) => Input::People(*people),
+                ControlMessage::TrunkAddresses { trunk, addresses } => Input::TrunkAddresses { trunk, addresses },
                 ControlMessage::Alarm { part, sentence } => Input::Alarm { part, sentence },
                 ControlMessage::Day { from } => Input::Day { from, figures: BTreeMap::new() },
                 ControlMessage::Shutdown => {

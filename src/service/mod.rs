@@ -14,3 +14,4 @@ pub mod sounds;
 pub mod speech;
 pub mod spool;
 pub mod store;
+pub mod trunk_names;

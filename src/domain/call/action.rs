@@ -99,6 +99,8 @@ pub enum Action {
     },
     /// Write this down.
     Fact(Fact),
+    /// A call is sent to this trunk.
+    TrunkTried(usize),
     /// Count this.
     Count(Counter),
 }

@@ -106,6 +106,26 @@ counters! {
     StrangerSilenced = "stranger_unanswered",
     /// An address guessed too often.
     Silenced = "stranger_silenced",
+    /// A call to a number that its phone may not call.
+    DestinationDenied = "outbound_denied",
+    /// A call above what its phone may make.
+    CallerCapped = "outbound_phone_capped",
+    /// A phone was stopped, or is at its cap: an alarm was written.
+    CallerStopped = "outbound_phone_alarm",
+    /// A call that found every trunk of its route full or without an address.
+    TrunkFull = "outbound_trunk_full",
+    /// A call to a trunk.
+    TrunkTried = "outbound_tried",
+    /// A trunk failed, and the next one was tried.
+    TrunkFailedOver = "outbound_failed_over",
+    /// A call for help.
+    Emergency = "outbound_emergency",
+    /// A trunk's challenge was answered.
+    ChallengeAnswered = "trunk_challenge_answered",
+    /// A challenge of another realm, or one round too many.
+    ChallengeNotAnswered = "trunk_challenge_not_answered",
+    /// A registration at a carrier failed.
+    RegistrationFailed = "trunk_registration_failed",
     /// A request that was refused because we are stopping.
     Stopping = "sip_503_stopping",
 }

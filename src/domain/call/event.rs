@@ -7,7 +7,7 @@ pub enum LegEvent {
     Alive,
     /// The phone rings.
     Ringing,
-    /// The phone would send audio already; nobody hears it before the answer.
+    /// The peer sends audio already: a trunk's is heard, a phone's is not before the answer.
     Early,
     /// The phone was answered; its media is known.
     Answered,

@@ -39,10 +39,11 @@ impl Call {
             (Stage::Offering(_), _, false) => self.phone_refused(turn, end),
             // Nobody is asked in these.
             (Stage::Choosing | Stage::Waiting | Stage::TurnedAway { .. } | Stage::LookingUp { .. }, _, false) => {}
+            (Stage::Ringing { .. }, CallKind::Outbound(_), false) => self.trunk_refused(turn, end),
             (Stage::Ringing { .. }, _, false) => self.colleague_refused(turn, end),
             (Stage::Talking { .. }, kind, near) => {
                 let cause = match (end, kind, near) {
-                    (LegEnd::HungUp, CallKind::Queue(_), true) => EndCause::CustomerHungUp,
+                    (LegEnd::HungUp, CallKind::Queue(_), true) | (LegEnd::HungUp, CallKind::Outbound(_), false) => EndCause::CustomerHungUp,
                     (LegEnd::HungUp, _, _) => EndCause::AgentHungUp,
                     (other, _, near) => self.lost_cause(other, near),
                 };
@@ -54,8 +55,11 @@ impl Call {
     /// The agent hangs up from the desk.
     pub fn hung_up_at_desk(&mut self, turn: &mut Turn<'_>, agent: AgentId) {
         let theirs = self.far.as_ref().is_some_and(|far| far.leg.agent() == Some(agent)) || self.near.leg.agent() == Some(agent);
+        let rings_outside = matches!((&self.stage, &self.kind), (Stage::Ringing { .. }, CallKind::Outbound(_)));
         if self.is_talking() && theirs {
             self.end(turn, EndCause::AgentHungUp);
+        } else if rings_outside && theirs {
+            self.end(turn, EndCause::Abandoned);
         } else {
             turn.count(Counter::StaleDesk);
         }
@@ -80,9 +84,10 @@ impl Call {
         self.end_offer(turn, cause);
         self.leave_queue(turn);
         self.ring_near_at = None;
-        self.near.leg.end(turn, self.near_hears(cause), reason_for(cause));
+        let status = self.refusal_status().unwrap_or_else(|| self.near_hears(cause));
+        self.near.leg.end(turn, status, reason_for(cause));
         Self::close_side(&mut self.near, turn, at_ms, cause);
-        let answered_by = self.far.as_ref().filter(|_| talked.is_some()).and_then(|far| far.leg.agent());
+        let answered_by = talked.and_then(|_| self.serving_agent());
         if let Some(far) = &mut self.far {
             far.leg.end(turn, 480, reason_for(cause));
             Self::close_side(far, turn, at_ms, cause);
@@ -125,6 +130,8 @@ impl Call {
             | EndCause::SignallingLost
             | EndCause::MediaLost
             | EndCause::NotAcceptable
+            | EndCause::UnknownNumber
+            | EndCause::TrunkFailed
             | EndCause::Crash
             | EndCause::Bug
             | EndCause::Shutdown => (OfferOutcome::Failed, OfferGone::PhoneFailed),
@@ -141,6 +148,14 @@ impl Call {
                     turn.act(Action::Show(agent));
                 }
             }
+            CallKind::Outbound(outbound) => match (talked, outbound.agent) {
+                (Some(since), Some(agent)) if outbound.queue.is_some() => self.start_wrap_up(turn, agent, since),
+                (_, Some(agent)) => {
+                    Self::move_agent(turn, agent, AgentMove::Free);
+                    turn.act(Action::Show(agent));
+                }
+                (_, None) => {}
+            },
             CallKind::Queue(queue) => match (talked, answered_by) {
                 (Some(since), Some(agent)) => self.start_wrap_up(turn, agent, since),
                 (Some(_), None) => {}
@@ -172,6 +187,8 @@ fn reason_for(cause: EndCause) -> &'static str {
         EndCause::NotAcceptable => "SIP;cause=488;text=\"No common codec\"",
         EndCause::Limit => "SIP;cause=480;text=\"Time limit\"",
         EndCause::NoAgent | EndCause::NoAnswer | EndCause::Busy | EndCause::Declined => "SIP;cause=480;text=\"Not answered\"",
+        EndCause::UnknownNumber => "SIP;cause=404;text=\"No such number\"",
+        EndCause::TrunkFailed => "SIP;cause=503;text=\"Trunk failed\"",
         EndCause::AgentHungUp => "Q.850;cause=16;text=\"Normal call clearing\"",
         EndCause::AnsweredElsewhere => "SIP;cause=200;text=\"Call completed elsewhere\"",
     }

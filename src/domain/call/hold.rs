@@ -47,7 +47,7 @@ impl Call {
     /// Opens a track for each leg where the policy wants one.
     pub(super) fn start_recording(&mut self, turn: &mut Turn<'_>) {
         let wanted = match (turn.house.policy.record, &self.kind) {
-            (RecordPolicy::All, _) | (RecordPolicy::External, CallKind::Queue(_)) => true,
+            (RecordPolicy::All, _) | (RecordPolicy::External, CallKind::Queue(_) | CallKind::Outbound(_)) => true,
             (RecordPolicy::External, CallKind::Internal { .. }) | (RecordPolicy::None, _) => false,
         };
         if !wanted {
@@ -79,8 +79,11 @@ impl Call {
 
     /// Tells media the whole desired state.
     pub(super) fn replan(&mut self, turn: &mut Turn<'_>) {
-        let Stage::Talking { held, .. } = &self.stage else { return };
-        let held = held.is_some();
+        let held = match &self.stage {
+            Stage::Talking { held, .. } => held.is_some(),
+            _ if self.has_early_media() => false,
+            _ => return,
+        };
         let Some(far) = &self.far else { return };
         self.generation += 1;
         let keep = self.records_now(turn.house.policy.record_on_hold);

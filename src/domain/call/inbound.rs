@@ -82,6 +82,7 @@ impl Call {
             id,
             start: turn.now,
             kind,
+            trunk: None,
             caller,
             near: Side { leg, segment: None, closed: false },
             far: None,
@@ -106,6 +107,7 @@ impl Call {
     pub(super) fn write_opening(&self, turn: &mut Turn<'_>, arrival: Arrival, direction: Direction) {
         let queue = match &self.kind {
             CallKind::Queue(queue) => Some(queue.name.clone()),
+            CallKind::Outbound(outbound) => outbound.queue.as_ref().map(|queue| queue.name.clone()),
             CallKind::Internal { .. } => None,
         };
         turn.fact(Fact::InteractionOpened(InteractionOpened {
@@ -119,6 +121,7 @@ impl Call {
             called: arrival.called,
             via: arrival.via,
             queue,
+            emergency: self.is_emergency(),
         }));
         self.open_side(turn, true);
     }
@@ -137,8 +140,8 @@ impl Call {
         self.brief = brief;
         match &self.stage {
             Stage::LookingUp { .. } => self.join_queue(turn),
-            Stage::Offering(_) | Stage::Talking { .. } | Stage::Ended => self.show(turn),
-            Stage::Choosing | Stage::Waiting | Stage::TurnedAway { .. } | Stage::Ringing { .. } => {}
+            Stage::Offering(_) | Stage::Ringing { .. } | Stage::Talking { .. } | Stage::Ended => self.show(turn),
+            Stage::Choosing | Stage::Waiting | Stage::TurnedAway { .. } => {}
         }
     }
 

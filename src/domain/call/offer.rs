@@ -111,8 +111,19 @@ impl Call {
         }
     }
 
+    /// The other end sends audio before the answer.
+    pub(super) fn far_early(&mut self, turn: &mut Turn<'_>) {
+        match &self.kind {
+            CallKind::Outbound(_) => self.trunk_early(turn),
+            CallKind::Queue(_) | CallKind::Internal { .. } => self.far_rings(turn),
+        }
+    }
+
     /// The phone rings: the caller hears it.
     pub(super) fn far_rings(&mut self, turn: &mut Turn<'_>) {
+        if matches!(self.kind, CallKind::Outbound(_)) {
+            return self.trunk_rings(turn);
+        }
         self.far_alive();
         let first = self.ring_near_at.is_some() && !self.near.leg.has_rung();
         if first {
@@ -211,7 +222,7 @@ impl Call {
     /// Somebody answered: the caller gets our 200, both hear each other.
     pub(super) fn far_answered(&mut self, turn: &mut Turn<'_>) {
         let Some(far) = &self.far else { return };
-        let codec = far.leg.codec();
+        let codec = self.near.leg.promised_codec().unwrap_or_else(|| far.leg.codec());
         if !self.near.leg.is_up() && self.near.leg.answer(turn, codec).is_err() {
             turn.count(Counter::NotAcceptable);
             return self.end(turn, EndCause::NotAcceptable);
@@ -239,6 +250,7 @@ impl Call {
     fn occupy_talkers(&mut self, turn: &mut Turn<'_>) {
         let Some(agent) = self.far.as_ref().and_then(|far| far.leg.agent()) else { return };
         match &mut self.kind {
+            CallKind::Outbound(_) => {}
             CallKind::Queue(_) => Self::move_agent(turn, agent, AgentMove::Talking),
             CallKind::Internal { agents } => {
                 let idle = turn.house.agents.get(agent).is_some_and(|agent| agent.doing == Doing::Nothing);

@@ -1,7 +1,7 @@
 //! How the call sounds now: what was measured goes into the record, trouble is said at the agent's desk while it lasts.
 
 use super::{
-    state::{Call, Stage},
+    state::{Call, CallKind, Stage},
     turn::Turn,
 };
 use crate::{
@@ -61,8 +61,13 @@ impl Call {
     }
 
     fn judge_sound(&mut self, turn: &mut Turn<'_>) {
-        let now = trouble(self.sound.near.as_ref(), self.sound.far.as_ref());
-        let poor = now.is_none().then(|| poor(self.sound.near.as_ref(), self.sound.far.as_ref())).flatten();
+        // Who dialled is the customer, unless we called them.
+        let (customer, agent) = match &self.kind {
+            CallKind::Outbound(_) => (self.sound.far.as_ref(), self.sound.near.as_ref()),
+            CallKind::Queue(_) | CallKind::Internal { .. } => (self.sound.near.as_ref(), self.sound.far.as_ref()),
+        };
+        let now = trouble(customer, agent);
+        let poor = now.is_none().then(|| poor(customer, agent)).flatten();
         let Stage::Talking { trouble, .. } = &mut self.stage else { return };
         let changed = trouble.as_ref() != now.as_ref().map(|(text, _)| text) || poor != self.sound.poor;
         if !changed {

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::{event::LegEvent, leg::Leg, sound::Sound, turn::Turn, waiting::Hearing, wrap_up::WrapUp};
+use super::{event::LegEvent, leg::Leg, outbound::Outbound, sound::Sound, turn::Turn, waiting::Hearing, wrap_up::WrapUp};
 use crate::{
     domain::{
         customer::brief::Brief,
@@ -35,6 +35,8 @@ pub enum CallKind {
         /// The agents whose phones these are, once they are occupied by it.
         agents: Vec<AgentId>,
     },
+    /// From one phone of ours to somebody outside.
+    Outbound(Box<Outbound>),
 }
 
 /// What the call waits for.
@@ -125,6 +127,8 @@ pub struct Call {
     /// Arrival of the INVITE: zero of the axis.
     pub(super) start: Now,
     pub(super) kind: CallKind,
+    /// The trunk that the other end is at, by its place in the configuration.
+    pub(super) trunk: Option<usize>,
     pub(super) caller: Caller,
     /// Who called.
     pub(super) near: Side,
@@ -158,6 +162,16 @@ impl Call {
     /// The call's id.
     pub fn id(&self) -> InteractionId {
         self.id
+    }
+
+    /// It came by this trunk.
+    pub fn came_by(&mut self, trunk: usize) {
+        self.trunk = Some(trunk);
+    }
+
+    /// The trunk that the other end is at.
+    pub fn trunk(&self) -> Option<usize> {
+        self.trunk
     }
 
     /// Its ports.
@@ -194,7 +208,10 @@ impl Call {
     pub fn waiting_since(&self) -> Option<UnixMs> {
         match (&self.stage, &self.kind) {
             (Stage::LookingUp { .. } | Stage::Choosing | Stage::Waiting | Stage::Offering(_), CallKind::Queue(_)) => Some(self.start.wall),
-            (Stage::LookingUp { .. } | Stage::Choosing | Stage::Waiting | Stage::Offering(_), CallKind::Internal { .. })
+            (
+                Stage::LookingUp { .. } | Stage::Choosing | Stage::Waiting | Stage::Offering(_),
+                CallKind::Internal { .. } | CallKind::Outbound(_),
+            )
             | (Stage::TurnedAway { .. } | Stage::Ringing { .. } | Stage::Talking { .. } | Stage::Ended, _) => None,
         }
     }
@@ -232,6 +249,7 @@ impl Call {
             (Stage::Ended, _) => Vec::new(),
             (_, CallKind::Internal { agents }) => agents.clone(),
             (_, CallKind::Queue(_)) => self.agent().into_iter().collect(),
+            (_, CallKind::Outbound(outbound)) => outbound.agent.into_iter().collect(),
         }
     }
 
@@ -249,6 +267,7 @@ impl Call {
     pub(super) fn queue_name(&self) -> &str {
         match &self.kind {
             CallKind::Queue(queue) => &queue.name,
+            CallKind::Outbound(outbound) => outbound.queue.as_ref().map_or("", |queue| &queue.name),
             CallKind::Internal { .. } => "",
         }
     }
@@ -257,7 +276,8 @@ impl Call {
     pub(super) fn on_leg_event(&mut self, turn: &mut Turn<'_>, near: bool, event: LegEvent) {
         match (near, event) {
             (false, LegEvent::Alive) => self.far_alive(),
-            (false, LegEvent::Ringing | LegEvent::Early) => self.far_rings(turn),
+            (false, LegEvent::Ringing) => self.far_rings(turn),
+            (false, LegEvent::Early) => self.far_early(turn),
             (false, LegEvent::Answered) => self.far_answered(turn),
             (true, LegEvent::Confirmed) => {
                 self.near_confirmed(turn);
@@ -310,6 +330,7 @@ impl Call {
             party: leg.party(),
             agent: leg.agent(),
             sip_call_id: leg.sip_call_id(),
+            trunk: leg.trunk_name().map(str::to_owned),
             from_ms: self.axis_ms(turn.now),
         });
     }

@@ -40,7 +40,8 @@ pub(super) fn status_for(cause: EndCause) -> u16 {
         EndCause::NotAcceptable => 488,
         EndCause::Abandoned => 487,
         EndCause::Bug | EndCause::Crash => 500,
-        EndCause::Shutdown => 503,
+        EndCause::UnknownNumber => 404,
+        EndCause::Shutdown | EndCause::TrunkFailed => 503,
         EndCause::NoAgent
         | EndCause::NoAnswer
         | EndCause::Limit

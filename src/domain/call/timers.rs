@@ -101,6 +101,7 @@ impl Call {
             Due::LookUp => self.look_up_is_late(turn),
             Due::Pop => self.pop_missed(turn),
             Due::AgentRing { alive } => self.agent_silent(turn, alive),
+            Due::PhoneSilent if self.dialled_by().is_some() => self.trunk_silent(turn),
             Due::PhoneSilent => self.end(turn, EndCause::SignallingLost),
             Due::CallerRings => self.ring_near(turn),
             Due::Answer => self.answer_waiting(turn),

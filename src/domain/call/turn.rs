@@ -45,6 +45,8 @@ pub struct House<'a> {
     pub policy: &'a Policy,
     /// Agents and their states.
     pub agents: &'a Agents,
+    /// Whether a trunk, by its place in the configuration, takes one more call.
+    pub trunk_has_room: &'a dyn Fn(usize) -> bool,
     /// Where phones are reached.
     pub reach: &'a dyn Fn(PhoneId) -> Option<PhoneTarget>,
     /// The open connection of the peer behind a UDP flow, for requests that are too large for a datagram.

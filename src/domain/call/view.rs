@@ -1,8 +1,11 @@
 //! What an agent's desk shows of a call: the pop, the call bar, the wrap-up.
 
-use super::state::{Call, Gate, Stage};
+use super::state::{Call, CallKind, Gate, Stage};
 use crate::{
-    domain::live::{CallView, OfferView, WrapUpView},
+    domain::{
+        fact::Direction,
+        live::{CallView, OfferView, WrapUpView},
+    },
     ids::{AgentId, PhoneNumber},
 };
 
@@ -29,14 +32,19 @@ impl Call {
 
     /// The call that this agent is in.
     pub fn call_view(&self, agent: AgentId, record_on_hold: bool) -> Option<CallView> {
-        let Stage::Talking { since, held, trouble } = &self.stage else { return None };
+        let (since, held, trouble) = match &self.stage {
+            Stage::Talking { since, held, trouble } => (Some(since), *held, trouble.clone()),
+            Stage::Ringing { .. } if self.dialled_by().is_some() => (None, None, None),
+            _ => return None,
+        };
         self.occupied().contains(&agent).then(|| CallView {
             interaction: self.id,
+            direction: self.direction(),
             started_at: self.start.wall,
-            answered_at: since.wall,
+            answered_at: since.map(|since| since.wall),
             held_since: held.map(|held| held.wall),
             recording: self.records_now(record_on_hold),
-            trouble: trouble.clone(),
+            trouble,
             trouble_since: self.sound.since(),
             sound: self.sound.poor(),
             queue: self.queue_name().to_owned(),
@@ -44,11 +52,20 @@ impl Call {
         })
     }
 
+    fn direction(&self) -> Direction {
+        match &self.kind {
+            CallKind::Queue(_) => Direction::Inbound,
+            CallKind::Internal { .. } => Direction::Internal,
+            CallKind::Outbound(_) => Direction::Outbound,
+        }
+    }
+
     /// The wrap-up that this agent does.
     pub fn wrap_up_view(&self, agent: AgentId) -> Option<WrapUpView> {
         let wrap_up = self.wrap_up.as_ref().filter(|wrap_up| wrap_up.agent == agent)?;
         Some(WrapUpView {
             interaction: self.id,
+            direction: self.direction(),
             ended_at: wrap_up.ended_at,
             talked_ms: wrap_up.talked_ms,
             until: wrap_up.until_wall,

@@ -182,7 +182,7 @@ impl Call {
     pub(super) fn give_up_at(&self) -> Option<Instant> {
         match &self.kind {
             CallKind::Queue(queue) => Some(self.start.mono + queue.max_wait),
-            CallKind::Internal { .. } => None,
+            CallKind::Internal { .. } | CallKind::Outbound(_) => None,
         }
     }
 
@@ -192,7 +192,7 @@ impl Call {
         let cause = if cause == EndCause::NoAgent { self.not_taken } else { cause };
         let closing = match &self.kind {
             CallKind::Queue(queue) => queue.sounds.closing.clone(),
-            CallKind::Internal { .. } => None,
+            CallKind::Internal { .. } | CallKind::Outbound(_) => None,
         };
         let waits = self.is_waiting() && !matches!(self.stage, Stage::Offering(_));
         let Some(closing) = closing.filter(|_| waits) else { return self.end(turn, cause) };

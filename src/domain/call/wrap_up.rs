@@ -9,7 +9,10 @@ use super::{
     turn::Turn,
 };
 use crate::{
-    domain::fact::{Fact, SegmentKind, WorkItemKind},
+    domain::{
+        fact::{Fact, SegmentKind, WorkItemKind},
+        routing::Queue,
+    },
     ids::{AgentId, SegmentId, WorkItemId},
     time::{Now, UnixMs},
 };
@@ -28,7 +31,7 @@ pub(super) struct WrapUp {
 
 impl Call {
     pub(super) fn start_wrap_up(&mut self, turn: &mut Turn<'_>, agent: AgentId, talking_since: Now) {
-        let CallKind::Queue(queue) = &self.kind else { return };
+        let Some(queue) = self.wrap_up_queue() else { return };
         let limit = queue.wrap_up_limit;
         let segment = SegmentId::new(turn.now.wall, turn.tokens.entropy());
         let talked = turn.now.mono.saturating_duration_since(talking_since.mono);
@@ -53,6 +56,15 @@ impl Call {
         turn.act(Action::Show(agent));
     }
 
+    /// The queue whose wrap-up applies.
+    fn wrap_up_queue(&self) -> Option<&Queue> {
+        match &self.kind {
+            CallKind::Queue(queue) => Some(queue),
+            CallKind::Outbound(outbound) => outbound.queue.as_ref(),
+            CallKind::Internal { .. } => None,
+        }
+    }
+
     /// The agent is done.
     pub fn wrap_up_finished(&mut self, turn: &mut Turn<'_>, agent: AgentId) {
         match self.wrap_up.take_if(|wrap_up| wrap_up.agent == agent) {
@@ -63,7 +75,7 @@ impl Call {
 
     /// The one extension: as much time again, from now.
     pub fn wrap_up_extended(&mut self, turn: &mut Turn<'_>, agent: AgentId) {
-        let CallKind::Queue(queue) = &self.kind else { return turn.count(Counter::StaleDesk) };
+        let Some(queue) = self.wrap_up_queue().cloned() else { return turn.count(Counter::StaleDesk) };
         match self.wrap_up.as_mut().filter(|wrap_up| wrap_up.agent == agent && !wrap_up.extended) {
             Some(wrap_up) => {
                 wrap_up.extended = true;
@@ -78,7 +90,7 @@ impl Call {
     /// Time ran out: saved as it is, and somebody has to finish it.
     pub(super) fn wrap_up_ran_out(&mut self, turn: &mut Turn<'_>) {
         let Some(wrap_up) = self.wrap_up.take() else { return };
-        if let CallKind::Queue(queue) = &self.kind {
+        if let Some(queue) = self.wrap_up_queue() {
             let fact = Fact::WorkItemOpened {
                 work_item: WorkItemId::new(turn.now.wall, turn.tokens.entropy()),
                 kind: WorkItemKind::NotWrappedUp,

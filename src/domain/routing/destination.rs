@@ -209,6 +209,9 @@ impl Destinations {
             let route = self.emergency_route.as_ref().ok_or(Denied::NoRoute)?;
             return Ok(Destination::Emergency { written: route.write(&digits), number: digits, trunks: route.trunks.clone() });
         }
+        if self.routes.is_empty() {
+            return Err(Denied::NoRoute);
+        }
         let group = self.group_of(extension).ok_or(Denied::NoRight)?;
         let short = self.longest(&digits).filter(|route| !route.prefix.starts_with('+'));
         if let Some(route) = short {

@@ -75,6 +75,10 @@ impl Switch {
                     self.write(fact);
                 }
             }
+            Action::TrunkTried(trunk) => {
+                self.counters.count(Counter::TrunkTried);
+                self.trunks.tried(self.now.mono, trunk);
+            }
             Action::Count(counter) => self.counters.count(counter),
         }
     }
@@ -166,7 +170,7 @@ impl Switch {
     /// Sends a message of the transaction layer. Our requests to a trunk may open a connection; a phone's is its own to open.
     fn send_for(&mut self, flow: Flow, bytes: Vec<u8>, by: Option<TransactionId>) {
         let is_response = matches!(by, Some(TransactionId::Server(_)));
-        let connect = !is_response && flow.transport.is_reliable() && self.config.trunks.iter().any(|trunk| trunk.owns(flow.remote));
+        let connect = !is_response && flow.transport.is_reliable() && self.trunk_at(flow.remote).is_some();
         self.outputs.push_back(Output::Send { flow, bytes, connect });
     }
 
@@ -196,11 +200,15 @@ impl Switch {
             match verdict {
                 LayerOutput::Send { .. } => {}
                 LayerOutput::TimedOut(client) | LayerOutput::Unreachable(TransactionId::Client(client)) => {
+                    if self.registration_unanswered(client) {
+                        continue;
+                    }
                     if let Some((leg, purpose)) = self.client_over(client) {
                         self.no_response(leg, purpose);
                     }
                 }
                 LayerOutput::Ended(TransactionId::Client(client)) => {
+                    self.trunks.registering.remove(&client);
                     self.client_over(client);
                 }
                 LayerOutput::Ended(TransactionId::Server(server)) => {

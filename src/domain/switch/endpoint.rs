@@ -56,6 +56,9 @@ impl Switch {
         let Some(head) = ResponseHead::of(response) else { return };
         match self.layer.receive_response(self.now.mono, &head) {
             ResponseFate::Deliver(client) => {
+                if self.registration_response(client, response) {
+                    return;
+                }
                 let Some((leg, purpose)) = self.clients.get(&client).copied() else {
                     return self.counters.count(Counter::StrayResponse);
                 };
@@ -147,8 +150,7 @@ impl Switch {
         if let Some(phone) = self.flows.phone(self.steady_ms(), flow) {
             return Source::Phone(phone);
         }
-        let trunk = self.config.trunks.iter().position(|trunk| trunk.owns(flow.remote));
-        trunk.map_or(Source::Unknown, Source::Trunk)
+        self.trunk_at(flow.remote).map_or(Source::Unknown, Source::Trunk)
     }
 
     fn outside(&mut self, flow: Flow, request: &Message<'_>) {

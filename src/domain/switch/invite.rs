@@ -1,10 +1,11 @@
-//! An INVITE outside of any dialog: checks in the RFC's order, then a call from a trunk to a queue, or from a phone to a colleague.
+//! An INVITE outside of any dialog: checks in the RFC's order, then a call from a trunk to a queue, from a phone to a colleague, or
+//! from a phone to somebody outside.
 
-use super::{Counter, Switch, challenge::Identified, endpoint::unknown_extensions, gate::Source, people::People};
+use super::{Counter, Switch, calling::NoCall, challenge::Identified, endpoint::unknown_extensions, gate::Source, people::People};
 use crate::{
     domain::{
         call::{
-            Arrival, Call, Caller, InternalCall, PhoneTarget, Place, Turn,
+            Arrival, Call, Caller, InternalCall, OutboundCall, PhoneTarget, Place, Turn,
             leg::{
                 Incoming, IncomingError, Leg, LegRole, MAX_BRANCHES, MIN_SESSION_SECONDS, SessionTimer,
                 in_dialog::{SDP, warning},
@@ -29,9 +30,10 @@ use crate::{
 };
 
 /// Who an admitted INVITE is from and for.
-enum Route {
+pub(super) enum Route {
     Queue { trunk: usize, queue: Queue },
     Colleague { caller: PhoneId, target: PhoneTarget },
+    Outside { called: String, call: OutboundCall },
 }
 
 /// Where a phone is reached: every binding, one for each flow; an old Contact of the same flow is the same phone.
@@ -64,26 +66,22 @@ impl Switch {
             },
         };
         self.proven(flow);
-        if let Some(refusal) = self.inadmissible(flow, request) {
+        let emergency = phone.is_some() && self.calls_help(request);
+        if let Some(refusal) = self.inadmissible(flow, request, emergency) {
             return self.send_stateless(flow, request, &refusal);
         }
         let route = match (phone, source) {
-            (Some(phone), _) => self.route_internal(request, phone),
-            (None, Source::Trunk(trunk)) => self.route_inbound(request, trunk),
-            (None, Source::Phone(_) | Source::Unknown) => Err(403),
+            (Some(phone), _) => self.route_phone(request, phone),
+            (None, Source::Trunk(trunk)) => self.route_inbound(request, trunk).map_err(NoCall::from),
+            (None, Source::Phone(_) | Source::Unknown) => Err(NoCall::from(403)),
         };
         let route = match route {
             Ok(route) => route,
-            Err(status) => {
-                if status == 404 {
-                    self.counters.count(Counter::UnknownNumber);
-                }
-                return self.refuse(flow, request, status);
-            }
+            Err(refusal) => return self.refuse_call(flow, request, refusal),
         };
         // Each call that has not ended holds two pairs; one that is only wrapped up holds none.
         let live = self.ports.in_use().len() / 2;
-        let ports = if live < self.config.limits.max_calls { self.ports.acquire::<2>() } else { None };
+        let ports = if emergency || live < self.config.limits.max_calls { self.ports.acquire::<2>() } else { None };
         let Some(ports) = ports else {
             self.counters.count(Counter::NoRoom);
             // A trunk gets no Retry-After: it would silence the trunk as a whole.
@@ -102,8 +100,8 @@ impl Switch {
     }
 
     /// The checks that need no state (RFC 3261 §8.2, §16.3; RFC 4028 §9), in order.
-    fn inadmissible(&mut self, flow: Flow, request: &Message<'_>) -> Option<Response> {
-        if !self.is_ready() {
+    fn inadmissible(&mut self, flow: Flow, request: &Message<'_>, emergency: bool) -> Option<Response> {
+        if !self.is_ready() && !emergency {
             self.counters.count(Counter::Stopping);
             return Some(self.reply(request, 503, flow.remote));
         }
@@ -131,15 +129,14 @@ impl Switch {
     fn route_inbound(&self, request: &Message<'_>, trunk: usize) -> Result<Route, u16> {
         let config = self.config.trunks.get(trunk).ok_or(403_u16)?;
         let called = request.request_uri().and_then(|uri| uri.user().map(|user| user.into_owned())).ok_or(404_u16)?;
+        let called = self.called_by_trunk(request, config, called);
         let number = PhoneNumber::parse_in(&called, &config.country).ok();
         let name = config.numbers.iter().find(|(known, _)| number.as_ref() == Some(known) || called == known.as_str());
         let queue = name.and_then(|(_, queue)| self.people.queue(queue)).ok_or(404_u16)?;
         Ok(Route::Queue { trunk, queue: queue.clone() })
     }
 
-    fn route_internal(&self, request: &Message<'_>, caller: PhoneId) -> Result<Route, u16> {
-        let called = request.request_uri().and_then(|uri| uri.user().map(|user| user.into_owned())).ok_or(404_u16)?;
-        let phone = self.people.dialled(&called).ok_or(404_u16)?.account.id;
+    pub(super) fn route_internal(&self, caller: PhoneId, phone: PhoneId) -> Result<Route, u16> {
         if phone == caller {
             return Err(486);
         }
@@ -152,17 +149,20 @@ impl Switch {
         let local_tag = self.tokens.tag();
         let prepared = self.prepare(request, &route);
         let (role, networks) = match &route {
-            Route::Queue { trunk, .. } => {
-                let networks = self.config.trunks.get(*trunk).map(|trunk| trunk.networks.clone()).unwrap_or_default();
-                (LegRole { party: Party::Customer, agent: None }, networks)
-            }
+            Route::Queue { trunk, .. } => (LegRole { party: Party::Customer, agent: None }, self.trunk_networks(*trunk)),
+            Route::Outside { call, .. } => (LegRole { party: Party::Agent, agent: self.agent_of(call.phone) }, Vec::new()),
             Route::Colleague { caller, .. } => (LegRole { party: Party::Agent, agent: self.agent_of(*caller) }, Vec::new()),
         };
         let incoming = Incoming { invite: request, server, flow, role, networks, local_tag, ports: ports[0] };
         let (actions, started) = self.guarded(id, |turn: &mut Turn<'_>| {
             let leg = Leg::incoming(turn, incoming)?;
             Ok(match (route, prepared) {
-                (Route::Queue { queue, .. }, Prepared { arrival, .. }) => Call::start_inbound(turn, id, arrival, queue, leg, ports),
+                (Route::Queue { queue, trunk }, Prepared { arrival, .. }) => {
+                    let mut call = Call::start_inbound(turn, id, arrival, queue, leg, ports);
+                    call.came_by(trunk);
+                    call
+                }
+                (Route::Outside { call, .. }, Prepared { arrival, .. }) => Call::start_outbound(turn, id, arrival, call, leg, ports),
                 (Route::Colleague { target, .. }, Prepared { arrival, caller, callee }) => {
                     Call::start_internal(turn, id, arrival, InternalCall { caller, target, callee }, leg, ports)
                 }
@@ -220,6 +220,7 @@ impl Switch {
                 let caller = Caller { number: number.clone(), display_name: display_name.clone(), user: String::new() };
                 Prepared { arrival: Arrival { caller_raw, number, display_name, called, via }, caller, callee: None }
             }
+            Route::Outside { called, call } => self.prepare_outside(called, call),
             Route::Colleague { caller, target } => {
                 let account = self.people.phone(*caller).map(|phone| &phone.account);
                 let user = account.map(|account| account.extension.clone()).unwrap_or_default();
@@ -234,10 +235,10 @@ impl Switch {
 }
 
 /// What is read of the INVITE before its call begins.
-struct Prepared {
-    arrival: Arrival,
-    caller: Caller,
-    callee: Option<AgentId>,
+pub(super) struct Prepared {
+    pub arrival: Arrival,
+    pub caller: Caller,
+    pub callee: Option<AgentId>,
 }
 
 /// Who calls, as a trunk says: P-Asserted-Identity before From (RFC 3325 §9.1); withheld numbers stay withheld.

@@ -70,6 +70,13 @@ pub enum Input<'a> {
         /// The sentence.
         sentence: Option<String>,
     },
+    /// The name of a trunk, by its place in the configuration, was looked up.
+    TrunkAddresses {
+        /// Which trunk.
+        trunk: usize,
+        /// Its addresses, first choice first; an empty list leaves the ones before in use.
+        addresses: Vec<SocketAddr>,
+    },
     /// Stop: new calls are refused, running ones end.
     Shutdown,
     /// Makes this call panic after so many further actions: shows that a mistake ends one call only.

@@ -7,6 +7,7 @@
 
 mod apply;
 mod board;
+mod calling;
 mod challenge;
 mod config;
 mod consistency;
@@ -19,6 +20,7 @@ mod intake;
 mod invite;
 mod io;
 mod ledger;
+mod outbound;
 mod overload;
 mod panics;
 mod people;
@@ -29,6 +31,8 @@ mod steady;
 mod strangers;
 #[cfg(test)]
 mod tests;
+mod trunk_registration;
+mod trunks;
 mod turns;
 
 use std::{
@@ -81,6 +85,8 @@ pub struct Switch {
     strangers: strangers::Strangers,
     challenged: challenge::Challenged,
     people: people::People,
+    trunks: trunks::Trunks,
+    calling: calling::Calling,
     agents: Agents,
     /// The calls that wait for an agent.
     waiting: Waiting,
@@ -134,6 +140,8 @@ impl Switch {
             strangers: strangers::Strangers::default(),
             challenged: challenge::Challenged::default(),
             people: people::People::default(),
+            trunks: trunks::Trunks::new(&config.trunks, now.mono),
+            calling: calling::Calling::default(),
             agents: Agents::default(),
             waiting: Waiting::default(),
             day: Day::new(now.wall, BTreeMap::new()),
@@ -186,6 +194,7 @@ impl Switch {
             Input::Bindings(bindings) => self.load_bindings(bindings),
             Input::Day { from, figures } => self.begin_day(from, figures),
             Input::Alarm { part, sentence } => self.alarm(part, sentence),
+            Input::TrunkAddresses { trunk, addresses } => self.trunk_addresses(trunk, addresses),
             Input::Shutdown => self.stop(),
             #[cfg(any(test, feature = "fault-injection"))]
             Input::PanicIn { interaction, after_actions } => {
@@ -207,7 +216,7 @@ impl Switch {
             self.now.mono + Duration::from_millis(ms)
         });
         let call = self.deadlines.first().map(|(at, _)| *at);
-        let due = [self.board.due(), self.stop_by, self.steady.due(), Some(self.reap_at), self.waiting.due_at()];
+        let due = [self.board.due(), self.stop_by, self.steady.due(), Some(self.reap_at), self.waiting.due_at(), self.next_registration()];
         let rest = [self.layer.next_timeout(), expiry, self.flows.next_timeout(), call].into_iter().chain(due);
         rest.flatten().min()
     }
@@ -227,7 +236,9 @@ impl Switch {
             self.stop_by = None;
             self.end_all(|_| true, EndCause::Shutdown);
         }
+        self.run_registrations();
         if now.mono >= self.reap_at {
+            self.sweep_calling();
             self.reap_at = now.mono + REAP_INTERVAL;
             self.reap();
         }
@@ -287,8 +298,9 @@ impl Switch {
 
     fn stop(&mut self) {
         self.board.stop();
+        self.unregister_trunks();
         self.stop_by = Some(self.now.mono + self.config.policy.timing.shutdown_limit);
-        let ids: Vec<InteractionId> = self.calls.values().filter(|call| !call.is_talking()).map(Call::id).collect();
+        let ids: Vec<InteractionId> = self.calls.values().filter(|call| !call.is_talking() && !call.is_emergency()).map(Call::id).collect();
         for id in ids {
             self.turn(id, |call, turn| call.turn_away(turn, EndCause::Shutdown));
         }

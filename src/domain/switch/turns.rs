@@ -33,7 +33,15 @@ impl Switch {
         let reach = |phone| phone_target(registrar, people, steady_ms, phone);
         let flows = &self.flows;
         let stream_beside = |flow| flows.stream_beside(steady_ms, flow);
-        let house = House { policy: &self.config.policy, agents: &self.agents, reach: &reach, stream_beside: &stream_beside };
+        let (config, trunks, calls, now) = (&self.config, &self.trunks, &self.calls, self.now.mono);
+        let trunk_has_room = |trunk| trunks.has_room(&config.trunks, calls, now, trunk);
+        let house = House {
+            trunk_has_room: &trunk_has_room,
+            policy: &self.config.policy,
+            agents: &self.agents,
+            reach: &reach,
+            stream_beside: &stream_beside,
+        };
         #[cfg(any(test, feature = "fault-injection"))]
         let mut panic_after = self.faults.remove(&id);
         #[cfg(not(any(test, feature = "fault-injection")))]

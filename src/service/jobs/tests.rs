@@ -70,11 +70,12 @@ fn facts(interaction: InteractionId) -> Vec<Fact> {
         called: "+4930555".into(),
         via: "trunk".into(),
         queue: None,
+        emergency: false,
     };
     let mut all = vec![Fact::InteractionOpened(opened)];
     for (n, party) in [(1, Party::Customer), (2, Party::Agent)] {
         let sip_call_id = SipCallId(format!("{n}"));
-        all.push(Fact::LegOpened { leg: leg(n), interaction, party, agent: None, sip_call_id, from_ms: 0 });
+        all.push(Fact::LegOpened { leg: leg(n), interaction, party, agent: None, sip_call_id, trunk: None, from_ms: 0 });
         all.push(Fact::RecordingOpened { recording: recording(n), interaction, leg: leg(n), codec: Codec::Pcma, from_ms: 0 });
     }
     all.push(Fact::InteractionEnded { interaction, at_ms: 20_000, cause: EndCause::CustomerHungUp, answered_by: None });

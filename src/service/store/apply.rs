@@ -95,8 +95,8 @@ pub(super) async fn one(conn: &mut Conn, fact: &Fact) -> Result<(), StoreError> 
 async fn interaction_opened(conn: &mut Conn, opened: &InteractionOpened) -> Result<(), StoreError> {
     let identity = outside_identity(conn, opened).await?;
     let new = sqlx::query(
-        "INSERT INTO interaction (interaction, channel, direction, state, at, identity, caller_raw, number, display_name, called, via, queue) \
-         VALUES ($1, $2, $3, 'open', $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT (interaction) DO NOTHING",
+        "INSERT INTO interaction (interaction, channel, direction, state, at, identity, caller_raw, number, display_name, called, via, queue, \
+         emergency) VALUES ($1, $2, $3, 'open', $4, $5, $6, $7, $8, $9, $10, $11, $12) ON CONFLICT (interaction) DO NOTHING",
     )
     .bind(opened.interaction.to_string())
     .bind(word(&opened.channel))
@@ -109,6 +109,7 @@ async fn interaction_opened(conn: &mut Conn, opened: &InteractionOpened) -> Resu
     .bind(line(&opened.called, LINE_MAX))
     .bind(line(&opened.via, LINE_MAX))
     .bind(opt_line(opened.queue.as_deref(), NAME_MAX))
+    .bind(i64::from(opened.emergency))
     .execute(&mut *conn)
     .await?;
     if new.rows_affected() == 0 {

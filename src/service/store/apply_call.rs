@@ -4,7 +4,7 @@ use super::{
     StoreError, apply_end,
     db::{Columns, Conn, opt_id, opt_word, word},
     events::{NewEvent, emit},
-    text::{LINE_MAX, line, opt_line},
+    text::{LINE_MAX, NAME_MAX, line, opt_line},
 };
 use crate::{
     domain::{
@@ -17,9 +17,9 @@ use crate::{
 
 pub(super) async fn leg(conn: &mut Conn, fact: &Fact) -> Result<(), StoreError> {
     match fact {
-        Fact::LegOpened { leg, interaction, party, agent, sip_call_id, from_ms } => {
+        Fact::LegOpened { leg, interaction, party, agent, sip_call_id, trunk, from_ms } => {
             sqlx::query(
-                "INSERT INTO leg (leg, interaction, party, agent, sip_call_id, from_ms) VALUES ($1, $2, $3, $4, $5, $6) \
+                "INSERT INTO leg (leg, interaction, party, agent, sip_call_id, from_ms, trunk) VALUES ($1, $2, $3, $4, $5, $6, $7) \
                  ON CONFLICT (leg) DO NOTHING",
             )
             .bind(leg.to_string())
@@ -28,6 +28,7 @@ pub(super) async fn leg(conn: &mut Conn, fact: &Fact) -> Result<(), StoreError> 
             .bind(opt_id(*agent))
             .bind(line(&sip_call_id.0, LINE_MAX))
             .bind(i64::from(*from_ms))
+            .bind(opt_line(trunk.as_deref(), NAME_MAX))
             .execute(conn)
             .await?;
         }

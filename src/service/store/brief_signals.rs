@@ -153,7 +153,9 @@ fn cut_off_at(row: &Row) -> Result<Option<UnixMs>, StoreError> {
             | EndCause::Busy
             | EndCause::NoAnswer
             | EndCause::AnsweredElsewhere
-            | EndCause::NotAcceptable,
+            | EndCause::NotAcceptable
+            | EndCause::UnknownNumber
+            | EndCause::TrunkFailed,
         )
         | None => false,
     };

@@ -19,6 +19,7 @@ const FILES: &[(i64, &str, &str)] = &[
     (6, "machinery", include_str!("../../../migrations/0006_machinery.sql")),
     (7, "queue", include_str!("../../../migrations/0007_queue.sql")),
     (8, "quality", include_str!("../../../migrations/0008_quality.sql")),
+    (9, "outbound", include_str!("../../../migrations/0009_outbound.sql")),
     (10, "binding_transport", include_str!("../../../migrations/0010_binding_transport.sql")),
 ];
 

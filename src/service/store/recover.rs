@@ -94,6 +94,7 @@ async fn restore_track(conn: &mut Conn, track: &RecoveredTrack) -> Result<bool, 
         called: String::new(),
         via: "recovered from its recording".to_owned(),
         queue: None,
+        emergency: false,
     });
     let leg = Fact::LegOpened {
         leg: track.leg,
@@ -101,6 +102,7 @@ async fn restore_track(conn: &mut Conn, track: &RecoveredTrack) -> Result<bool, 
         party: track.party,
         agent: None,
         sip_call_id: SipCallId(String::new()),
+        trunk: None,
         from_ms: track.from_ms,
     };
     let begun = Fact::RecordingOpened {

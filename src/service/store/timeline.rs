@@ -155,7 +155,8 @@ async fn body_of(conn: &mut Conn, interaction: InteractionId) -> Result<Option<S
     Ok((!rows.is_empty()).then(|| clip(&text, BODY_MAX)))
 }
 
-/// The title of an interaction, or what can be said without one. Columns: title, channel, state, cause, answered_ms, agent_name.
+/// The title of an interaction, or what can be said without one. Columns: title, channel, direction, state, cause,
+/// answered_ms, agent_name.
 pub(super) fn title_in_words(row: &Row) -> Result<String, StoreError> {
     if let Some(title) = row.opt_text("title")? {
         return Ok(title);
@@ -164,9 +165,11 @@ pub(super) fn title_in_words(row: &Row) -> Result<String, StoreError> {
     let answered = row.opt_int::<i64>("answered_ms")?.is_some();
     let cause: Option<EndCause> = row.opt_word("cause")?;
     let state = row.text("state")?;
+    let from_us = row.word::<Direction>("direction")? == Direction::Outbound;
     Ok(match (channel, answered, cause, row.opt_text("agent_name")?) {
         (Channel::Phone, true, _, Some(agent)) => format!("Call with {agent}"),
         (Channel::Phone, true, _, None) => "Call".to_owned(),
+        (Channel::Phone, false, Some(_), _) if from_us => "Call from us, not answered".to_owned(),
         (Channel::Phone, false, Some(EndCause::Abandoned), _) => "Caller gave up".to_owned(),
         (Channel::Phone, false, _, _) if state == "open" => "Call in progress".to_owned(),
         (Channel::Phone, false, _, _) => "Missed call".to_owned(),

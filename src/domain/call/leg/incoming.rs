@@ -79,6 +79,8 @@ impl Leg {
             branches: Vec::new(),
             renewal: Renewal::default(),
             serves_update: invite.lists(HeaderId::Allow, "UPDATE"),
+            trunk: None,
+            early_answer: None,
         };
         leg.try_offer(turn)?;
         turn.act(Action::Index { leg: leg.id, call_id: leg.call_id.clone(), local_tag });
@@ -101,10 +103,12 @@ impl Leg {
 
     /// Tells the caller that it rings: 180 without SDP.
     pub fn ring(&mut self, turn: &mut Turn<'_>) {
-        if let State::Incoming { server, template, rung, .. } = &mut self.state {
-            *rung = true;
-            let (server, response) = (*server, wire::with_status(template, 180));
+        if let State::Incoming { server, template, .. } = &self.state {
+            let (server, response) = (*server, self.ringing(template));
             Self::respond(turn, server, response);
+        }
+        if let State::Incoming { rung, .. } = &mut self.state {
+            *rung = true;
         }
     }
 

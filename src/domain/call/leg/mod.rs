@@ -13,6 +13,7 @@ mod media;
 mod outgoing;
 mod renewal;
 mod session_timer;
+mod trunk;
 pub mod wire;
 
 use std::time::Instant;
@@ -34,6 +35,7 @@ pub use incoming::{Incoming, IncomingError};
 use renewal::Renewal;
 use session_timer::Refresh;
 pub use session_timer::{MIN_SESSION_SECONDS, SessionTimer};
+pub use trunk::TrunkTarget;
 
 /// Who is on a leg.
 #[derive(Clone, Copy, Debug)]
@@ -115,6 +117,10 @@ pub struct Leg {
     renewal: Renewal,
     /// Whether the peer said that it serves UPDATE.
     serves_update: bool,
+    /// The trunk that we called by; `None` for phones and for whoever calls us.
+    trunk: Option<Box<trunk::TrunkSide>>,
+    /// Our answer as the caller was told it before the call was answered.
+    early_answer: Option<Vec<u8>>,
 }
 
 impl Leg {

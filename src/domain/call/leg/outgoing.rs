@@ -70,6 +70,8 @@ impl Leg {
             refresh: None,
             renewal: Renewal::default(),
             serves_update: false,
+            trunk: None,
+            early_answer: None,
         };
         turn.act(Action::Index { leg: leg.id, call_id, local_tag });
         for place in target.places().take(super::MAX_BRANCHES) {
@@ -106,6 +108,9 @@ impl Leg {
     /// A response to a request of ours in this leg.
     pub fn on_response(&mut self, turn: &mut Turn<'_>, purpose: Purpose, response: &Message<'_>) -> Option<LegEvent> {
         let status = response.status()?;
+        if self.answers_challenge(turn, purpose, response) {
+            return None;
+        }
         match (purpose, status) {
             (Purpose::Invite { branch }, _) => self.on_invite_response(turn, branch, status, response),
             (Purpose::Renew, _) => self.on_renewed(turn, status, response),
@@ -148,7 +153,7 @@ impl Leg {
     fn on_invite_response(&mut self, turn: &mut Turn<'_>, branch: u8, status: u16, response: &Message<'_>) -> Option<LegEvent> {
         let outcome = self.branches.get_mut(usize::from(branch))?.forks.receive(response);
         match (status, outcome) {
-            (100..=199, _) => self.on_provisional(status),
+            (100..=199, _) => self.hears_early(status, response).or_else(|| self.on_provisional(status)),
             (200..=299, ForkOutcome::Answered { id, first: _ }) => self.on_answer(turn, branch, &id, response),
             // A mistake of ours may have left the first one without its ACK.
             (200..=299, ForkOutcome::AnsweredAgain(id)) if self.waits_for(branch) => self.on_answer(turn, branch, &id, response),

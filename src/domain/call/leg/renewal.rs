@@ -136,6 +136,15 @@ impl Leg {
         self.send(turn, Purpose::Renew, request);
     }
 
+    /// The same offer again, now that the peer's challenge can be answered. False where none waits.
+    pub(super) fn renew_again(&mut self, turn: &mut Turn<'_>) -> bool {
+        let Some(sent) = self.renewal.sent.take() else { return false };
+        self.session.take_back(sent.before);
+        self.renewal.not_before = None;
+        self.pursue(turn);
+        true
+    }
+
     /// A response to a re-INVITE or UPDATE of ours.
     pub(super) fn on_renewed(&mut self, turn: &mut Turn<'_>, status: u16, response: &Message<'_>) -> Option<LegEvent> {
         if status < 200 {

@@ -91,12 +91,13 @@ impl Leg {
     }
 
     /// Gives a request its Via and sends it in a transaction.
-    pub(super) fn send(&self, turn: &mut Turn<'_>, purpose: Purpose, request: Request) -> Request {
+    pub(super) fn send(&mut self, turn: &mut Turn<'_>, purpose: Purpose, request: Request) -> Request {
         self.send_by(turn, self.flow, purpose, request)
     }
 
     /// The same by this path to the peer.
-    pub(super) fn send_by(&self, turn: &mut Turn<'_>, peer: Flow, purpose: Purpose, request: Request) -> Request {
+    pub(super) fn send_by(&mut self, turn: &mut Turn<'_>, peer: Flow, purpose: Purpose, mut request: Request) -> Request {
+        self.authorise(&mut request);
         let mut flow = self.hop_by(peer, &request);
         let branch = turn.tokens.branch();
         let mut request = stamped(turn, flow, &branch, request);
@@ -115,13 +116,14 @@ impl Leg {
     }
 
     /// Acknowledges a 2xx to our INVITE along the dialog's route, and keeps the ACK for repetitions.
-    pub(super) fn acknowledge(&self, turn: &mut Turn<'_>, dialog: &mut Dialog, cseq: u32) {
+    pub(super) fn acknowledge(&mut self, turn: &mut Turn<'_>, dialog: &mut Dialog, cseq: u32) {
         self.acknowledge_by(turn, self.flow, dialog, cseq);
     }
 
     /// The same by this path to the peer.
-    pub(super) fn acknowledge_by(&self, turn: &mut Turn<'_>, peer: Flow, dialog: &mut Dialog, cseq: u32) {
-        let ack = dialog.ack(cseq);
+    pub(super) fn acknowledge_by(&mut self, turn: &mut Turn<'_>, peer: Flow, dialog: &mut Dialog, cseq: u32) {
+        let mut ack = dialog.ack(cseq);
+        self.authorise(&mut ack);
         let flow = self.hop_by(peer, &ack);
         let branch = turn.tokens.branch();
         let bytes = stamped(turn, flow, &branch, ack).to_bytes();

@@ -1,5 +1,6 @@
 //! The switch in simulated time: scripted trunk, phones, desk, record and media around it.
 
+mod carrier;
 mod clock;
 mod forks;
 mod headers;
@@ -8,6 +9,8 @@ mod hostile;
 mod internal;
 mod moves;
 mod offers;
+mod outbound;
+mod outbound_policy;
 mod panics;
 mod peer;
 mod peer_dialog;
@@ -20,5 +23,6 @@ mod refusals;
 mod registration;
 mod renewal;
 mod sound;
+mod trunks;
 mod walk;
 mod world;

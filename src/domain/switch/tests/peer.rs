@@ -6,6 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use super::carrier::Carrier;
 use crate::{
     domain::call::{leg::wire, token::Tokens},
     protocol::sip::{
@@ -43,12 +44,16 @@ pub enum OnInvite {
     AnswerNonsense,
     /// Answers at once and overlooks a CANCEL that comes too late.
     AtOnce,
+    /// 183 with a session after 20 ms, then this final status after 2 s.
+    Early(u16),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Later {
     Ring,
     Answer,
+    Early,
+    Refuse(u16),
 }
 
 /// One peer, with one call at a time.
@@ -80,6 +85,8 @@ pub struct Peer {
     pub acks: bool,
     /// The algorithms that it knows, first choice first.
     pub knows: Vec<Algorithm>,
+    /// What a carrier asks for before it serves.
+    pub carrier: Option<Carrier>,
     /// What stands in Contact and Route of its own.
     pub(super) server: SocketAddr,
     pub(super) layer: TransactionLayer,
@@ -114,6 +121,7 @@ impl Peer {
             forgives: false,
             acks: true,
             knows: vec![Algorithm::Sha256, Algorithm::Md5],
+            carrier: None,
             server,
             layer: TransactionLayer::new(Timers::default(), Limits::default()),
             tokens: Tokens::new([seed; 32], &format!("peer{}", addr.port()), 1),
@@ -280,6 +288,11 @@ impl Peer {
         for later in due {
             match later {
                 Later::Ring => self.respond_invite(now, 180, None),
+                Later::Refuse(status) => self.respond_invite(now, status, None),
+                Later::Early => {
+                    let body = self.sdp("sendrecv");
+                    self.respond_invite(now, 183, Some(body));
+                }
                 Later::Answer => {
                     let body = self.sdp("sendrecv");
                     self.respond_invite(now, 200, Some(body));
@@ -342,6 +355,12 @@ impl Peer {
             }
             RequestFate::New { .. } => {
                 let server = self.layer.open(now, &head, back, None).expect("room");
+                let judged = self.carrier.as_mut().and_then(|carrier| carrier.judge(request, self.server));
+                if let Some(response) = judged {
+                    let status = response.status;
+                    let _ = self.layer.respond(now, server, status, response.to_bytes().into());
+                    return;
+                }
                 match request.method() {
                     Method::Invite if request.to_tag().is_none() => self.on_invite(now, request, server),
                     Method::Bye => {
@@ -365,6 +384,10 @@ impl Peer {
         match self.on_invite {
             OnInvite::Answer(after) => {
                 self.later.extend([(now + Duration::from_millis(20), Later::Ring), (now + after, Later::Answer)]);
+            }
+            OnInvite::Early(status) => {
+                let last = if status == 200 { Later::Answer } else { Later::Refuse(status) };
+                self.later.extend([(now + Duration::from_millis(20), Later::Early), (now + Duration::from_secs(2), last)]);
             }
             OnInvite::Ring => self.later.push((now + Duration::from_millis(20), Later::Ring)),
             OnInvite::Refuse(status) => self.respond_invite(now, status, None),

@@ -72,12 +72,13 @@ pub(crate) fn opened(n: u8, from: Option<&str>) -> Fact {
         called: "+442079460000".to_owned(),
         via: "trunk".to_owned(),
         queue: Some("support".to_owned()),
+        emergency: false,
     })
 }
 
 fn leg(n: u8, party: Party, agent: Option<AgentId>, from_ms: u32) -> Fact {
     let leg = if party == Party::Customer { ids(n).customer_leg } else { ids(n).agent_leg };
-    Fact::LegOpened { leg, interaction: ids(n).interaction, party, agent, sip_call_id: SipCallId(format!("{n}")), from_ms }
+    Fact::LegOpened { leg, interaction: ids(n).interaction, party, agent, sip_call_id: SipCallId(format!("{n}")), trunk: None, from_ms }
 }
 
 fn segment(n: u8, place: u8, leg: LegId, agent: Option<AgentId>, kind: SegmentKind, span: (u32, u32)) -> [Fact; 2] {

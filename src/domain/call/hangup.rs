@@ -84,8 +84,7 @@ impl Call {
         self.end_offer(turn, cause);
         self.leave_queue(turn);
         self.ring_near_at = None;
-        let status = self.refusal_status().unwrap_or_else(|| self.near_hears(cause));
-        self.near.leg.end(turn, status, reason_for(cause));
+        self.near.leg.end(turn, self.near_hears(cause), reason_for(cause));
         Self::close_side(&mut self.near, turn, at_ms, cause);
         let answered_by = talked.and_then(|_| self.serving_agent());
         if let Some(far) = &mut self.far {
@@ -113,8 +112,8 @@ impl Call {
     fn near_hears(&self, cause: EndCause) -> u16 {
         match (&self.kind, self.refused_with) {
             (CallKind::Queue(_), _) => queued_status_for(cause),
-            (CallKind::Internal { .. }, Some(status)) => status,
-            (CallKind::Internal { .. }, None) => status_for(cause),
+            (CallKind::Internal { .. } | CallKind::Outbound(_), Some(status)) => status,
+            (CallKind::Internal { .. } | CallKind::Outbound(_), None) => status_for(cause),
         }
     }
 

@@ -58,8 +58,6 @@ pub struct Outbound {
     progressed: bool,
     /// The phone hears what the trunk says before the answer.
     pub(super) early: bool,
-    /// What the phone hears when nobody answers.
-    pub(super) refusal: Option<u16>,
 }
 
 impl Call {
@@ -75,8 +73,7 @@ impl Call {
         let OutboundCall { phone, number, emergency, queue, targets } = dialled;
         let caller = Caller { number: number.clone(), display_name: None, user: arrival.called.clone() };
         let queue_name = queue.as_ref().map(|queue| queue.name.clone()).unwrap_or_default();
-        let outbound =
-            Outbound { phone, emergency, queue, agent: None, targets: targets.into(), progressed: false, early: false, refusal: None };
+        let outbound = Outbound { phone, emergency, queue, agent: None, targets: targets.into(), progressed: false, early: false };
         let stage = Stage::Ringing { alive: false, silent_at: turn.now.mono + turn.house.policy.timing.phone_silence };
         let mut call = Self::open(turn, id, caller, CallKind::Outbound(Box::new(outbound)), leg, ports, stage);
         // The phone hears ringing when the other end rings, not before.
@@ -131,6 +128,7 @@ impl Call {
         let target = std::iter::from_fn(|| outbound.targets.pop_front()).find(|to| emergency || (turn.house.trunk_has_room)(to.trunk));
         let Some(target) = target else { return self.end(turn, cause) };
         self.trunk = Some(target.trunk);
+        self.refused_with = None;
         self.stage = Stage::Ringing { alive: false, silent_at: turn.now.mono + turn.house.policy.timing.phone_silence };
         turn.act(Action::TrunkTried(target.trunk));
         let leg = Leg::to_trunk(turn, &target, hops, ports, &codecs);
@@ -142,8 +140,8 @@ impl Call {
     /// The trunk said no, or nothing: the next one is asked where that may help, or the phone hears why.
     pub(super) fn trunk_refused(&mut self, turn: &mut Turn<'_>, end: LegEnd) {
         let (status, cause) = outcome(end);
+        self.refused_with = Some(status);
         let Some(outbound) = self.outbound() else { return };
-        outbound.refusal = Some(status);
         let elsewhere = outbound.emergency || may_go_elsewhere(end);
         if outbound.progressed || !elsewhere {
             return self.end(turn, cause);
@@ -194,14 +192,6 @@ impl Call {
     pub(super) fn has_early_media(&self) -> bool {
         let ringing = matches!(self.stage, Stage::Ringing { .. });
         ringing && matches!(&self.kind, CallKind::Outbound(outbound) if outbound.early)
-    }
-
-    /// The status that the phone gets when nobody answered.
-    pub(super) fn refusal_status(&self) -> Option<u16> {
-        match &self.kind {
-            CallKind::Outbound(outbound) => outbound.refusal,
-            CallKind::Queue(_) | CallKind::Internal { .. } => None,
-        }
     }
 
     /// The agent who speaks for us in it.

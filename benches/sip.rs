@@ -1,13 +1,16 @@
 //! What a datagram costs: parse, parse with the typed headers that routing reads, a response to it, a digest check.
 
 use divan::{Bencher, black_box};
-use throughline::protocol::sip::{
-    build::Response,
-    digest::{Authenticator, ChallengeOffer, Ha1},
-    field::Method,
-    message::Message,
-    parse::parse,
-    uri::Uri,
+use throughline::{
+    ids::PhoneNumber,
+    protocol::sip::{
+        build::Response,
+        digest::{Authenticator, ChallengeOffer, Ha1},
+        field::Method,
+        message::Message,
+        parse::parse,
+        uri::Uri,
+    },
 };
 
 /// 1.1 kB, as a desk phone sends it.
@@ -56,6 +59,11 @@ fn parse_and_read_what_routing_needs() -> usize {
     let via = m.via().rfc3261_branch().map_or(0, str::len) + usize::from(m.via().port.unwrap_or(0));
     let contact = m.contacts().next().and_then(|c| c.uri.port()).map_or(0, usize::from);
     user + tags + via + contact + m.call_id().len() + m.cseq().seq as usize + m.routes().count()
+}
+
+#[divan::bench(args = ["+447911123456", "02079460101"])]
+fn read_a_telephone_number(number: &str) -> bool {
+    PhoneNumber::parse_in(black_box(number), "GB").is_ok()
 }
 
 #[divan::bench]

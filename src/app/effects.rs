@@ -35,6 +35,8 @@ const LOOK_UPS: usize = 16;
 const PEOPLE_INTERVAL: Duration = Duration::from_secs(2);
 /// Events read at once.
 const EVENTS: u32 = 500;
+/// Desks hear of an interaction at most this often: each change goes to each desk, and a call makes half a dozen.
+const GATHER: Duration = Duration::from_millis(50);
 
 /// The ends of all channels that lead away from control.
 pub(super) fn effects(media: &Arc<MediaThreads>, spool: &SpoolHandle, live: &LiveHub, store: &Store, handle: &ControlHandle) -> Effects {
@@ -108,7 +110,11 @@ pub(super) async fn watch_people(store: Store, handle: ControlHandle, config: Co
 pub(super) async fn tell_changes(store: Store, live: LiveHub) {
     let mut committed = store.watch_events();
     let mut cursor = *committed.borrow_and_update();
+    // After a rest the first change goes out at once; what follows closely goes together.
+    let mut passes = interval(GATHER);
+    passes.set_missed_tick_behavior(MissedTickBehavior::Delay);
     while committed.changed().await.is_ok() {
+        passes.tick().await;
         loop {
             let Ok(events) = store.events_since(cursor, EVENTS).await else { break };
             let Some(last) = events.last() else { break };

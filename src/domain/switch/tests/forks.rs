@@ -7,9 +7,16 @@ use super::{
     queue::{ended, outcomes},
     world::{World, server},
 };
-use crate::domain::{
-    fact::{EndCause, Fact, OfferOutcome},
-    switch::Counter,
+use crate::{
+    domain::{
+        fact::{EndCause, Fact, OfferOutcome},
+        switch::Counter,
+    },
+    protocol::sip::{
+        build::{AddressHeader, Body, Header, Response},
+        field::{Address, UriBuf},
+        parse::parse,
+    },
 };
 
 /// A house with one agent whose account is registered by as many phones, each doing its own.
@@ -165,6 +172,38 @@ fn a_loss_of_five_percent_leaves_no_place_behind() {
         world.loss = 0;
         world.assert_comes_to_rest();
     }
+}
+
+#[test]
+fn ringing_of_several_forks_and_after_the_answer_changes_nothing() {
+    let mut world = places(11, &[OnInvite::Ring]);
+    let caller = world.incoming("+442071234567");
+    world.until("ring", Duration::from_secs(2), |world| world.peers[0].first_at("INVITE").is_some());
+    let invite = world.peers[0].last("INVITE").expect("rang");
+    let answer = |world: &mut World, status: u16, tag: &str, body: Option<Body>| {
+        let request = parse(invite.as_bytes()).expect("ours");
+        let contact = Address::new(UriBuf::new("sip:agent0@198.51.100.10").expect("URI"));
+        let mut response = Response::to(&request, status, tag, server()).with(Header::Address(AddressHeader::Contact, contact));
+        response.body = body;
+        world.peers[0].out.push(response.to_bytes());
+        world.run(Duration::from_millis(50));
+    };
+    for (status, tag) in [(180, "one"), (183, "two"), (180, "three"), (199, "one")] {
+        answer(&mut world, status, tag, None);
+    }
+    assert_eq!(world.peers[caller].count("180 INVITE"), 1, "the caller hears one ringing");
+    let sdp = world.peers[0].sdp("sendrecv");
+    answer(&mut world, 200, "two", Some(sdp.clone()));
+    assert!(world.peers[caller].is_up());
+    answer(&mut world, 180, "three", None);
+    answer(&mut world, 200, "two", Some(sdp.clone()));
+    assert_eq!((world.peers[0].count("ACK"), world.peers[0].count("BYE")), (2, 0), "the same answer gets the same ACK");
+    answer(&mut world, 200, "three", Some(sdp.clone()));
+    answer(&mut world, 200, "three", Some(sdp));
+    assert_eq!((world.peers[0].count("ACK"), world.peers[0].count("BYE")), (4, 1), "another fork is acknowledged each time and ended once");
+    assert_eq!(world.switch.counters().get(Counter::SecondAnswer), 1);
+    assert!(world.peers[caller].is_up());
+    world.assert_comes_to_rest_after_hang_up(caller);
 }
 
 #[test]

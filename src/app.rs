@@ -154,10 +154,25 @@ async fn run(config: Config, demo: bool) -> Result<(), AppError> {
     }));
     tracing::info!(desk = %http, sip = ?addresses, "ready");
 
-    wait_for_signal().await;
-    tracing::info!("stopping: calls end first");
+    let mut signals = wiring::Signals::new().map_err(io_error("signals cannot be heard"))?;
+    signals.next().await;
+    tracing::info!(
+        drain_s = config.sip.limits.drain.as_secs(),
+        "stopping: running calls may end by themselves; another signal ends them now"
+    );
     handle.send(ControlMessage::Shutdown);
-    let _ = tokio::time::timeout(wiring::GOODBYE, tokio::task::spawn_blocking(move || thread.join())).await;
+    let mut control_ends = tokio::task::spawn_blocking(move || thread.join());
+    let drained = async {
+        tokio::select! {
+            _ = &mut control_ends => true,
+            () = signals.next() => false,
+        }
+    };
+    if !matches!(tokio::time::timeout(config.sip.limits.drain + wiring::GOODBYE, drained).await, Ok(true)) {
+        tracing::info!("stopping: calls end now");
+        handle.send(ControlMessage::Shutdown);
+        let _ = tokio::time::timeout(wiring::GOODBYE, control_ends).await;
+    }
     let _ = stop.send(true);
     serving.abort();
     if let Ok(media) = Arc::try_unwrap(media) {
@@ -257,21 +272,5 @@ fn alarms(handle: &ControlHandle, part: &'static str) -> impl Fn(Option<String>)
         }
         said.clone_from(&sentence);
         handle.send(ControlMessage::Alarm { part, sentence });
-    }
-}
-
-async fn wait_for_signal() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let terminate = async {
-        match signal(SignalKind::terminate()) {
-            Ok(mut stream) => {
-                stream.recv().await;
-            }
-            Err(_) => std::future::pending().await,
-        }
-    };
-    tokio::select! {
-        () = terminate => {}
-        _ = tokio::signal::ctrl_c() => {}
     }
 }

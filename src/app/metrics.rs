@@ -41,7 +41,7 @@ pub(super) fn api_parts(
             spool_lines(&mut text, &spool);
             text
         }),
-        ready: Box::new(move || ready.ready()),
+        not_ready: Box::new(move || ready.not_ready()),
         http: config.http.clone(),
         recordings: config.recording.folder.clone(),
     }

@@ -24,6 +24,7 @@ pub(super) fn switch(config: &Config, ports: Vec<PortPair>) -> SwitchConfig {
         agent_ring: limits.ring,
         max_call: limits.max_call,
         max_hold: limits.max_hold,
+        shutdown_limit: limits.drain,
         ..Timing::default()
     };
     let listeners = config.sip.listeners.iter().map(|listener| ListenerConfig {
@@ -163,6 +164,27 @@ pub(super) fn choose_fault() -> Result<(), super::AppError> {
     }
     let known: Vec<_> = crate::fault::NAMES.iter().map(|(name, _)| *name).collect();
     Err(super::AppError::Refused(format!("THROUGHLINE_FAULT=\"{name}\" is no fault. Choose one of {}", known.join(", "))))
+}
+
+/// The signals that ask the server to stop.
+pub(super) struct Signals {
+    terminate: tokio::signal::unix::Signal,
+    interrupt: tokio::signal::unix::Signal,
+}
+
+impl Signals {
+    pub fn new() -> std::io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    /// Waits for the next one.
+    pub async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
 }
 
 /// How long a stopping server waits for its calls to say goodbye.

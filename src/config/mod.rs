@@ -134,6 +134,8 @@ pub struct Limits {
     pub look_up: Duration,
     /// How long the phone waits for the desk.
     pub pop: Duration,
+    /// How long running calls may go on when the server is told to stop.
+    pub drain: Duration,
 }
 
 /// `[[queue]]` of `queues.toml`.

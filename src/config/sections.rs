@@ -103,6 +103,7 @@ fn limits(s: &mut Section<'_>) -> Limits {
         max_call: seconds(s.number("max_call_minutes", 240, 1..=1_440) * 60),
         max_hold: seconds(s.number("max_hold_minutes", 30, 1..=240) * 60),
         look_up: Duration::from_millis(s.number("look_up_ms", 300, 10..=2_000).unsigned_abs()),
+        drain: seconds(s.number("drain_seconds", 300, 0..=7_200)),
         pop: Duration::from_millis(s.number("pop_wait_ms", 150, 0..=2_000).unsigned_abs()),
     }
 }

@@ -64,6 +64,8 @@ pub struct AgentView {
     pub phone_registered: bool,
     /// The queues that they serve.
     pub queues: Vec<String>,
+    /// Something that everybody should know now, in one sentence.
+    pub notice: Option<String>,
     /// An offer at their desk.
     pub offer: Option<OfferView>,
     /// The call that they are in.

@@ -102,6 +102,7 @@ pub struct ControlHandle {
 pub struct Status {
     text: std::sync::Mutex<String>,
     ready: std::sync::atomic::AtomicBool,
+    stopping: std::sync::atomic::AtomicBool,
 }
 
 impl ControlHandle {
@@ -123,9 +124,14 @@ impl ControlHandle {
         format!("{text}throughline_control_refused_total {}\n", self.refused.load(Ordering::Relaxed))
     }
 
-    /// Whether new calls are taken.
-    pub fn ready(&self) -> bool {
-        self.status.ready.load(Ordering::Relaxed)
+    /// Why no new calls are taken; `None` when they are.
+    pub fn not_ready(&self) -> Option<&'static str> {
+        let (ready, stopping) = (self.status.ready.load(Ordering::Relaxed), self.status.stopping.load(Ordering::Relaxed));
+        match (ready, stopping) {
+            (true, _) => None,
+            (false, true) => Some("draining: running calls go on, new ones are refused"),
+            (false, false) => Some("the switch takes no new calls"),
+        }
     }
 }
 
@@ -300,6 +306,7 @@ impl Running {
 
     /// Leaves the counters where the metrics page finds them; skipped when the page is being read right now.
     fn publish_status(&self) {
+        self.status.stopping.store(self.switch.is_stopping(), Ordering::Relaxed);
         self.status.ready.store(self.switch.is_ready(), Ordering::Relaxed);
         if let Ok(mut text) = self.status.text.try_lock() {
             text.clear();

@@ -144,6 +144,7 @@ export function interactionPage(interaction, now, { stage = "done", trouble = nu
     sounds: [{ leg: legs.customer, kind: "announcement", clip: "built-in announcement", from_ms: 10, to_ms: 180 }, { leg: legs.customer, kind: "music", clip: "built-in music", from_ms: 180, to_ms: 800 }],
     offers: [{ agent: "Tom Weber", at_ms: 40, acked_ms: 74, rang_ms: 76, lead_ms: 2, outcome: "declined" }, { agent: "Ann Keller", at_ms: 200, acked_ms: 236, rang_ms: 260, lead_ms: 24, outcome: "accepted" }],
     recording: trouble ?? { state: "ready", trouble: null, duration_ms: DURATION, gaps: [{ party: "customer", kind: "lost", from_ms: 44_000, to_ms: 45_200 }] },
+    quality: done ? QUALITY() : { spans: [], legs: [] },
     transcript: { state: done ? "done" : "pending", trouble: null, model: "demo-phone.en", language: "en", revision: done ? 1 : null, coverage: done ? coverage : { customer: null, agent: null }, utterances: done ? utterances() : [] },
     card: done && coverage.customer >= 60 ? CARD : null, card_trouble: done && coverage.customer < 60 ? `${coverage.customer} % understood` : null,
     sentiment: { overall: done ? -12 : null, trend: done ? [-48, 40] : null, confidence: 71, why: done ? ["charged twice", "second time"] : [], enough: done },
@@ -154,13 +155,31 @@ export function interactionPage(interaction, now, { stage = "done", trouble = nu
   };
 }
 
+/** Good sound but for 8 % loss from 0:40 to 0:50 on the customer's side and 7 s without sound from the agent's phone. */
+export function QUALITY(well = false) {
+  const samples = (bad) => Array.from({ length: 12 }, (_, n) => ({
+    from_ms: n * 5000, to_ms: Math.min(DURATION, (n + 1) * 5000), lost_permille: 0, jitter_us: 1_200 + 140 * n, round_trip_us: 38_000, silent_ms: 0, mos_x100: 436 - (n % 3), there_lost_permille: 2, there_mos_x100: 434, there_deaf: false, ...(well ? {} : bad(n)),
+  }));
+  const spans = [
+    { party: "agent", kind: "not_heard", from_ms: 26_000, to_ms: 33_000, text: "From 0:26 to 0:33 Ann Keller was not heard: no sound came from the agent's phone, though the other side was still there (one-way audio)." },
+    { party: "customer", kind: "hard_to_hear", from_ms: 40_000, to_ms: 50_000, text: "From 0:40 to 0:50 the customer was hard to hear: 8 % of the sound was lost on the way from the carrier." },
+  ];
+  return {
+    spans: well ? [] : spans,
+    legs: [
+      { leg: legs.customer, party: "customer", samples: samples((n) => (n === 8 || n === 9 ? { lost_permille: 80 + n, mos_x100: 349 - n } : {})) },
+      { leg: legs.agent, party: "agent", samples: samples((n) => (n === 6 ? { silent_ms: 5_000, mos_x100: null, from_ms: 30_000, to_ms: 33_000 } : {})) },
+    ],
+  };
+}
+
 export function callRows(now) {
-  const row = (n, at, customer, agent, part) => ({ interaction: id("1", 100 + n), at, direction: "inbound", customer, number: NUMBER, agent, queue: "Billing", waited_ms: 4000 + n * 1000, talked_ms: 190_000, outcome: "answered", disposition: "Billing › question", title: null, sentiment: null, recorded: true, coverage: 96, cause: "customer_hung_up", ...part });
+  const row = (n, at, customer, agent, part) => ({ interaction: id("1", 100 + n), at, direction: "inbound", customer, number: NUMBER, agent, queue: "Billing", waited_ms: 4000 + n * 1000, talked_ms: 190_000, outcome: "answered", disposition: "Billing › question", title: null, sentiment: null, recorded: true, coverage: 96, cause: "customer_hung_up", poor_ms: 0, ...part });
   const list = [
     row(0, now - 3 * HOUR, "Maria Jensen", "Ann Keller", { title: CARD.title, sentiment: -24, disposition: "Billing › double charge", talked_ms: 56_800 }),
     row(1, now - 3.4 * HOUR, "Ingrid Olsen", "Tom Weber", { sentiment: 44, title: "New contract sent" }),
     row(2, now - 4 * HOUR, null, null, { number: "+33170189900", outcome: "abandoned", waited_ms: 72_000, recorded: false, coverage: null, disposition: null, talked_ms: null, cause: "abandoned" }),
-    row(3, now - 5 * HOUR, "Lea Brandt", "Tom Weber", { title: "Delivery date", coverage: 41 }),
+    row(3, now - 5 * HOUR, "Lea Brandt", "Tom Weber", { title: "Delivery date", coverage: 41, poor_ms: 45_000 }),
     row(4, now - 26 * HOUR, "Peter Jensen", "Ann Keller", { recorded: false, coverage: null, title: "Delivery 88-120 incomplete" }),
     row(5, now - 28 * HOUR, null, null, { number: null, outcome: "missed", waited_ms: 20_000, recorded: false, coverage: null, disposition: null, talked_ms: null, cause: "no_agent" }),
   ];

@@ -50,7 +50,7 @@ export class Mock {
   }
 
   ready() {
-    return { agent: this.me.agent, name: this.me.name, state: "ready", reason: null, since: Date.now() - 95_000, phone_registered: true, queues: ["Billing"], offer: null, call: null, wrap_up: null };
+    return { agent: this.me.agent, name: this.me.name, state: "ready", reason: null, since: Date.now() - 95_000, phone_registered: true, queues: ["Billing"], notice: null, offer: null, call: null, wrap_up: null };
   }
 
   /** Loses every connection and refuses new ones while `down`. */
@@ -86,7 +86,7 @@ export class Mock {
   answerCall(part = {}) {
     const now = Date.now();
     const brief = this.view.offer?.brief ?? demo.BRIEFS.known(now);
-    this.show({ state: "busy", since: now, offer: null, wrap_up: null, call: { interaction: demo.CALL, started_at: now - 6200, answered_at: now, held_since: null, recording: true, trouble: null, queue: "Billing", brief, ...part } });
+    this.show({ state: "busy", since: now, offer: null, wrap_up: null, call: { interaction: demo.CALL, started_at: now - 6200, answered_at: now, held_since: null, recording: true, trouble: null, trouble_since: null, sound: null, queue: "Billing", brief, ...part } });
   }
 
   hangUp() {
@@ -232,7 +232,8 @@ export class Mock {
     const name = url.searchParams.get("name") ?? "";
     const scenes = {
       ready: () => this.show(this.ready()), call: () => this.answerCall(), hold: () => this.show({ call: { ...this.view.call, held_since: Date.now() } }), hang_up: () => this.hangUp(), card: () => this.cardArrives(),
-      trouble: () => this.answerCall({ trouble: "The customer cannot be heard: no packets for 4 s.", recording: false }), no_phone: () => this.show({ ...this.ready(), phone_registered: false }),
+      trouble: () => this.answerCall({ trouble: "No sound from the customer, but they are there: perhaps muted. Ask, or call back.", trouble_since: Date.now() - 6000, recording: false }), poor: () => this.answerCall({ sound: { mos_x100: 320, text: "Customer hard to hear: 12 % lost" } }), no_phone: () => this.show({ ...this.ready(), phone_registered: false }),
+      stopping: () => this.show({ notice: "The server restarts once the running calls are over. They go on; no new ones come." }),
       not_ready: () => this.show({ ...this.ready(), state: "not_ready", reason: "Lunch" }), gone: () => this.gone("answered_elsewhere", "Tom Weber"), expire: () => { this.expired = true; this.cut(false); },
     };
     if (name.startsWith("offer_")) this.offer(name.slice(6));

@@ -24,11 +24,13 @@ export interface Brief {
 
 export interface OfferView { offer: Id; interaction: Id; at: UnixMs; waited_ms: number; queue: string; ringing: boolean; brief: Brief }
 export interface CallView {
-  interaction: Id; direction: Direction; started_at: UnixMs; /** null while it rings outside */ answered_at: UnixMs | null; held_since: UnixMs | null; recording: boolean; trouble: string | null; queue: string; brief: Brief;
+  interaction: Id; direction: Direction; started_at: UnixMs; /** null while it rings outside */ answered_at: UnixMs | null; held_since: UnixMs | null; recording: boolean; trouble: string | null; trouble_since: UnixMs | null; sound: SoundNow | null; queue: string; brief: Brief;
 }
+/** Poor sound of a call in progress; `mos_x100` 100 to 450. */
+export interface SoundNow { mos_x100: number; text: string }
 export interface WrapUpView { interaction: Id; direction: Direction; ended_at: UnixMs; talked_ms: number; until: UnixMs; may_extend: boolean; brief: Brief }
 export interface AgentView {
-  agent: Id; name: string; state: AgentState; reason: string | null; since: UnixMs; phone_registered: boolean; queues: string[];
+  agent: Id; name: string; state: AgentState; reason: string | null; since: UnixMs; phone_registered: boolean; queues: string[]; notice: string | null;
   offer: OfferView | null; call: CallView | null; wrap_up: WrapUpView | null;
 }
 export type OfferGone = "caller_hung_up" | "answered_elsewhere" | "no_answer" | "declined" | "phone_busy" | "phone_failed";
@@ -94,7 +96,7 @@ export interface TimelinePage { entries: TimelineEntry[]; next: string | null }
 export interface CallRow {
   interaction: Id; at: UnixMs; direction: Direction; customer: string | null; number: string | null; agent: string | null; queue: string | null; waited_ms: number | null;
   talked_ms: number | null; outcome: "answered" | "missed" | "abandoned"; disposition: string | null; title: string | null; sentiment: number | null;
-  recorded: boolean; coverage: number | null; cause: string | null;
+  recorded: boolean; coverage: number | null; cause: string | null; poor_ms: number;
 }
 export interface CallsPage { calls: CallRow[]; next: string | null }
 
@@ -109,6 +111,14 @@ export interface Segment { leg: Id | null; agent: string | null; kind: SegmentKi
 /** Something of ours that a party heard. */
 export interface Sound { leg: Id; kind: "announcement" | "music" | "closing"; clip: string; from_ms: number; to_ms: number | null }
 export interface OfferRow { agent: string; at_ms: number; acked_ms: number | null; rang_ms: number | null; lead_ms: number | null; outcome: string | null }
+/** Every 5 s of a leg: what came from it and, in `there_…`, what it said of what we sent. */
+export interface SoundSample {
+  from_ms: number; to_ms: number; lost_permille: number; jitter_us: number; round_trip_us: number | null; silent_ms: number; mos_x100: number | null;
+  there_lost_permille: number | null; there_mos_x100: number | null; there_deaf: boolean;
+}
+export interface LegSound { leg: Id; party: Party; samples: SoundSample[] }
+export interface SoundSpan { party: Party; kind: "hard_to_hear" | "not_heard" | "hears_badly" | "hears_nothing"; from_ms: number; to_ms: number; text: string }
+export interface CallSound { spans: SoundSpan[]; legs: LegSound[] }
 export interface Gap { party: Party; kind: "lost" | "paused"; from_ms: number; to_ms: number }
 
 export interface InteractionPage {
@@ -116,6 +126,7 @@ export interface InteractionPage {
   customer: Who | null; number: string | null; called: string | null; queue: string | null; cause: string | null; disposition: string | null; title: string | null;
   legs: Leg[]; segments: Segment[]; sounds: Sound[]; offers: OfferRow[];
   recording: { state: "none" | "open" | "ready" | "trouble"; trouble: string | null; duration_ms: number | null; gaps: Gap[] };
+  quality: CallSound;
   transcript: {
     state: TranscriptState; trouble: string | null; model: string | null; language: string | null; revision: number | null;
     coverage: { customer: number | null; agent: number | null }; utterances: Utterance[];

@@ -1,7 +1,7 @@
 // The pure parts of the desk: words for times, numbers, transcripts, keys, back-off.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { interactionPage, timeline, workItems } from "../mock/data.mjs";
+import { interactionPage, QUALITY, timeline, workItems } from "../mock/data.mjs";
 import { timelineRowsOf } from "../src/words/rows.ts";
 import { sentence } from "../src/net/api.ts";
 import { backoffMs } from "../src/net/live.ts";
@@ -12,7 +12,8 @@ import { recordingSentence, transcriptLines, transcriptSentence, wordAt } from "
 import { WrapUpForm } from "../src/state/wrap_up.ts";
 import { together } from "../src/words/queues.ts";
 import { axisStep, laneBars } from "../src/words/wave.ts";
-import type { Brief, InteractionPage, QueueView, TimelineEntry, WorkItem } from "../src/types.ts";
+import { scoreLines, scoreY, share, silences, soundSummary } from "../src/words/sound.ts";
+import type { Brief, CallSound, InteractionPage, LegSound, QueueView, TimelineEntry, WorkItem } from "../src/types.ts";
 
 const NOW = Date.UTC(2026, 10, 18, 12, 0);
 const HOUR = 3_600_000;
@@ -158,6 +159,19 @@ test("every refused request is said in words", () => {
   for (const status of [0, 401, 403, 404, 409, 429, 500, 503, 418]) assert.match(sentence(status, null), /\.$/);
   assert.equal(sentence(404, "No call with this id."), "No call with this id.");
   assert.doesNotMatch(sentence(500, "panicked at src/x.rs"), /panicked/);
+});
+
+test("a call's sound is a line of steps, broken where nobody was heard, and one line of figures", () => {
+  const sound = QUALITY() as unknown as CallSound;
+  const [customer, agent] = sound.legs as [LegSound, LegSound];
+  assert.equal(scoreLines(customer.samples, 40).length, 1);
+  assert.equal(scoreLines(agent.samples, 40).length, 2);
+  assert.deepEqual(silences(agent), [{ from_ms: 28_000, to_ms: 33_000 }]);
+  assert.equal(scoreY(450, 40), 0);
+  assert.equal(scoreY(100, 40), 40);
+  assert.match(soundSummary(sound) ?? "", /^opinion 4\.3 of 4\.5 · loss up to 9 % · jitter up to 3 ms · there and back 38 ms$/);
+  assert.equal(soundSummary({ spans: [], legs: [] }), null);
+  assert.deepEqual([share(0), share(4), share(80), share(1000)], ["0 %", "0.4 %", "8 %", "100 %"]);
 });
 
 test("several queues are one line: the longest wait, the sums, the level of all that ended", () => {

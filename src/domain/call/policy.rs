@@ -117,7 +117,7 @@ impl Default for Timing {
             max_hold: Duration::from_secs(1800),
             media_close_limit: Duration::from_secs(40),
             board_interval: Duration::from_millis(250),
-            shutdown_limit: Duration::from_secs(5),
+            shutdown_limit: Duration::from_secs(300),
         }
     }
 }

@@ -85,20 +85,15 @@ fn trouble(near: Option<&LegQuality>, far: Option<&LegQuality>) -> Option<(Strin
     let say = |text: &str, ms: u32| Some((text.to_owned(), ms));
     let deaf = |leg: Option<&LegQuality>| leg.filter(|leg| leg.reported.is_some_and(|reported| reported.deaf)).map(|leg| leg.interval_ms);
     match (near.filter(|near| near.is_silent()), far.filter(|far| far.is_silent())) {
-        (Some(near), Some(far)) => {
-            say("No sound either way: the call may be dead. Hang up and call back.", near.silent_ms.min(far.silent_ms))
+        (Some(near), Some(far)) => say("No sound either way: the call may be dead. Call back.", near.silent_ms.min(far.silent_ms)),
+        (Some(near), None) if near.peer_alive => {
+            say("No sound from the customer, but they are there: perhaps muted. Ask, or call back.", near.silent_ms)
         }
-        (Some(near), None) if near.peer_alive => say(
-            "No sound from the customer, though their side is there: they may be muted. If they hear you, ask; else call back.",
-            near.silent_ms,
-        ),
-        (Some(near), None) => {
-            say("No sound from the customer: nothing at all comes from the carrier. Call back if it stays.", near.silent_ms)
-        }
-        (None, Some(far)) => say("No sound from your phone: check its mute key, headset and network.", far.silent_ms),
+        (Some(near), None) => say("No sound from the customer: nothing comes from the carrier. Call back if it stays.", near.silent_ms),
+        (None, Some(far)) => say("No sound from your phone: check its mute key and headset.", far.silent_ms),
         (None, None) => match (deaf(near), deaf(far)) {
-            (Some(ms), _) => say("The customer cannot hear you: what we send does not arrive there. Call back.", ms),
-            (None, Some(ms)) => say("Your phone gets no sound: what we send does not arrive there. Check its network.", ms),
+            (Some(ms), _) => say("The customer cannot hear you: our sound does not arrive. Call back.", ms),
+            (None, Some(ms)) => say("Your phone gets no sound of the customer: check its network.", ms),
             (None, None) => None,
         },
     }
@@ -142,8 +137,8 @@ mod tests {
     fn who_is_not_heard_is_named_with_what_to_do() {
         let well = LegQuality { received: 250, mos_x100: Some(438), ..LegQuality::default() };
         assert_eq!(trouble(Some(&well), Some(&well)), None);
-        assert!(said(Some(&silent(6_000, true)), Some(&well)).starts_with("No sound from the customer, though their side is there"));
-        assert!(said(Some(&silent(6_000, false)), Some(&well)).contains("nothing at all comes"));
+        assert!(said(Some(&silent(6_000, true)), Some(&well)).starts_with("No sound from the customer, but they are there"));
+        assert!(said(Some(&silent(6_000, false)), Some(&well)).contains("nothing comes"));
         assert!(said(Some(&well), Some(&silent(6_000, false))).contains("mute key"));
         assert_eq!(trouble(Some(&silent(9_000, true)), Some(&silent(6_000, true))).expect("both").1, 6_000);
         let deaf = LegQuality { reported: Some(ReportedQuality { deaf: true, ..ReportedQuality::default() }), ..well };

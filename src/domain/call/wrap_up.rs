@@ -87,6 +87,11 @@ impl Call {
         }
     }
 
+    /// The server stops: as if time had run out.
+    pub fn cut_wrap_up(&mut self, turn: &mut Turn<'_>) {
+        self.wrap_up_ran_out(turn);
+    }
+
     /// Time ran out: saved as it is, and somebody has to finish it.
     pub(super) fn wrap_up_ran_out(&mut self, turn: &mut Turn<'_>) {
         let Some(wrap_up) = self.wrap_up.take() else { return };

@@ -11,6 +11,9 @@ use crate::{
     ids::AgentId,
 };
 
+/// What every desk says while the server stops.
+const STOPPING: &str = "The server restarts once the running calls are over. They go on; no new ones come.";
+
 /// When the next board may be sent, and whether there is anything new on it.
 #[derive(Debug)]
 pub(super) struct BoardClock {
@@ -67,6 +70,7 @@ impl Switch {
             since: known.since,
             phone_registered: known.phone_registered,
             queues: known.profile.queues.clone(),
+            notice: self.board.is_stopping().then(|| STOPPING.to_owned()),
             offer: call.and_then(|call| call.offer_view(agent)),
             call: call.and_then(|call| call.call_view(agent, self.config.policy.record_on_hold)),
             wrap_up: call.and_then(|call| call.wrap_up_view(agent)),

@@ -235,6 +235,7 @@ impl Switch {
         if self.stop_by.is_some_and(|by| now.mono >= by) {
             self.stop_by = None;
             self.end_all(|_| true, EndCause::Shutdown);
+            self.wrap_up_all();
         }
         self.run_registrations();
         if now.mono >= self.reap_at {
@@ -253,6 +254,11 @@ impl Switch {
     /// Whether new calls are taken: not while stopping, and not after too many mistakes of ours.
     pub fn is_ready(&self) -> bool {
         !self.board.is_stopping() && !self.panics.are_too_many(self.now.mono, self.config.limits.panics_before_not_ready)
+    }
+
+    /// Whether it stops: running calls go on, new ones are refused.
+    pub fn is_stopping(&self) -> bool {
+        self.board.is_stopping()
     }
 
     /// Whether no call lives: a process that stops may go.
@@ -296,13 +302,29 @@ impl Switch {
         self.board.touch();
     }
 
+    /// The first time new calls are refused and running ones may go on for a while; the second time they end now.
     fn stop(&mut self) {
+        if self.board.is_stopping() {
+            self.stop_by = Some(self.now.mono);
+            return;
+        }
         self.board.stop();
         self.unregister_trunks();
+        self.to_show.extend(self.agents.iter().map(|agent| agent.profile.id));
+        let sentence = "This server is stopping: running calls go on, new ones are refused. It ends with the last call.";
+        self.alarm("stopping", Some(sentence.to_owned()));
         self.stop_by = Some(self.now.mono + self.config.policy.timing.shutdown_limit);
         let ids: Vec<InteractionId> = self.calls.values().filter(|call| !call.is_talking() && !call.is_emergency()).map(Call::id).collect();
         for id in ids {
             self.turn(id, |call, turn| call.turn_away(turn, EndCause::Shutdown));
+        }
+    }
+
+    /// Whoever still writes is cut off: the call is kept as not wrapped up, with what was typed.
+    fn wrap_up_all(&mut self) {
+        let ids: Vec<InteractionId> = self.calls.keys().copied().collect();
+        for id in ids {
+            self.turn(id, Call::cut_wrap_up);
         }
     }
 

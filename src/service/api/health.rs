@@ -20,9 +20,7 @@ pub(super) async fn alive() -> &'static str {
 
 pub(super) async fn ready(State(api): State<Api>) -> Response {
     let mut reasons = Vec::new();
-    if !(api.ready)() {
-        reasons.push("the switch takes no new calls");
-    }
+    reasons.extend((api.not_ready)());
     if api.store.ping().await.is_err() {
         reasons.push("the record cannot be reached");
     }

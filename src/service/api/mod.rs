@@ -46,8 +46,8 @@ pub struct Parts {
     pub control: Box<dyn Fn(DeskCommand) -> bool + Send + Sync>,
     /// Metrics of all parts, Prometheus' text form.
     pub metrics: Box<dyn Fn() -> String + Send + Sync>,
-    /// Whether new calls are taken.
-    pub ready: Box<dyn Fn() -> bool + Send + Sync>,
+    /// Why no new calls are taken; `None` when they are.
+    pub not_ready: Box<dyn Fn() -> Option<&'static str> + Send + Sync>,
     /// Configuration of the server.
     pub http: config::Http,
     /// Folder of the tracks.

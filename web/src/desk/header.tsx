@@ -7,7 +7,7 @@ import { nextTheme, theme } from "../state/theme.ts";
 import { askNotifications, mayAskNotifications } from "../state/pop.ts";
 import { go, route } from "../state/route.ts";
 import { Menu, Timer, type MenuItem } from "../ui/bits.tsx";
-import { Keyboard, Monitor, Moon, Phone, PhoneOff, Sun, Wifi, WifiOff } from "../ui/icons.tsx";
+import { Keyboard, Monitor, Moon, Phone, PhoneOff, RotateCcw, Sun, Wifi, WifiOff } from "../ui/icons.tsx";
 import { duration } from "../words/format.ts";
 import { NOT_READY_REASONS, STATE } from "../words/labels.ts";
 import { keyMapOpen } from "./key_map.tsx";
@@ -110,7 +110,8 @@ export function ConnectionBanner() {
   return (
     <div class="banner-place" role="status">
       {lost ? <div class="banner warn"><WifiOff size={15} aria-hidden="true" />Reconnecting… calls continue on your phone</div>
-        : backNotice.value ? <div class="banner ok"><Wifi size={15} aria-hidden="true" />{backNotice.value}</div> : null}
+        : backNotice.value ? <div class="banner ok"><Wifi size={15} aria-hidden="true" />{backNotice.value}</div>
+        : view.value?.notice ? <div class="banner warn"><RotateCcw size={15} aria-hidden="true" />{view.value.notice}</div> : null}
     </div>
   );
 }

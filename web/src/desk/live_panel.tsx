@@ -7,10 +7,11 @@ import { hint } from "../state/hint.ts";
 import { useKeys } from "../state/keys.ts";
 import { interactionOf, reloadInteraction } from "../state/record.ts";
 import { Empty, Kbd, Problem, Skeleton, Tag, Timer } from "../ui/bits.tsx";
-import { PhoneIncoming, PhoneOff, TriangleAlert } from "../ui/icons.tsx";
+import { AudioLines, PhoneIncoming, PhoneOff, TriangleAlert } from "../ui/icons.tsx";
 import { Words } from "../ui/words.tsx";
 import type { CallView, Id, InteractionPage, OfferView, WrapUpView } from "../types.ts";
 import { duration } from "../words/format.ts";
+import { opinion } from "../words/sound.ts";
 import { callerName } from "../words/labels.ts";
 import { recordingSentence, transcriptSentence, understood } from "../words/transcript.ts";
 import { CardLines } from "./entry.tsx";
@@ -83,9 +84,15 @@ function CallBar({ call }: { call: CallView }) {
         {call.direction === "outbound" && <Tag>from us</Tag>}
         <span class="grow" /><span class="muted one">{call.queue && (call.answered_at === null || call.direction === "outbound" ? call.queue : `${call.queue} · waited ${duration(call.answered_at - call.started_at)}`)}</span>
       </div>
-      <BarNote tone={call.trouble ? "warn" : ""}>{call.trouble ? <><TriangleAlert size={13} aria-hidden="true" />{call.trouble}</> : <>Hold and mute at your phone</>}</BarNote>
+      <BarNote tone={call.trouble || call.sound ? "warn" : ""}>{call.trouble ? <><TriangleAlert size={13} aria-hidden="true" /><span>{call.trouble}{call.trouble_since !== null && <> <Lasting since={call.trouble_since} /></>}</span></>
+        : call.sound ? <><AudioLines size={13} aria-hidden="true" /><span class="one">{call.sound.text}</span><span class="num">· {opinion(call.sound.mos_x100)} of 4.5</span></> : <>Hold and mute at your phone</>}</BarNote>
     </div>
   );
+}
+
+/** How long the trouble lasts; not read out each second. */
+function Lasting({ since }: { since: number }) {
+  return <span class="num" aria-hidden="true">({duration(Math.max(0, now.value - since))})</span>;
 }
 
 function WrapUpBar({ wrapUp }: { wrapUp: WrapUpView }) {

@@ -15,6 +15,7 @@ import { dateTime, duration, phone } from "../words/format.ts";
 import { plain, SEGMENT } from "../words/labels.ts";
 import { holds, recordingSentence, transcriptSentence } from "../words/transcript.ts";
 import { Facts } from "./facts.tsx";
+import { SoundStrip } from "./sound_strip.tsx";
 import { Wave } from "./wave.tsx";
 
 export function CallPage({ interaction }: { interaction: string }) {
@@ -41,6 +42,7 @@ function Call({ page }: { page: InteractionPage }) {
           <Controls length={length} />
           <Wave page={page} peaks={peaks.kind === "ready" ? peaks.value : null} durationMs={length} />
         </> : <Empty title={recordingSentence(page) ?? "No recording."} />}
+        <SoundStrip page={page} durationMs={length} playable={playable} />
         {peaks.kind === "error" && playable && <p class="warn-text">{peaks.why}</p>}
         {trouble.value && loaded.value === page.interaction && <p class="bad-text" role="alert">{trouble.value}</p>}
         {playable && recordingSentence(page) && <p class="warn-text">{recordingSentence(page)}</p>}

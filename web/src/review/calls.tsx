@@ -16,6 +16,8 @@ import { CallPage } from "./call_page.tsx";
 const ROW_PX = 64;
 const TYPING_PAUSE_MS = 250;
 const MORE_AHEAD = 8;
+/** Less poor sound than one interval of measuring is not worth a mark. */
+const POOR_SHOWN_MS = 5000;
 
 export function CallsPage({ interaction }: { interaction: Id | null }) {
   useEffect(() => void loadCalls(), []);
@@ -118,6 +120,7 @@ function Row({ row, chosen }: { row: CallRow; chosen: boolean }) {
         {row.disposition && <Tag>{row.disposition}</Tag>}
         {row.sentiment !== null && Math.abs(row.sentiment) >= 20 && <Mood value={row.sentiment} />}
         {row.outcome === "answered" && !row.recorded && <Tag tone="">no recording</Tag>}
+        {row.poor_ms >= POOR_SHOWN_MS && <Tag tone="warn" title={`${duration(row.poor_ms)} of poor or missing sound`}>poor sound</Tag>}
         {row.coverage !== null && row.coverage < 60 && <Tag tone="warn">{row.coverage} % understood</Tag>}
       </span>
     </a>

@@ -255,7 +255,7 @@ impl Leg {
         match &self.state {
             State::Incoming { .. } => self.refuse(turn, status),
             State::Calling { .. } => self.cancel(turn, reason),
-            State::Up { .. } => self.bye(turn),
+            State::Up { .. } => self.bye_because(turn, Some(reason)),
             State::Closing { .. } | State::Gone => {}
         }
         self.end_branches(turn);

@@ -149,11 +149,17 @@ impl Leg {
 
     /// Says goodbye; while our 2xx is not acknowledged, as soon as it is (RFC 3261 §15).
     pub(super) fn bye(&mut self, turn: &mut Turn<'_>) {
+        self.bye_because(turn, None);
+    }
+
+    /// The same, and says why (RFC 3326).
+    pub(super) fn bye_because(&mut self, turn: &mut Turn<'_>, reason: Option<&'static str>) {
         match &mut self.state {
             State::Up { await_ack: Some(_), leaving, .. } => *leaving = true,
             State::Up { dialog, await_ack: None, .. } => {
                 let mut dialog = dialog.clone();
-                let bye = dialog.request(Method::Bye);
+                let mut bye = dialog.request(Method::Bye);
+                bye.headers.extend(reason.map(|reason| Header::Text(TextHeader::Reason, Text::new(reason))));
                 self.send(turn, Purpose::Bye, bye);
                 self.refresh = None;
                 self.state = State::Closing { dialog };

@@ -246,6 +246,38 @@ fn caps_end_what_nobody_else_ends() {
 }
 
 #[test]
+fn a_second_shutdown_ends_running_calls_at_once_and_cuts_the_wrap_up() {
+    let (mut world, caller) = talking(1, 17);
+    world.input(Input::Shutdown);
+    world.run(Duration::from_secs(1));
+    assert!(world.peers[caller].is_up());
+    world.input(Input::Shutdown);
+    world.run(Duration::from_secs(1));
+    assert!(world.peers[caller].told_goodbye && world.peers[0].told_goodbye);
+    assert_eq!(ended(&world), [EndCause::Shutdown]);
+    world.run(Duration::from_secs(5));
+    assert!(world.switch.is_idle(), "nothing is left to wait for");
+}
+
+#[test]
+fn a_stopping_server_is_done_with_its_last_call_and_takes_registrations_till_then() {
+    let (mut world, caller) = talking(1, 18);
+    world.input(Input::Shutdown);
+    let now = world.now.mono;
+    world.peers[0].register(now, 300);
+    world.run(Duration::from_secs(1));
+    assert_eq!(world.peers[0].status, Some(200));
+    let now = world.now.mono;
+    world.peers[caller].hang_up(now);
+    world.run(Duration::from_secs(1));
+    assert_eq!(ended(&world), [EndCause::CustomerHungUp]);
+    assert!(!world.switch.is_idle(), "the agent still wraps up");
+    world.wrap_up_all();
+    world.run(Duration::from_secs(40));
+    assert!(world.switch.is_idle());
+}
+
+#[test]
 fn shutdown_refuses_new_calls_and_ends_running_ones_in_time() {
     let (mut world, caller) = talking(1, 16);
     world.input(Input::Shutdown);
@@ -253,8 +285,13 @@ fn shutdown_refuses_new_calls_and_ends_running_ones_in_time() {
     world.run(Duration::from_secs(1));
     assert_eq!(world.peers[late].status, Some(503));
     assert!(world.peers[caller].is_up());
-    world.run(Duration::from_secs(6));
+    world.run(Duration::from_secs(290));
+    assert!(world.peers[caller].is_up(), "it may finish");
+    assert!(world.view(0).notice.is_some_and(|notice| notice.contains("restarts")));
+    world.run(Duration::from_secs(10));
     assert!(world.peers[caller].told_goodbye && world.peers[0].told_goodbye);
+    let bye = world.peers[caller].last("BYE").expect("a BYE");
+    assert!(bye.contains("Reason: SIP;cause=503;text=\"Shutting down\""), "{bye}");
     assert_eq!(ended(&world), [EndCause::Shutdown]);
     world.assert_comes_to_rest();
 }

@@ -175,9 +175,7 @@ async fn run(config: Config, demo: bool) -> Result<(), AppError> {
     }
     let _ = stop.send(true);
     serving.abort();
-    if let Ok(media) = Arc::try_unwrap(media) {
-        media.shutdown();
-    }
+    Arc::try_unwrap(media).into_iter().for_each(MediaThreads::shutdown);
     recorder.shutdown();
     for worker in workers {
         worker.abort();

@@ -14,7 +14,7 @@ use support::{
     sound::{self, PAIRS},
     wait_for,
 };
-use throughline::protocol::audio::tone::amplitude_of;
+use throughline::{protocol::audio::tone::amplitude_of, service::clock};
 
 fn queue(client: &Client) -> Value {
     let answer = client.get("/api/queues");
@@ -75,7 +75,10 @@ fn a_caller_who_waits_hears_words_then_music_then_the_agent_and_the_figures_say_
         let gauge = || server.metric("throughline_queue_waiting{queue=\"support\"}");
         wait_for("the metrics", PATIENCE, || (gauge() == Some(1.0)).then_some(()));
         // Words of 1.5 s, then more than one round of the music.
-        thread::sleep(Duration::from_secs(5));
+        wait_for("the wait to be long enough", PATIENCE, || {
+            let since = queue(&daniel)["longest_since"].as_i64()?;
+            (clock::now().wall.0 - since > 5_000).then_some(())
+        });
         let mut agent = Agent::daniel(&server);
         let (interaction, _) = agent.see_offer();
         assert!(agent.desk.view["offer"]["waited_ms"].as_u64().is_some_and(|waited| waited > 4_500), "{}", agent.desk.view["offer"]);
@@ -132,7 +135,10 @@ fn whoever_gives_up_is_a_missed_call_with_the_wait_and_the_figures_outlive_a_pow
     // One more waits while the power goes.
     let mut cut_off = Sipp::call(&folder.join("cut"), server.sip(), &caller, &voice, &Then::Talk(Duration::from_secs(30)));
     wait_for("a caller in the queue", PATIENCE, || (queue(&boss)["waiting"] == 1).then_some(()));
-    thread::sleep(Duration::from_millis(300));
+    wait_for("the record to have the call", PATIENCE, || {
+        let calls: Value = serde_json::from_slice(&boss.get("/api/calls").body).ok()?;
+        (calls["calls"][0]["outcome"] == "waiting").then_some(())
+    });
     server.kill();
     server.restart();
     let boss = server.login("grace");

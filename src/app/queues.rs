@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use tokio::time::{MissedTickBehavior, interval};
+
 use super::AppError;
 use crate::{
     config::{Config, ConfigError},
@@ -12,11 +14,10 @@ use crate::{
         sounds::{self, Loaded},
         store::Store,
     },
-    time::UnixMs,
 };
 
-/// How often the clock is looked at: it may be set.
-const LOOK: Duration = Duration::from_secs(60);
+/// How often the clock is looked at for a new day.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// The queues of the configuration, and what their callers hear; every mistake is told with file and key.
 pub(super) fn load(config: &Config) -> Result<(ClipStore, Vec<Queue>), AppError> {
@@ -48,18 +49,14 @@ pub(super) async fn today(store: &Store, queues: &[Queue]) -> Result<Input<'stat
 /// Tells the switch when a day begins.
 pub(super) async fn watch_day(handle: ControlHandle) {
     let mut day = clock::day_begins(clock::now().wall);
+    let mut looks = interval(LOOK);
+    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
-        tokio::time::sleep(until_midnight(clock::now().wall, day).min(LOOK)).await;
+        looks.tick().await;
         let begins = clock::day_begins(clock::now().wall);
         if begins != day {
             day = begins;
             handle.send(ControlMessage::Day { from: begins });
         }
     }
-}
-
-/// A little more than the rest of the day that began at `day`; a day with a changed clock is looked at again.
-fn until_midnight(now: UnixMs, day: UnixMs) -> Duration {
-    let left = day.0.saturating_add(86_400_000).saturating_sub(now.0);
-    Duration::from_millis(u64::try_from(left).unwrap_or(0).max(1))
 }

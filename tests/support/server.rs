@@ -158,9 +158,14 @@ impl Drop for Server {
     }
 }
 
+/// The server's program: the one built with the tests, or that which `THROUGHLINE_BINARY` names, such as a release build.
+pub fn binary() -> PathBuf {
+    std::env::var_os("THROUGHLINE_BINARY").map_or_else(|| PathBuf::from(env!("CARGO_BIN_EXE_throughline")), PathBuf::from)
+}
+
 fn spawn(folder: &Path, environment: &[(String, String)]) -> Child {
     let log = File::options().create(true).append(true).open(folder.join("server.log")).expect("server.log");
-    Command::new(env!("CARGO_BIN_EXE_throughline"))
+    Command::new(binary())
         .args(["serve", "--config"])
         .arg(folder.join("config"))
         .arg("--demo")

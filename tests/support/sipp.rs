@@ -60,6 +60,22 @@ impl Sipp {
         Self::start((from, "u1"), folder, server, &file, talk, keys)
     }
 
+    /// Many calls by a scenario of `tests/sipp`; `more` are sipp's own arguments: rate, number.
+    pub fn many(folder: &Path, server: SocketAddr, name: &str, talk: Duration, more: &[String]) -> Self {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/sipp").join(name);
+        Self::run((TRUNK, "u1"), folder, server, &file, talk, more)
+    }
+
+    /// Whether it has ended.
+    pub fn is_over(&mut self) -> bool {
+        self.child.try_wait().expect("its state").is_some()
+    }
+
+    /// Whether a call went otherwise than the scenario says, after the end.
+    pub fn failed(&mut self) -> bool {
+        !self.child.wait().expect("its end").success()
+    }
+
     fn start(
         (from, transport): (Ipv4Addr, &str),
         folder: &Path,
@@ -68,6 +84,19 @@ impl Sipp {
         talk: Duration,
         keys: &[(&str, String)],
     ) -> Self {
+        let mut more = vec!["-m".to_owned(), "1".to_owned()];
+        more.extend(keys.iter().flat_map(|(name, value)| ["-key".to_owned(), (*name).to_owned(), value.clone()]));
+        Self::run((from, transport), folder, server, scenario, talk, &more)
+    }
+
+    fn run(
+        (from, transport): (Ipv4Addr, &str),
+        folder: &Path,
+        server: SocketAddr,
+        scenario: &Path,
+        talk: Duration,
+        more: &[String],
+    ) -> Self {
         let log = folder.join("log");
         let out = File::create(&log).expect("log");
         let address = from.to_string();
@@ -75,11 +104,11 @@ impl Sipp {
             .arg(server.to_string())
             .arg("-sf")
             .arg(scenario)
-            .args(["-m", "1", "-nostdin", "-trace_err", "-error_file", "errors", "-t", transport])
+            .args(["-nostdin", "-trace_err", "-error_file", "errors", "-t", transport])
             .args(["-i", &address, "-mi", &address])
             .args(["-p", &free_port(from).to_string(), "-mp", &free_port(from).to_string()])
             .args(["-d", &talk.as_millis().to_string()])
-            .args(keys.iter().flat_map(|(name, value)| ["-key", *name, value.as_str()]))
+            .args(more)
             .current_dir(folder)
             .stdin(Stdio::null())
             .stdout(out.try_clone().expect("a second handle"))

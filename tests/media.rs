@@ -12,6 +12,8 @@ mod conference;
 mod corpora;
 #[path = "media/lifecycle.rs"]
 mod lifecycle;
+#[path = "media/moving.rs"]
+mod moving;
 #[path = "media/playing.rs"]
 mod playing;
 #[path = "media/recording.rs"]

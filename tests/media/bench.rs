@@ -82,7 +82,7 @@ pub const MUSIC_TONE: [f64; 2] = [523.0, 784.0];
 pub const MUSIC: ClipId = ClipId(0);
 pub const ANNOUNCEMENT: ClipId = ClipId(1);
 
-fn clips() -> ClipStore {
+pub fn clips() -> ClipStore {
     let mut store = ClipStore::default();
     for length in [24_000, 4000] {
         let mut samples = vec![0; length];

@@ -25,9 +25,9 @@ impl Engine {
         match command {
             MediaCommand::Plan(plan) => self.apply(now, plan, out),
             MediaCommand::Close { call } => self.close(now, call, out),
-            MediaCommand::Evict { call, leg, .. } => {
-                self.counters.refused_legs += 1;
-                self.tell(call, 0, MediaEventKind::Failed { leg });
+            MediaCommand::Evict { call, legs, into, to } => {
+                legs.into_iter().for_each(|leg| self.evict(now, call, leg, into, to));
+                self.connect(now, call);
             }
         }
         self.flush_taps(now, out);
@@ -39,24 +39,39 @@ impl Engine {
             self.counters.stale_plans += 1;
             return;
         }
-        let CallState { slots, mut departed, bridge, .. } = self.calls.remove(&plan.call).unwrap_or_default();
-        let wanted: HashSet<LegId> = plan.legs.iter().map(|leg| leg.leg).collect();
+        let (call, generation, legs) = (plan.call, plan.generation, std::mem::take(&mut plan.legs));
+        let known = self.calls.remove(&call).map(|state| (state.slots, state.departed, state.bridge));
+        let (slots, mut departed, bridge) = known.unwrap_or_default();
+        let wanted: HashSet<LegId> = legs.iter().map(|leg| leg.leg).collect();
         let (mut slots, gone): (Vec<u32>, Vec<u32>) =
             slots.into_iter().partition(|slot| self.leg(*slot).is_some_and(|leg| wanted.contains(&leg.plan.leg)));
         for slot in gone {
             let totals = self.remove(now, slot, out);
             departed.extend(totals.filter(|_| departed.len() < DEPARTED_MAX));
         }
-        for leg in std::mem::take(&mut plan.legs) {
+        let (mut awaiting, mut joining) = (Vec::new(), Vec::new());
+        for leg in legs {
             let slot = slots.iter().copied().find(|slot| self.leg(*slot).is_some_and(|known| known.plan.leg == leg.leg));
             match slot {
                 Some(slot) => self.update_leg(now, slot, &plan, leg),
-                None => slots.extend(self.add_leg(now, &plan, leg, slots.len())),
+                None => match self.take_adopted(leg.leg) {
+                    Some(slot) => joining.push((slot, leg)),
+                    None if leg.moving => awaiting.push(leg),
+                    None => slots.extend(self.add_leg(now, &plan, leg, slots.len())),
+                },
             }
         }
-        let MediaPlan { call, generation, mut sources, hears, .. } = plan;
-        sources.truncate(SOURCES_MAX);
-        self.calls.insert(call, CallState { generation, slots, departed, sources, hears, bridge });
+        plan.sources.truncate(SOURCES_MAX);
+        awaiting.truncate(CALL_LEGS_MAX);
+        if !awaiting.is_empty() {
+            self.await_legs(now, call, generation);
+        }
+        let MediaPlan { sources, hears, axis_start, axis_start_wall, .. } = plan;
+        let axis = (axis_start, axis_start_wall);
+        self.calls.insert(call, CallState { generation, axis, awaiting, slots, departed, sources, hears, bridge });
+        for (slot, leg) in joining {
+            self.join(now, call, slot, leg);
+        }
         self.connect(now, call);
     }
 
@@ -89,17 +104,19 @@ impl Engine {
         let rtp_port = leg.ports.rtp_port;
         let mut leg = Leg::new(now, self.serial, plan, leg, seed);
         leg.apply_recording(now, &mut self.taps);
-        let slot = match self.free.pop() {
-            Some(slot) => slot,
-            None => {
-                self.legs.push(None);
-                (self.legs.len() - 1) as u32
-            }
-        };
-        self.legs[slot as usize] = Some(leg);
+        let slot = self.put(leg);
         self.ports.take(rtp_port, slot);
         self.arm(slot);
         Some(slot)
+    }
+
+    pub(super) fn put(&mut self, leg: Leg) -> u32 {
+        if let Some(slot) = self.free.pop() {
+            self.legs[slot as usize] = Some(leg);
+            return slot;
+        }
+        self.legs.push(Some(leg));
+        (self.legs.len() - 1) as u32
     }
 
     fn update_leg(&mut self, now: Instant, slot: u32, plan: &MediaPlan, new: LegPlan) {
@@ -121,7 +138,7 @@ impl Engine {
     }
 
     /// Takes a leg away: goodbye, end of its track, rest for its ports.
-    fn remove(&mut self, now: Instant, slot: u32, out: &mut dyn Outlet) -> Option<LegTotals> {
+    pub(super) fn remove(&mut self, now: Instant, slot: u32, out: &mut dyn Outlet) -> Option<LegTotals> {
         self.send_report(now, slot, true, out);
         let mut leg = self.legs.get_mut(slot as usize)?.take()?;
         if let Some(quality) = leg.meter.has_rest(now).then(|| leg.measure(now)).flatten() {
@@ -140,6 +157,10 @@ impl Engine {
         for call in calls {
             self.handle_command(now, MediaCommand::Close { call }, out);
         }
+        for (_, slot) in std::mem::take(&mut self.adopted) {
+            self.remove(now, slot, out);
+        }
+        self.flush_taps(now, out);
     }
 
     /// Gives up a call whose command panicked half-way: its legs end as they are, control is told of each.
@@ -151,6 +172,7 @@ impl Engine {
             leg.track.close(leg.plan.leg, axis_us, &mut self.taps);
             self.rest(now, leg.plan.ports, call, leg.generation);
             self.free.push(slot);
+            self.adopted.retain(|(_, adopted)| *adopted != slot);
             self.counters.failed_legs += 1;
             self.tell(call, leg.generation, MediaEventKind::Failed { leg: leg.plan.leg });
         }

@@ -23,8 +23,9 @@ use super::{
     bridge::Bridge,
     clip::ClipStore,
     counters::{Counters, DropReason},
+    handover::{Forward, MovedLeg},
     leg::{Hearing, Leg},
-    plan::{Hears, LegTotals, MediaEvent, MediaEventKind, PortPair, SourcePlan},
+    plan::{Hears, LegPlan, LegTotals, MediaEvent, MediaEventKind, PortPair, SourcePlan},
     port_table::{PortTable, PortUse},
     tap::Tap,
     track::PendingTaps,
@@ -32,6 +33,7 @@ use super::{
 use crate::{
     ids::{InteractionId, LegId},
     protocol::rtp::rtcp::{self, COMPOUND_MAX},
+    time::UnixMs,
 };
 
 /// Events and timers that there is room for from the start, so that a packet's step needs none.
@@ -60,6 +62,8 @@ pub trait Outlet {
     fn transmit(&mut self, transmit: Transmit<'_>);
     /// Offers a message to the tap; `Some` gives it back when there is no room.
     fn tap(&mut self, tap: Tap) -> Option<Tap>;
+    /// Connects the pair's RTP socket to its locked peer, so that the system itself drops what others send; `None` undoes it.
+    fn connect(&mut self, _ports: PortPair, _peer: Option<SocketAddr>) {}
 }
 
 /// What an engine is made with.
@@ -86,11 +90,19 @@ pub(super) enum TimerKind {
     Bridge(InteractionId, u32),
     /// A resting pair.
     Rest(u16),
+    /// The leg that came to this slot from another thread, with its serial.
+    Adopted(u32, u64),
+    /// Legs of a call that are on their way, as of a plan's generation.
+    Awaited(InteractionId, u32),
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct CallState {
     pub generation: u32,
+    /// Zero of its axis, monotonic and on the wall.
+    pub axis: (Instant, UnixMs),
+    /// Legs that are on their way from another thread.
+    pub awaiting: Vec<LegPlan>,
     pub slots: Vec<u32>,
     /// Legs that newer plans left out.
     pub departed: Vec<LegTotals>,
@@ -119,6 +131,12 @@ pub struct Engine {
     pub(super) stepping: Option<u32>,
     pub(super) stepping_call: Option<InteractionId>,
     pub(super) bridge_runs: u32,
+    /// Legs that leave this thread.
+    pub(super) moved: VecDeque<MovedLeg>,
+    /// Legs that go on when they arrive.
+    pub(super) forwards: Vec<Forward>,
+    /// Legs that came from another thread before their plan.
+    pub(super) adopted: Vec<(LegId, u32)>,
 }
 
 impl Engine {
@@ -140,6 +158,9 @@ impl Engine {
             stepping: None,
             stepping_call: None,
             bridge_runs: 0,
+            moved: VecDeque::new(),
+            forwards: Vec::new(),
+            adopted: Vec::new(),
         }
     }
 
@@ -235,6 +256,8 @@ impl Engine {
                     self.bridge_due(now, call, run, out);
                 }
                 TimerKind::Rest(rtp_port) => self.rest_due(now, rtp_port),
+                TimerKind::Adopted(slot, serial) => self.adopted_due(now, slot, serial, out),
+                TimerKind::Awaited(call, generation) => self.awaited_due(call, generation),
             }
             self.stepping = None;
         }

@@ -194,6 +194,16 @@ impl Leg {
         self.plan = plan;
     }
 
+    /// Becomes a leg of `call`; on another axis its track begins anew.
+    pub fn join(&mut self, now: Instant, call: InteractionId, axis: (Instant, UnixMs), taps: &mut PendingTaps) {
+        if (self.axis_start, self.axis_start_wall) != axis {
+            let axis_us = self.axis_us(now);
+            self.track.close(self.plan.leg, axis_us, taps);
+            (self.axis_start, self.axis_start_wall) = axis;
+        }
+        self.call = call;
+    }
+
     /// Microseconds on the call's axis.
     pub fn axis_us(&self, now: Instant) -> u64 {
         u64::try_from(now.saturating_duration_since(self.axis_start).as_micros()).unwrap_or(u64::MAX)

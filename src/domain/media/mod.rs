@@ -8,6 +8,7 @@ pub mod counters;
 mod deliver;
 mod ear;
 pub mod engine;
+pub mod handover;
 mod jitter;
 mod leg;
 mod meter;

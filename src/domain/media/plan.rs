@@ -199,19 +199,19 @@ pub enum MediaCommand {
         /// The call.
         call: InteractionId,
     },
-    /// Hand a leg over to another media thread, stream, sockets, track and all; packets wait in the sockets meanwhile.
+    /// Hand legs over to another media thread, stream, sockets, track and all; packets wait in the sockets meanwhile.
     ///
     /// All legs of a call live on one thread: legs that come together from different calls are moved to one first. Control
-    /// sends this to the thread that has the leg, and to the other the plan that names it as [`LegPlan::moving`], with
-    /// `to` as the thread of its ports; the order in which the two arrive does not matter.
+    /// sends that thread the plan that names them as [`LegPlan::moving`], with `to` as the thread of their ports, and then
+    /// this to the thread that has them: so the plan is there before they are, and no packet is without a way.
     Evict {
         /// The call that it is in.
         call: InteractionId,
-        /// The leg.
-        leg: LegId,
-        /// The call that it will be in; may be the same.
+        /// Those that go together.
+        legs: Vec<LegId>,
+        /// The call that they will be in; may be the same.
         into: InteractionId,
-        /// The thread that it goes to.
+        /// The thread that they go to.
         to: u16,
     },
 }

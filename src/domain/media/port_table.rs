@@ -69,6 +69,11 @@ impl PortTable {
         now + REST_QUIET
     }
 
+    /// The pair's sockets leave for another thread.
+    pub fn leave(&mut self, rtp_port: u16) {
+        self.uses[usize::from(rtp_port / 2)] = UNUSED;
+    }
+
     /// A packet came on a resting pair.
     pub fn disturb(&mut self, now: Instant, rtp_port: u16) {
         if let Some(resting) = self.resting.get_mut(&rtp_port) {

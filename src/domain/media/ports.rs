@@ -61,6 +61,12 @@ impl PortPool {
         was
     }
 
+    /// A pair's leg moves to another media thread, sockets and all; returns the pair as it is there, `None` when not in use.
+    pub fn move_to(&mut self, pair: PortPair, thread: u16) -> Option<PortPair> {
+        let moved = PortPair { thread, ..pair };
+        (self.in_use.remove(&pair) && self.in_use.insert(moved)).then_some(moved)
+    }
+
     /// How many pairs may be taken now.
     pub fn free(&self) -> usize {
         self.free.values().map(VecDeque::len).sum()
@@ -105,6 +111,16 @@ mod tests {
         assert!(pool.rested(first) && !pool.rested(first));
         let taken: Vec<_> = std::iter::from_fn(|| pool.acquire::<1>()).flatten().collect();
         assert_eq!(taken.last(), Some(&first));
+    }
+
+    #[test]
+    fn a_pair_that_moves_rests_and_is_taken_where_it_went() {
+        let mut pool = PortPool::new(pairs(0, 40_000..40_002));
+        let [pair] = pool.acquire::<1>().expect("free");
+        let moved = pool.move_to(pair, 3).expect("in use");
+        assert!(pool.move_to(pair, 4).is_none() && !pool.release(pair));
+        assert!(pool.release(moved) && pool.rested(moved));
+        assert_eq!(pool.acquire::<1>(), Some([moved]));
     }
 
     #[test]

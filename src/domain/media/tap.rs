@@ -44,6 +44,17 @@ pub enum Tap {
     },
 }
 
+impl Tap {
+    /// Whose it is.
+    pub fn leg(&self) -> LegId {
+        match self {
+            Self::Open(open) => open.leg,
+            Self::Frame(frame) => frame.leg,
+            Self::Pause { leg, .. } | Self::Resume { leg, .. } | Self::Close { leg, .. } => *leg,
+        }
+    }
+}
+
 /// Everything that a track's header needs.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TapOpen {

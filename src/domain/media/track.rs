@@ -15,6 +15,18 @@ use crate::ids::{LegId, RecordingId};
 pub struct PendingTaps(VecDeque<Tap>);
 
 impl PendingTaps {
+    /// Puts a message behind those that wait.
+    pub fn wait(&mut self, tap: Tap) {
+        self.0.push_back(tap);
+    }
+
+    /// Takes out what waits of one leg, in order.
+    pub fn take_of(&mut self, leg: LegId) -> Vec<Tap> {
+        let (own, others) = std::mem::take(&mut self.0).into_iter().partition(|tap| tap.leg() == leg);
+        self.0 = others;
+        Vec::from(own)
+    }
+
     /// Offers what waits to `tap`, which gives a message back when it is full; true when nothing waits any more.
     pub fn flush(&mut self, tap: &mut dyn FnMut(Tap) -> Option<Tap>) -> bool {
         while let Some(waiting) = self.0.pop_front() {

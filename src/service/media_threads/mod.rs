@@ -3,18 +3,22 @@
 //! ```text
 //! control ── send ──▶ bounded channel + waker ──▶ ┌ worker ─────────────┐ ──▶ taps: bounded, drops with a count
 //! sockets ── epoll, edge-triggered ─────────────▶ │ Engine, no locks    │ ──▶ on_event: control's own channel
-//!                                                 └─────────────────────┘ ──▶ send_to
+//! other workers ── legs that move, with sockets ▶ └─────────────────────┘ ──▶ send
 //! ```
+//! A call has one place for a plan that waits to be read, so that a newer one replaces it and none is ever refused.
 
 mod pool;
+mod priority;
+mod sockets;
 mod worker;
 
 use std::{
+    collections::HashMap,
     fmt, io,
     net::IpAddr,
     ops::RangeInclusive,
     sync::{
-        Arc,
+        Arc, Mutex, OnceLock, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     thread::JoinHandle,
@@ -22,21 +26,25 @@ use std::{
 };
 
 use crossbeam_channel::{Sender, TrySendError, bounded};
+use crossbeam_utils::atomic::AtomicCell;
 use mio::Waker;
 
-use crate::domain::media::{
-    clip::ClipStore,
-    counters::{Counters, DropReason},
-    engine::{EngineConfig, SILENCE_LIMIT},
-    plan::{MediaCommand, MediaEvent, PortPair},
-    tap::Tap,
+use crate::{
+    domain::media::{
+        clip::ClipStore,
+        counters::{Counters, DropReason},
+        engine::{EngineConfig, SILENCE_LIMIT},
+        handover::MovedLeg,
+        plan::{MediaCommand, MediaEvent, MediaPlan, PortPair},
+        tap::Tap,
+    },
+    ids::{InteractionId, LegId},
 };
 
-/// Commands that may wait for one thread beyond those that its pairs of ports can cause.
+/// Commands that may wait for one thread beyond those that pairs of ports can cause.
 const COMMANDS_SPARE: usize = 64;
-/// Commands that wait at most for each pair: a call holds a pair or more, has one newest plan and one close, and
-/// control sends a few plans while it is set up.
-const COMMANDS_PER_PAIR: usize = 8;
+/// Commands that wait at most for each pair of all threads: its call's newest plan and close, its leg's leaving and coming.
+const COMMANDS_PER_PAIR: usize = 4;
 
 /// What the media threads are started with.
 #[derive(Clone, Debug)]
@@ -133,11 +141,34 @@ pub enum MediaSendError {
     Stopped,
 }
 
+/// The newest plan of one call that has not been read.
+#[derive(Default)]
+struct PlanSlot(AtomicCell<Option<Box<MediaPlan>>>);
+
 /// What a worker is told.
 enum Command {
-    Media(MediaCommand),
+    /// There is a plan to be read.
+    Plan(Arc<PlanSlot>),
+    Close(InteractionId),
+    Evict {
+        call: InteractionId,
+        legs: Vec<LegId>,
+        into: InteractionId,
+        to: u16,
+    },
+    /// Legs come from another thread.
+    Adopt(Vec<Arriving>),
     Stop,
 }
+
+/// A leg between two threads.
+struct Arriving {
+    moved: MovedLeg,
+    sockets: pool::SocketPair,
+}
+
+/// The ways into all workers, known to each before any of them runs.
+type Peers = Arc<OnceLock<Vec<(Sender<Command>, Arc<Waker>)>>>;
 
 /// What a worker counts beyond its engine.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -148,10 +179,12 @@ pub struct SocketCounters {
     pub send_failed: u64,
     /// Panics caught in a leg's step.
     pub panics: u64,
+    /// Sockets that could not be connected to their peer, or to nobody again.
+    pub connect_failed: u64,
 }
 
 const ENGINE_FIELDS: usize = 9;
-const SOCKET_FIELDS: usize = 3;
+const SOCKET_FIELDS: usize = 4;
 
 /// One thread's totals, published after each round.
 struct Published([AtomicU64; ENGINE_FIELDS + SOCKET_FIELDS + DropReason::ALL.len()]);
@@ -166,7 +199,7 @@ impl Published {
             *engine;
         let head: [u64; ENGINE_FIELDS] =
             [received, sent, encoded, rtcp_received, rtcp_sent, new_sources, stale_plans, refused_legs, failed_legs];
-        let own = [sockets.send_blocked, sockets.send_failed, sockets.panics];
+        let own = [sockets.send_blocked, sockets.send_failed, sockets.panics, sockets.connect_failed];
         for (place, value) in self.0.iter().zip(head.into_iter().chain(own).chain(dropped)) {
             place.store(value, Ordering::Relaxed);
         }
@@ -176,7 +209,8 @@ impl Published {
         let Counters { received, sent, encoded, rtcp_received, rtcp_sent, new_sources, stale_plans, refused_legs, failed_legs, dropped } =
             &mut total.engine;
         let head = [received, sent, encoded, rtcp_received, rtcp_sent, new_sources, stale_plans, refused_legs, failed_legs];
-        let own = [&mut total.sockets.send_blocked, &mut total.sockets.send_failed, &mut total.sockets.panics];
+        let own =
+            [&mut total.sockets.send_blocked, &mut total.sockets.send_failed, &mut total.sockets.panics, &mut total.sockets.connect_failed];
         for (place, value) in self.0.iter().zip(head.into_iter().chain(own).chain(dropped)) {
             *value += place.load(Ordering::Relaxed);
         }
@@ -195,6 +229,8 @@ pub struct MediaCounters {
 struct Thread {
     commands: Sender<Command>,
     waker: Arc<Waker>,
+    /// Calls that have been given a plan and no close. Senders share it; the worker never touches it.
+    plans: Mutex<HashMap<InteractionId, Arc<PlanSlot>>>,
     published: Arc<Published>,
     join: Option<JoinHandle<()>>,
 }
@@ -228,24 +264,38 @@ impl MediaThreads {
         let mut ports: Vec<PortPair> = pools.iter().flatten().map(|pair| pair.ports).collect();
         ports.sort_unstable_by_key(|pair| pair.rtp_port);
         let on_event: worker::OnEvent = Arc::new(on_event);
-        let mut running = Self { threads: Vec::with_capacity(pools.len()), ports };
+        let room = ports.len() * COMMANDS_PER_PAIR + COMMANDS_SPARE;
+        let peers: Peers = Arc::default();
+        let mut workers = Vec::with_capacity(pools.len());
         for (thread, pairs) in (0..).zip(pools) {
-            let (commands, inbox) = bounded(pairs.len() * COMMANDS_PER_PAIR + COMMANDS_SPARE);
+            let (commands, inbox) = bounded(room);
             let published = Arc::new(Published::new());
             let mut seed = [0; 32];
             getrandom::fill(&mut seed).map_err(io::Error::from)?;
             let engine = EngineConfig { thread, seed, silence_limit: config.silence_limit, clips: config.clips.clone() };
-            let links =
-                worker::Links { commands: inbox, taps: taps.clone(), on_event: Arc::clone(&on_event), published: Arc::clone(&published) };
-            let (worker, waker) = worker::Worker::new(engine, pairs, links)?;
+            let links = worker::Links {
+                commands: inbox,
+                taps: taps.clone(),
+                on_event: Arc::clone(&on_event),
+                published: Arc::clone(&published),
+                peers: Arc::clone(&peers),
+            };
+            let (worker, waker) = worker::Worker::new(engine, config.ports.clone(), pairs, links)?;
+            workers.push((worker, Thread { commands, waker, plans: Mutex::default(), published, join: None }));
+        }
+        let ways = workers.iter().map(|(_, thread)| (thread.commands.clone(), Arc::clone(&thread.waker))).collect();
+        // Set once, here.
+        let _ = peers.set(ways);
+        let mut running = Self { threads: Vec::with_capacity(workers.len()), ports };
+        for (n, (worker, thread)) in workers.into_iter().enumerate() {
             let raise_priority = config.raise_priority;
-            let join = std::thread::Builder::new().name(format!("media-{thread}")).spawn(move || {
+            let join = std::thread::Builder::new().name(format!("media-{n}")).spawn(move || {
                 if raise_priority {
-                    worker::raise_priority();
+                    priority::raise();
                 }
                 worker.run();
             })?;
-            running.threads.push(Thread { commands, waker, published, join: Some(join) });
+            running.threads.push(Thread { join: Some(join), ..thread });
         }
         Ok(running)
     }
@@ -257,11 +307,30 @@ impl MediaThreads {
 
     /// Hands a command to the thread that holds the call's ports; never waits.
     ///
+    /// There is room for every plan and close of as many calls as there are pairs of ports.
+    ///
     /// # Errors
     /// When it cannot be taken; a call that gets this is in trouble and should be ended.
     pub fn send(&self, thread: u16, command: MediaCommand) -> Result<(), MediaSendError> {
         let target = self.threads.get(usize::from(thread)).ok_or(MediaSendError::NoSuchThread(thread))?;
-        target.commands.try_send(Command::Media(command)).map_err(|error| match error {
+        let mut plans = target.plans.lock().unwrap_or_else(PoisonError::into_inner);
+        let command = match command {
+            MediaCommand::Plan(plan) => {
+                let slot = Arc::clone(plans.entry(plan.call).or_default());
+                let unread = slot.0.swap(Some(Box::new(plan))).is_some();
+                if unread {
+                    return Ok(());
+                }
+                Command::Plan(slot)
+            }
+            MediaCommand::Close { call } => {
+                plans.remove(&call);
+                Command::Close(call)
+            }
+            MediaCommand::Evict { call, legs, into, to } => Command::Evict { call, legs, into, to },
+        };
+        drop(plans);
+        target.commands.try_send(command).map_err(|error| match error {
             TrySendError::Full(_) => MediaSendError::Full,
             TrySendError::Disconnected(_) => MediaSendError::Stopped,
         })?;

@@ -19,6 +19,8 @@ pub(super) struct SocketPair {
     pub ports: PortPair,
     pub rtp: UdpSocket,
     pub rtcp: UdpSocket,
+    /// To whom the RTP socket is connected: the system drops what others send.
+    pub connected: Option<SocketAddr>,
 }
 
 /// Binds every pair of the range and deals them out to the threads in turn.
@@ -61,7 +63,7 @@ pub(super) fn bind(config: &MediaThreadsConfig) -> Result<Vec<Vec<SocketPair>>, 
 fn bind_pair(bind: IpAddr, ports: PortPair) -> io::Result<SocketPair> {
     let rtp = open(SocketAddr::new(bind, ports.rtp_port))?;
     let rtcp = open(SocketAddr::new(bind, ports.rtp_port + 1))?;
-    Ok(SocketPair { ports, rtp, rtcp })
+    Ok(SocketPair { ports, rtp, rtcp, connected: None })
 }
 
 fn open(address: SocketAddr) -> io::Result<UdpSocket> {

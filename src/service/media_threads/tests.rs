@@ -141,6 +141,75 @@ fn two_phones_hear_each_other_through_real_sockets_and_are_recorded() {
 }
 
 #[test]
+fn a_leg_moves_between_threads_in_mid_speech_and_no_packet_is_lost_or_comes_twice() {
+    let house = start(21_070..=21_085, 2);
+    let ports = house.threads.ports();
+    let on = |thread: u16, n: usize| ports.iter().copied().filter(|pair| pair.thread == thread).nth(n).unwrap();
+    let (caller, agent) = (phone(), phone());
+    let mut plan = plan(1, [leg(1, on(0, 0), &caller), leg(2, on(0, 1), &agent)]);
+    let call = plan.call;
+    house.threads.send(0, MediaCommand::Plan(plan.clone())).unwrap();
+    settle(&house);
+    let mut heard: Vec<(u16, u32)> = Vec::new();
+    let mut hear = |at: &UdpSocket| {
+        let mut buffer = [0; 2048];
+        let Ok((len, _)) = at.recv_from(&mut buffer) else { return false };
+        let header = packet::parse(&buffer[..len]).unwrap().header;
+        heard.push((header.sequence, header.ssrc));
+        true
+    };
+    for round in 0..4u16 {
+        for n in 0..25 {
+            speak(&caller, on(0, 0), 25 * round + n, 0x33);
+            if n == 12 {
+                let (from, to) = (round % 2, (round + 1) % 2);
+                plan.generation += 1;
+                plan.legs.iter_mut().for_each(|leg| (leg.ports.thread, leg.moving) = (to, true));
+                let legs = plan.legs.iter().map(|leg| leg.leg).collect();
+                house.threads.send(to, MediaCommand::Plan(plan.clone())).unwrap();
+                house.threads.send(from, MediaCommand::Evict { call, legs, into: call, to }).unwrap();
+                house.threads.send(from, MediaCommand::Close { call }).unwrap();
+            }
+        }
+        for _ in 0..25 {
+            assert!(hear(&agent), "a packet is missing in round {round}: {:?}", house.threads.counters());
+        }
+    }
+    for pair in heard.windows(2) {
+        assert_eq!(pair[1], (pair[0].0.wrapping_add(1), pair[0].1), "one stream, number by number");
+    }
+    house.threads.shutdown();
+    let taps: Vec<Tap> = house.taps.iter().filter(|tap| tap.leg() == plan.legs[0].leg).collect();
+    let frames: Vec<u64> = taps.iter().filter_map(|tap| if let Tap::Frame(frame) = tap { Some(frame.ext_seq) } else { None }).collect();
+    assert_eq!(frames.len(), 100);
+    assert!(frames.windows(2).all(|pair| pair[1] == pair[0] + 1), "the track goes on in order");
+    assert_eq!(taps.iter().filter(|tap| matches!(tap, Tap::Close { .. })).count(), 1);
+}
+
+#[test]
+fn a_newer_plan_replaces_one_that_has_not_been_read_and_none_is_ever_refused() {
+    let house = start(21_090..=21_093, 1);
+    let ports = house.threads.ports();
+    let (caller, agent) = (phone(), phone());
+    let mut plan = plan(1, [leg(1, ports[0], &caller), leg(2, ports[1], &agent)]);
+    for generation in 1..=10_000 {
+        plan.generation = generation;
+        house.threads.send(0, MediaCommand::Plan(plan.clone())).unwrap();
+    }
+    settle(&house);
+    speak(&caller, ports[0], 1, 0x44);
+    assert_eq!(hear(&agent).0, 0x44);
+    house.threads.send(0, MediaCommand::Close { call: plan.call }).unwrap();
+    let closed = loop {
+        let event = house.events.recv_timeout(DEADLINE).expect("closed before the deadline");
+        if matches!(event.kind, MediaEventKind::Closed { .. }) {
+            break event;
+        }
+    };
+    assert_eq!(closed.generation, 10_000, "the newest was in force");
+}
+
+#[test]
 fn shutting_down_closes_the_tracks_of_running_calls() {
     let house = start(21_020..=21_027, 1);
     let ports = house.threads.ports();
@@ -210,9 +279,10 @@ fn a_panic_in_a_step_is_caught_told_and_ends_one_leg() {
     let pairs = pool::bind(&config).unwrap().remove(0);
     let (ports, (tap_in, _taps), (event_in, events)) = ([pairs[0].ports, pairs[1].ports], bounded(100), bounded(100));
     let on_event: worker::OnEvent = Arc::new(move |event| event_in.send(event).unwrap());
-    let links = worker::Links { commands: bounded(1).1, taps: tap_in, on_event, published: Arc::new(Published::new()) };
+    let links =
+        worker::Links { commands: bounded(1).1, taps: tap_in, on_event, published: Arc::new(Published::new()), peers: Peers::default() };
     let engine = EngineConfig { thread: 0, seed: [0; 32], silence_limit: SILENCE_LIMIT, clips: ClipStore::default() };
-    let (mut worker, _waker) = worker::Worker::new(engine, pairs, links).unwrap();
+    let (mut worker, _waker) = worker::Worker::new(engine, 21_060..=21_063, pairs, links).unwrap();
     let (caller, agent) = (phone(), phone());
     let plan = plan(1, [leg(1, ports[0], &caller), leg(2, ports[1], &agent)]);
     let (now, failed) = (plan.axis_start, plan.legs[0].leg);

@@ -5,19 +5,24 @@
 use std::{
     collections::VecDeque,
     io,
+    net::SocketAddr,
+    ops::RangeInclusive,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use crossbeam_channel::{Receiver, Sender, TrySendError};
-use mio::{Events, Interest, Poll, Token, Waker};
+use mio::{Events, Poll, Token, Waker};
 
-use super::{Command, Published, SocketCounters, pool::SocketPair};
-use crate::domain::media::{
-    engine::{Engine, EngineConfig, Outlet, Transmit},
-    plan::{MediaCommand, MediaEvent},
-    tap::Tap,
+use super::{Arriving, Command, Peers, Published, pool::SocketPair, sockets::Sockets};
+use crate::{
+    domain::media::{
+        engine::{Engine, EngineConfig, Outlet, Transmit},
+        plan::{MediaCommand, MediaEvent, PortPair},
+        tap::Tap,
+    },
+    ids::InteractionId,
 };
 
 /// Hands an event to control.
@@ -41,6 +46,7 @@ pub(super) struct Links {
     pub taps: Sender<Tap>,
     pub on_event: OnEvent,
     pub published: Arc<Published>,
+    pub peers: Peers,
 }
 
 pub(super) struct Worker {
@@ -54,31 +60,6 @@ pub(super) struct Worker {
     more_commands: bool,
 }
 
-struct Sockets {
-    pairs: Vec<SocketPair>,
-    /// Place in `pairs` by (RTP port − lowest) / 2; `u32::MAX` where another thread has it.
-    places: Box<[u32]>,
-    lowest: u16,
-    counters: SocketCounters,
-}
-
-impl Sockets {
-    fn new(pairs: Vec<SocketPair>) -> Self {
-        let lowest = pairs.iter().map(|pair| pair.ports.rtp_port).min().unwrap_or(0);
-        let highest = pairs.iter().map(|pair| pair.ports.rtp_port).max().unwrap_or(0);
-        let mut places = vec![u32::MAX; usize::from((highest - lowest) / 2) + 1].into_boxed_slice();
-        for (place, pair) in (0..).zip(&pairs) {
-            places[usize::from((pair.ports.rtp_port - lowest) / 2)] = place;
-        }
-        Self { pairs, places, lowest, counters: SocketCounters::default() }
-    }
-
-    fn pair(&self, rtp_port: u16) -> Option<&SocketPair> {
-        let place = *self.places.get(usize::from(rtp_port.checked_sub(self.lowest)? / 2))?;
-        self.pairs.get(place as usize)
-    }
-}
-
 /// The engine's way out: this thread's sockets and the tap.
 pub(super) struct Wire<'a> {
     sockets: &'a mut Sockets,
@@ -89,13 +70,11 @@ pub(super) struct Wire<'a> {
 
 impl Outlet for Wire<'_> {
     fn transmit(&mut self, transmit: Transmit<'_>) {
-        let Some(pair) = self.sockets.pair(transmit.ports.rtp_port) else { return };
-        let socket = if transmit.rtcp { &pair.rtcp } else { &pair.rtp };
-        match socket.send_to(transmit.bytes, transmit.destination) {
-            Ok(_) => {}
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.sockets.counters.send_blocked += 1,
-            Err(_) => self.sockets.counters.send_failed += 1,
-        }
+        self.sockets.send(transmit);
+    }
+
+    fn connect(&mut self, ports: PortPair, peer: Option<SocketAddr>) {
+        self.sockets.connect(ports.rtp_port, peer);
     }
 
     fn tap(&mut self, tap: Tap) -> Option<Tap> {
@@ -115,15 +94,15 @@ impl Outlet for Wire<'_> {
 }
 
 impl Worker {
-    pub fn new(config: EngineConfig, mut pairs: Vec<SocketPair>, links: Links) -> io::Result<(Self, Arc<Waker>)> {
+    /// A worker with these pairs; `ports` is the range of all threads, any of which may come here later.
+    pub fn new(config: EngineConfig, ports: RangeInclusive<u16>, pairs: Vec<SocketPair>, links: Links) -> io::Result<(Self, Arc<Waker>)> {
         let poll = Poll::new()?;
         let waker = Arc::new(Waker::new(poll.registry(), WAKE)?);
-        for (place, pair) in pairs.iter_mut().enumerate() {
-            poll.registry().register(&mut pair.rtp, Token(2 * place), Interest::READABLE)?;
-            poll.registry().register(&mut pair.rtcp, Token(2 * place + 1), Interest::READABLE)?;
+        let mut sockets = Sockets::new(&ports);
+        for pair in pairs {
+            sockets.insert(poll.registry(), pair)?;
         }
-        let worker =
-            Self { poll, engine: Engine::new(config), sockets: Sockets::new(pairs), links, unread: VecDeque::new(), more_commands: false };
+        let worker = Self { poll, engine: Engine::new(config), sockets, links, unread: VecDeque::new(), more_commands: false };
         Ok((worker, waker))
     }
 
@@ -180,9 +159,49 @@ impl Worker {
             MediaCommand::Plan(plan) => plan.call,
             MediaCommand::Close { call } | MediaCommand::Evict { call, .. } => *call,
         };
-        if self.panics(now, |engine, now, wire| engine.handle_command(now, command, wire)) {
+        self.step_call(now, call, |engine, now, wire| engine.handle_command(now, command, wire));
+        self.hand_over(now);
+    }
+
+    fn step_call(&mut self, now: Instant, call: InteractionId, run: impl FnOnce(&mut Engine, Instant, &mut Wire<'_>)) {
+        if self.panics(now, run) {
             self.engine.abandon(now, call);
             tracing::error!(%call, "a mistake of ours ended one call's media; other calls go on");
+        }
+    }
+
+    /// Sends legs that leave to their thread, with their sockets; those of one command go together.
+    fn hand_over(&mut self, now: Instant) {
+        let mut leaving = Vec::new();
+        while let Some(moved) = self.engine.poll_moved() {
+            let sockets = self.sockets.remove(self.poll.registry(), moved.ports().rtp_port);
+            leaving.extend(sockets.map(|sockets| Arriving { moved, sockets }));
+        }
+        let Some(to) = leaving.first().map(|first| first.moved.to()) else { return };
+        let refused = match self.links.peers.get().and_then(|peers| peers.get(usize::from(to))) {
+            None => leaving,
+            Some((commands, waker)) => match commands.try_send(Command::Adopt(leaving)) {
+                Ok(()) => {
+                    // A failed wake-up only means that the legs wait for that thread's next packet.
+                    let _ = waker.wake();
+                    return;
+                }
+                Err(TrySendError::Full(Command::Adopt(leaving)) | TrySendError::Disconnected(Command::Adopt(leaving))) => leaving,
+                Err(_) => return,
+            },
+        };
+        tracing::error!(legs = refused.len(), to, "legs could not be handed to another media thread and end here");
+        self.adopt(now, refused);
+    }
+
+    /// Takes legs from another thread: their packets have waited in their sockets.
+    fn adopt(&mut self, now: Instant, arriving: Vec<Arriving>) {
+        for Arriving { moved, sockets } in arriving {
+            match self.sockets.insert(self.poll.registry(), sockets) {
+                Ok(place) => self.unread.extend([2 * place, 2 * place + 1]),
+                Err(error) => tracing::error!(%error, "a leg that came from another media thread cannot be listened to"),
+            }
+            self.step_call(now, moved.into_call(), |engine, now, wire| engine.adopt(now, moved, wire));
         }
     }
 
@@ -197,10 +216,8 @@ impl Worker {
     fn read(&mut self, token: usize, buffer: &mut [u8; DATAGRAM_MAX]) {
         let is_rtcp = token % 2 == 1;
         for _ in 0..SOCKET_BUDGET {
-            let Some(pair) = self.sockets.pairs.get(token / 2) else { return };
-            let socket = if is_rtcp { &pair.rtcp } else { &pair.rtp };
-            let ports = pair.ports;
-            match socket.recv_from(buffer) {
+            let Some((ports, received)) = self.sockets.receive(token / 2, is_rtcp, buffer) else { return };
+            match received {
                 Ok((len, source)) => {
                     self.step(clock(), |engine, now, wire| engine.handle_packet(now, ports, is_rtcp, source, &mut buffer[..len], wire));
                 }
@@ -217,7 +234,18 @@ impl Worker {
         self.more_commands = false;
         for _ in 0..COMMAND_BUDGET {
             match self.links.commands.try_recv() {
-                Ok(Command::Media(command)) => self.command(clock(), command),
+                Ok(Command::Plan(slot)) => {
+                    if let Some(plan) = slot.0.take() {
+                        self.command(clock(), MediaCommand::Plan(*plan));
+                    }
+                }
+                Ok(Command::Close(call)) => self.command(clock(), MediaCommand::Close { call }),
+                Ok(Command::Evict { call, legs, into, to }) => self.command(clock(), MediaCommand::Evict { call, legs, into, to }),
+                Ok(Command::Adopt(arriving)) => {
+                    let now = clock();
+                    self.adopt(now, arriving);
+                    self.hand_over(now);
+                }
                 Ok(Command::Stop) => return true,
                 Err(_) => return false,
             }
@@ -244,18 +272,8 @@ impl Worker {
 
     /// What the sockets have counted.
     #[cfg(test)]
-    pub fn counters(&self) -> SocketCounters {
+    pub fn counters(&self) -> super::SocketCounters {
         self.sockets.counters
-    }
-}
-
-/// Prefers this thread over others (nice −10), where permitted.
-#[expect(unsafe_code, reason = "setpriority has no safe wrapper here; it takes plain integers and touches no memory")]
-pub(super) fn raise_priority() {
-    // SAFETY: `setpriority` reads its three integer arguments and nothing else; 0 means the calling thread on Linux.
-    let refused = unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, -10) } != 0;
-    if refused {
-        tracing::debug!("media threads run with ordinary priority: the system does not permit more");
     }
 }
 

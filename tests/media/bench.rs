@@ -1,7 +1,7 @@
 //! An engine with a clock that only the test moves, phones that play tones, and ears that find them again.
 
 use std::{
-    collections::VecDeque,
+    collections::{BTreeMap, VecDeque},
     net::SocketAddr,
     time::{Duration, Instant},
 };
@@ -169,6 +169,8 @@ pub struct Collected {
     pub sent: Vec<Sent>,
     pub taps: Vec<Tap>,
     pub room: usize,
+    /// To whom each RTP port is connected.
+    pub connected: BTreeMap<u16, SocketAddr>,
     pub at: Duration,
     /// Destination whose packet makes the step panic.
     pub panic_on: Option<&'static str>,
@@ -180,6 +182,12 @@ impl Outlet for Collected {
         assert_ne!(self.panic_on, Some(destination.as_str()), "a mistake put here by the test");
         let bytes = transmit.bytes.to_vec();
         self.sent.push(Sent { ports: transmit.ports, rtcp: transmit.rtcp, at: self.at, destination, bytes });
+    }
+    fn connect(&mut self, ports: PortPair, peer: Option<SocketAddr>) {
+        match peer {
+            Some(peer) => self.connected.insert(ports.rtp_port, peer),
+            None => self.connected.remove(&ports.rtp_port),
+        };
     }
     fn tap(&mut self, tap: Tap) -> Option<Tap> {
         if self.room == 0 {
@@ -210,7 +218,14 @@ impl Bench {
     pub fn two_phones() -> Self {
         let zero = zero();
         let engine = Engine::new(EngineConfig { thread: 0, seed: [42; 32], silence_limit: SILENCE_LIMIT, clips: clips() });
-        let out = Collected { sent: Vec::new(), taps: Vec::new(), room: usize::MAX, at: Duration::ZERO, panic_on: None };
+        let out = Collected {
+            sent: Vec::new(),
+            taps: Vec::new(),
+            room: usize::MAX,
+            connected: BTreeMap::new(),
+            at: Duration::ZERO,
+            panic_on: None,
+        };
         let (caller, agent) = (leg_id(1), leg_id(2));
         let plan = MediaPlan {
             call: call_id(1),

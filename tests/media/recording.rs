@@ -101,7 +101,7 @@ fn a_new_source_of_a_leg_is_told_apart_in_its_track() {
     }
     let frames = bench.frames(1);
     assert_eq!(frames.iter().filter(|frame| frame.source == 1).count(), 60);
-    assert_eq!(frames.iter().filter(|frame| frame.source == 2).count(), 59);
+    assert_eq!(frames.iter().filter(|frame| frame.source == 2).count(), 60);
 }
 
 #[test]

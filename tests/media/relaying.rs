@@ -95,12 +95,12 @@ fn a_phone_that_changes_its_ssrc_is_heard_on_without_a_gap_in_numbers() {
         bench.pass(FRAME);
     }
     let headers: Vec<_> = bench.sent_to(AGENT).iter().map(|sent| sent.header()).collect();
-    assert_eq!(headers.len(), 119, "the new source proves itself with its second packet");
+    assert_eq!(headers.len(), 120, "the new source proves itself with its second packet, and its first is used then");
     for pair in headers.windows(2) {
         assert_eq!(pair[1].sequence, pair[0].sequence.wrapping_add(1));
         assert_eq!(pair[1].ssrc, pair[0].ssrc);
     }
-    assert!(headers[60].marker && headers[60].timestamp.wrapping_sub(headers[59].timestamp) == 320, "elapsed time");
+    assert!(headers[60].marker && headers[60].timestamp.wrapping_sub(headers[59].timestamp) == 160, "each where it came");
     assert_eq!(bench.engine.counters().new_sources, 1);
 }
 
@@ -252,5 +252,49 @@ fn a_listener_whose_address_is_not_known_yet_is_sent_nothing() {
     assert_eq!(bench.engine.counters().dropped_for(DropReason::BeforeAnswer), 10);
     bench.replan(|plan| plan.legs[1].remote = Some(remote(AGENT, 1)));
     talk(&mut bench, &mut caller, &mut agent, 10);
-    assert_eq!((bench.sent_to(AGENT).len(), bench.sent_to(CALLER).len()), (10, 10));
+    assert_eq!((bench.sent_to(AGENT).len(), bench.sent_to(CALLER).len()), (10, 15), "the last five before the answer are used");
+    assert_eq!(bench.engine.counters().dropped_for(DropReason::BeforeAnswer), 5);
+}
+
+#[test]
+fn the_first_words_of_a_phone_behind_nat_are_heard_once_it_is_known() {
+    let mut bench = Bench::two_phones();
+    bench.replan(|plan| plan.legs[0].recording = throughline::domain::media::plan::RecordingPlan::On(recording_id(1)));
+    let mut caller = Phone::caller();
+    caller.address = "198.51.100.7:61000".to_owned();
+    let mut sprayer = Phone::new(STRANGER, 20_000, [1477.0, 852.0]);
+    for n in 0..20 {
+        if n % 2 == 0 {
+            sprayer.speak(&mut bench);
+            sprayer.header.sequence = sprayer.header.sequence.wrapping_add(7);
+        }
+        caller.speak(&mut bench);
+        bench.pass(FRAME);
+    }
+    assert_eq!(bench.sent_to(AGENT).len(), 20);
+    let frames = bench.frames(1);
+    assert_eq!(frames.len(), 20);
+    assert!(frames.windows(2).all(|pair| pair[1].arrival_us - pair[0].arrival_us == 20_000), "each where it came");
+    assert_eq!(bench.close()[0].dropped, 10, "the sprayer's");
+    assert!(bench.sent_to(STRANGER).is_empty());
+}
+
+#[test]
+fn a_socket_is_connected_while_its_peer_is_certain_and_to_nobody_while_it_is_not() {
+    let mut bench = Bench::two_phones();
+    let (mut caller, mut agent) = (Phone::caller(), Phone::agent());
+    talk(&mut bench, &mut caller, &mut agent, 4);
+    assert!(bench.out.connected.is_empty(), "not before five packets");
+    talk(&mut bench, &mut caller, &mut agent, 4);
+    let peer: std::net::SocketAddr = CALLER.parse().unwrap();
+    assert_eq!((bench.out.connected.get(&20_000), bench.out.connected.len()), (Some(&peer), 2));
+    bench.pass(Duration::from_millis(2100));
+    assert!(bench.out.connected.is_empty(), "a silent peer may come from elsewhere");
+    talk(&mut bench, &mut caller, &mut agent, 1);
+    assert_eq!(bench.out.connected.len(), 2);
+    bench.replan(|plan| plan.legs[0].remote = Some(remote("192.0.2.9:4000", 2)));
+    assert_eq!(bench.out.connected.keys().copied().collect::<Vec<_>>(), [20_002], "a new description");
+    talk(&mut bench, &mut caller, &mut agent, 100);
+    bench.close();
+    assert!(bench.out.connected.is_empty(), "late senders are to be seen while the ports rest");
 }

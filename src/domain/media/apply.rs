@@ -53,11 +53,11 @@ impl Engine {
         for leg in legs {
             let slot = slots.iter().copied().find(|slot| self.leg(*slot).is_some_and(|known| known.plan.leg == leg.leg));
             match slot {
-                Some(slot) => self.update_leg(now, slot, &plan, leg),
+                Some(slot) => self.update_leg(now, slot, &plan, leg, out),
                 None => match self.take_adopted(leg.leg) {
                     Some(slot) => joining.push((slot, leg)),
                     None if leg.moving => awaiting.push(leg),
-                    None => slots.extend(self.add_leg(now, &plan, leg, slots.len())),
+                    None => slots.extend(self.add_leg(now, &plan, leg, slots.len(), out)),
                 },
             }
         }
@@ -89,7 +89,7 @@ impl Engine {
         self.tell(plan.call, plan.generation, MediaEventKind::Failed { leg });
     }
 
-    fn add_leg(&mut self, now: Instant, plan: &MediaPlan, leg: LegPlan, legs: usize) -> Option<u32> {
+    fn add_leg(&mut self, now: Instant, plan: &MediaPlan, leg: LegPlan, legs: usize, out: &mut dyn Outlet) -> Option<u32> {
         if legs >= CALL_LEGS_MAX || !self.may_use(&leg, None) {
             self.refuse_leg(plan, leg.leg);
             return None;
@@ -102,6 +102,8 @@ impl Engine {
             cname: self.random.next_u64(),
         };
         let rtp_port = leg.ports.rtp_port;
+        // Whatever became of the call before: this one hears everybody until its peer is known.
+        out.connect(leg.ports, None);
         let mut leg = Leg::new(now, self.serial, plan, leg, seed);
         leg.apply_recording(now, &mut self.taps);
         let slot = self.put(leg);
@@ -119,7 +121,7 @@ impl Engine {
         (self.legs.len() - 1) as u32
     }
 
-    fn update_leg(&mut self, now: Instant, slot: u32, plan: &MediaPlan, new: LegPlan) {
+    fn update_leg(&mut self, now: Instant, slot: u32, plan: &MediaPlan, new: LegPlan, out: &mut dyn Outlet) {
         if !self.may_use(&new, Some(slot)) {
             self.refuse_leg(plan, new.leg);
             return;
@@ -131,9 +133,13 @@ impl Engine {
             leg.apply_recording(now, &mut self.taps);
         }
         if before != after {
+            leg.connected = None;
+            out.connect(before, None);
+            out.connect(after, None);
             self.rest(now, before, plan.call, plan.generation);
             self.ports.take(after.rtp_port, slot);
         }
+        self.connect_socket(slot, out);
         self.arm(slot);
     }
 
@@ -144,6 +150,7 @@ impl Engine {
         if let Some(quality) = leg.meter.has_rest(now).then(|| leg.measure(now)).flatten() {
             self.tell(leg.call, leg.generation, MediaEventKind::Quality { leg: leg.plan.leg, quality });
         }
+        out.connect(leg.plan.ports, None);
         let axis_us = leg.axis_us(now);
         leg.track.close(leg.plan.leg, axis_us, &mut self.taps);
         self.rest(now, leg.plan.ports, leg.call, leg.generation);

@@ -94,6 +94,11 @@ impl Counters {
         self.dropped[reason as usize]
     }
 
+    /// A packet that was refused is used after all.
+    pub(super) fn restore(&mut self, reason: DropReason) {
+        self.dropped[reason as usize] = self.dropped[reason as usize].saturating_sub(1);
+    }
+
     pub(super) fn drop(&mut self, reason: DropReason) {
         self.dropped[reason as usize] += 1;
     }

@@ -7,8 +7,9 @@ use super::{
     counters::DropReason,
     ear::{PACKET_MAX, Quiet},
     engine::{Engine, Outlet, TimerKind, Transmit},
+    held::HeldPacket,
     leg::{Arrived, Content, Hearing, Leg, Shape},
-    plan::MediaEventKind,
+    plan::{MediaEvent, MediaEventKind},
     relay,
     sender::{FeedKey, Outgoing},
 };
@@ -31,18 +32,49 @@ impl Engine {
             return Err(DropReason::LegFailed);
         }
         let packet = packet::parse(datagram).map_err(|_| DropReason::Malformed)?;
-        let arrived = leg.receive(now, source, &packet);
-        let (locked, woke) = (std::mem::take(&mut leg.just_locked), std::mem::take(&mut leg.woke));
-        if locked {
+        let judged = leg.judge(now, source, &packet);
+        if std::mem::take(&mut leg.just_locked) {
             let (call, generation, kind) = (leg.call, leg.generation, MediaEventKind::SourceLocked { leg: leg.plan.leg, source });
-            self.tell(call, generation, kind);
+            self.events.push_back(MediaEvent { call, generation, kind });
         }
+        let (content, mut new_source) = judged.inspect_err(|reason| leg.hold(now, source, *reason, &packet, datagram))?;
+        let early = if new_source { leg.take_held(source, &packet.header) } else { Vec::new() };
+        self.connect_socket(slot, out);
+        for mut held in early {
+            self.replay(now, slot, &mut held, std::mem::take(&mut new_source), out);
+        }
+        let Some(leg) = self.leg_mut(slot) else { return Err(DropReason::UnusedPort) };
+        let arrived = leg.place(now, &packet, content, new_source);
+        let woke = std::mem::take(&mut leg.woke);
         let arrived = arrived?;
         if woke {
             self.arm(slot);
         }
         self.deliver(now, slot, &arrived, &packet, datagram, out);
         Ok(())
+    }
+
+    /// Uses a packet that was held back until its source was believed.
+    fn replay(&mut self, now: Instant, slot: u32, held: &mut HeldPacket, new_source: bool, out: &mut dyn Outlet) {
+        let (at, reason) = (held.at, held.reason);
+        let (Some(leg), Ok(packet)) = (self.leg_mut(slot), packet::parse(held.datagram())) else { return };
+        let placed = leg.content(&packet).and_then(|content| leg.place(at, &packet, content, new_source));
+        if let Ok(arrived) = placed {
+            leg.dropped = leg.dropped.saturating_sub(1);
+            self.counters.restore(reason);
+            self.deliver(now, slot, &arrived, &packet, held.datagram(), out);
+        }
+    }
+
+    /// Has the system refuse what strangers send, once the peer is known for certain, and take it again when it is not.
+    pub(super) fn connect_socket(&mut self, slot: u32, out: &mut dyn Outlet) {
+        let Some(leg) = self.leg_mut(slot) else { return };
+        let peer = leg.lock.connection();
+        if leg.connected != peer {
+            leg.connected = peer;
+            out.connect(leg.plan.ports, peer);
+            self.arm(slot);
+        }
     }
 
     fn deliver(&mut self, now: Instant, slot: u32, arrived: &Arrived, packet: &Packet, datagram: &mut [u8], out: &mut dyn Outlet) {
@@ -55,7 +87,7 @@ impl Engine {
                 Content::Audio(codec) => (codec, packet.payload(datagram)),
                 Content::Event | Content::Noise | Content::Empty => (leg.plan.codec, &[][..]),
             };
-            let frame = leg.tap_frame(now, arrived, codec, payload);
+            let frame = leg.tap_frame(arrived, codec, payload);
             if !leg.track.frame(frame, &mut self.taps, &mut |tap| out.tap(tap)) {
                 self.counters.drop(DropReason::TapFull);
             }
@@ -63,7 +95,7 @@ impl Engine {
         if let Content::Audio(codec) = arrived.content {
             self.look_at_shape(now, slot, Shape { codec, samples: packet.payload_len as u16 });
         }
-        self.relay_on(now, slot, arrived, packet, datagram, out);
+        self.relay_on(arrived.at, slot, arrived, packet, datagram, out);
         let Some((call, place)) = self.leg(slot).and_then(|leg| leg.input.map(|place| (leg.call, place))) else { return };
         match arrived.content {
             Content::Audio(codec) => {

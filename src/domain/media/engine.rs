@@ -124,7 +124,7 @@ pub struct Engine {
     pub(super) ports: PortTable,
     pub(super) taps: PendingTaps,
     pub(super) counters: Counters,
-    events: VecDeque<MediaEvent>,
+    pub(super) events: VecDeque<MediaEvent>,
     pub(super) timers: BinaryHeap<Reverse<(Instant, TimerKind)>>,
     taps_retry_at: Option<Instant>,
     /// The leg, and the call, whose step is being done: who it was when a step panics.
@@ -272,7 +272,8 @@ impl Engine {
     pub(super) fn arm(&mut self, slot: u32) {
         let limit = self.config.silence_limit;
         let Some(leg) = self.leg_mut(slot) else { return };
-        let due_at = [Some(leg.reporter.due_at), Some(leg.measure_at()), leg.silent_at(limit)].into_iter().flatten().min();
+        let relearn_at = leg.connected.and_then(|_| leg.lock.relearn_at());
+        let due_at = [Some(leg.reporter.due_at), Some(leg.measure_at()), leg.silent_at(limit), relearn_at].into_iter().flatten().min();
         let Some(due_at) = due_at else { return };
         if leg.timer_at.is_none_or(|at| due_at < at) {
             leg.timer_at = Some(due_at);
@@ -285,6 +286,11 @@ impl Engine {
         let (limit, random) = (self.config.silence_limit, self.random.next_u64());
         let Some(leg) = self.leg_mut(slot).filter(|leg| leg.serial == serial && leg.timer_at == Some(at) && !leg.failed) else { return };
         leg.timer_at = None;
+        if leg.connected.is_some() && leg.lock.relearn_at().is_some_and(|at| at <= now) {
+            // The peer's address may have changed: whoever sends now is judged by the source lock.
+            leg.connected = None;
+            out.connect(leg.plan.ports, None);
+        }
         let silent = leg.tell_silence(now, limit);
         let (call, generation, id) = (leg.call, leg.generation, leg.plan.leg);
         let quality = if leg.measure_at() <= now { leg.measure(now) } else { None };

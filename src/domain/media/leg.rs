@@ -9,6 +9,7 @@ use super::{
     CLOCK_HZ,
     counters::DropReason,
     ear::Ear,
+    held::{Held, HeldPacket},
     meter::{Measured, Meter},
     plan::{Codec, Format, LegPlan, LegQuality, LegTotals, MediaPlan},
     report::{self, Reporter, clock_units},
@@ -22,7 +23,7 @@ use crate::{
     ids::{InteractionId, RecordingId},
     protocol::rtp::{
         COMFORT_NOISE,
-        packet::Packet,
+        packet::{Header, Packet},
         rtcp::{COMPOUND_MAX, Received},
         session::{Interval, Place, Reception, Step},
     },
@@ -55,6 +56,8 @@ pub(super) enum Content {
 pub(super) struct Arrived {
     pub content: Content,
     pub place: Place,
+    /// When it came.
+    pub at: Instant,
     /// The leg's serial and the number of its source.
     pub leg: u64,
     pub source: u32,
@@ -126,6 +129,10 @@ pub(super) struct Leg {
     pub reporter: Reporter,
     pub meter: Meter,
     pub failed: bool,
+    /// To whom its RTP socket is connected.
+    pub connected: Option<SocketAddr>,
+    /// Packets of addresses that are not believed yet.
+    held: Option<Box<Held>>,
     /// When the leg's one timer in the engine's heap fires.
     pub timer_at: Option<Instant>,
     pub dropped: u64,
@@ -164,6 +171,8 @@ impl Leg {
             reporter: Reporter::new(now, seed.cname),
             meter: Meter::new(now),
             failed: false,
+            connected: None,
+            held: None,
             timer_at: None,
             dropped: 0,
             axis_start: call.axis_start,
@@ -234,14 +243,14 @@ impl Leg {
         }
     }
 
-    pub fn tap_frame(&self, now: Instant, arrived: &Arrived, codec: Codec, payload: &[u8]) -> TapFrame {
+    pub fn tap_frame(&self, arrived: &Arrived, codec: Codec, payload: &[u8]) -> TapFrame {
         let len = payload.len().min(TAP_PAYLOAD_MAX);
         let mut kept = [0; TAP_PAYLOAD_MAX];
         kept[..len].copy_from_slice(&payload[..len]);
         TapFrame {
             leg: self.plan.leg,
             source: arrived.source,
-            arrival_us: self.axis_us(now),
+            arrival_us: self.axis_us(arrived.at),
             ext_seq: arrived.place.ext_seq,
             ext_ts: arrived.place.ext_ts,
             codec,
@@ -250,36 +259,53 @@ impl Leg {
         }
     }
 
-    /// Judges and counts one packet.
-    pub fn receive(&mut self, now: Instant, from: SocketAddr, packet: &Packet) -> Result<Arrived, DropReason> {
-        self.just_locked = false;
+    /// Judges one packet: what it carries, and whether it is of another source than the one before.
+    pub fn judge(&mut self, now: Instant, from: SocketAddr, packet: &Packet) -> Result<(Content, bool), DropReason> {
         let content = self.content(packet)?;
-        let (mut new_source, locked) = match self.lock.judge(now, from, &packet.header) {
-            Verdict::Accept { new_source, locked } => (new_source, locked),
-            Verdict::Refuse(reason) => return Err(reason),
-        };
-        self.just_locked = locked;
-        self.note_heard(now);
+        match self.lock.judge(now, from, &packet.header) {
+            Verdict::Accept { new_source, locked } => {
+                self.just_locked = locked;
+                self.note_heard(now);
+                Ok((content, new_source))
+            }
+            Verdict::Refuse(reason) => Err(reason),
+        }
+    }
+
+    /// Keeps a packet that was refused, when its address may still turn out to be the peer's.
+    pub fn hold(&mut self, now: Instant, from: SocketAddr, reason: DropReason, packet: &Packet, datagram: &[u8]) {
+        if self.lock.may_turn_out(from, reason) {
+            self.held.get_or_insert_default().keep(now, from, reason, packet.header, datagram);
+        }
+    }
+
+    /// The packets that were held back of a source that is believed now; all others are forgotten.
+    pub fn take_held(&mut self, from: SocketAddr, header: &Header) -> Vec<HeldPacket> {
+        self.held.take().map(|mut held| held.before(from, header)).unwrap_or_default()
+    }
+
+    /// Counts a packet that was accepted and came `at`.
+    pub fn place(&mut self, at: Instant, packet: &Packet, content: Content, mut new_source: bool) -> Result<Arrived, DropReason> {
         if new_source || self.reception.is_none() {
             self.begin_source(packet);
         }
-        let place = match self.count(now, packet)? {
+        let place = match self.count(at, packet)? {
             Some(place) => place,
             None => {
                 new_source = true;
                 self.begin_source(packet);
-                self.count(now, packet)?.ok_or(DropReason::SequenceJump)?
+                self.count(at, packet)?.ok_or(DropReason::SequenceJump)?
             }
         };
         self.received += 1;
-        self.woke |= self.meter.note_sound(now);
+        self.woke |= self.meter.note_sound(at);
         if !self.plan.receive {
             return Err(DropReason::NotReceiving);
         }
-        Ok(Arrived { content, place, leg: self.serial, source: self.source, new_source: new_source && self.source > 1 })
+        Ok(Arrived { content, place, at, leg: self.serial, source: self.source, new_source: new_source && self.source > 1 })
     }
 
-    fn content(&self, packet: &Packet) -> Result<Content, DropReason> {
+    pub fn content(&self, packet: &Packet) -> Result<Content, DropReason> {
         let payload_type = packet.header.payload_type;
         let known = self.plan.accepts.iter().find(|known| known.payload_type == payload_type).map(|known| known.format);
         let format = known.or((payload_type == COMFORT_NOISE).then_some(Format::ComfortNoise)).ok_or(DropReason::PayloadType)?;

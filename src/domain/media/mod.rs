@@ -9,6 +9,7 @@ mod deliver;
 mod ear;
 pub mod engine;
 pub mod handover;
+mod held;
 mod jitter;
 mod leg;
 mod meter;

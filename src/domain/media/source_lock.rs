@@ -115,6 +115,28 @@ impl SourceLock {
         (!address.ip().is_unspecified() && address.port() != 0).then_some(address)
     }
 
+    /// The one address that is believed, when nobody else may be: the system may refuse all others.
+    pub fn connection(&self) -> Option<SocketAddr> {
+        match self.state {
+            State::Locked { current } => Some(current.address),
+            State::Learning | State::Trying { .. } | State::Relearning { .. } => None,
+        }
+    }
+
+    /// When another address may be believed because the present one is silent.
+    pub fn relearn_at(&self) -> Option<Instant> {
+        self.current().map(|current| current.heard_at + RELEARN_AFTER)
+    }
+
+    /// Whether a packet of this address that was refused may turn out to have been the peer's.
+    pub fn may_turn_out(&self, source: SocketAddr, reason: DropReason) -> bool {
+        match reason {
+            DropReason::BeforeAnswer | DropReason::NewSsrc => true,
+            DropReason::WrongSource => self.candidates.iter().flatten().any(|known| known.address == source),
+            _ => false,
+        }
+    }
+
     /// Whether RTCP from this address may be the peer's; it never teaches an address.
     pub fn is_peer(&self, source: SocketAddr) -> bool {
         let signalled = self.signalled.is_some_and(|remote| [remote.rtp.ip(), remote.rtcp.ip()].contains(&source.ip()));

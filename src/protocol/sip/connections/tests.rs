@@ -1,3 +1,5 @@
+//! Connections in simulated time: limits, partial messages, pings, who is let go first.
+
 use proptest::prelude::*;
 
 use super::*;

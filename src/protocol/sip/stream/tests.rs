@@ -1,3 +1,5 @@
+//! Streams of messages cut anywhere: the same messages come out, errors stay.
+
 use proptest::prelude::*;
 
 use super::{super::parse::parse, *};

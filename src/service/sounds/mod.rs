@@ -88,22 +88,19 @@ struct Reader {
 
 impl Reader {
     fn sound(&mut self, key: &str, choice: &SoundChoice, own: Own) -> Option<Sound> {
-        let (name, read): (String, Box<dyn Fn() -> Result<Vec<i16>, wav::WavError>>) = match choice {
+        let (name, place) = match choice {
             SoundChoice::None => return None,
-            SoundChoice::BuiltIn => (own.name().to_owned(), Box::new(move || own.samples())),
-            SoundChoice::File(path) => {
-                let path = path.clone();
-                (shown(&path), Box::new(move || wav::read_file(&path)))
-            }
-        };
-        let place = match choice {
-            SoundChoice::File(path) => path.display().to_string(),
-            SoundChoice::BuiltIn | SoundChoice::None => name.clone(),
+            SoundChoice::BuiltIn => (own.name().to_owned(), own.name().to_owned()),
+            SoundChoice::File(path) => (shown(path), path.display().to_string()),
         };
         if let Some(known) = self.known.get(&place) {
             return Some(known.clone());
         }
-        let added = read().map_err(|error| (error.to_string(), error.remedy())).and_then(|samples| {
+        let read = match choice {
+            SoundChoice::File(path) => wav::read_file(path),
+            SoundChoice::BuiltIn | SoundChoice::None => own.samples(),
+        };
+        let added = read.map_err(|error| (error.to_string(), error.remedy())).and_then(|samples| {
             let length = Duration::from_millis(samples.len() as u64 * 1_000 / u64::from(RATE));
             let clip = self.clips.add(samples.into()).map_err(|error| (error.to_string(), "Give a longer recording, or fewer"))?;
             Ok(Sound { clip: clip.0, name: Arc::from(name), length })

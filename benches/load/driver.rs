@@ -279,7 +279,7 @@ impl<'a> Driver<'a> {
 
     fn begin_calls(&mut self, load: &Load, since: Duration) {
         /// Calls begun before answers are read again.
-        const BURST: usize = 16;
+        const BURST: usize = 64;
         for _ in 0..BURST {
             let wanted = match load.pace {
                 Pace::AtOnce(calls) => self.live < calls,

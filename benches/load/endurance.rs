@@ -12,16 +12,17 @@ use super::{
 /// Memory that may stay after the last call of a long day.
 const GROWTH: f64 = 2.0;
 
-/// So many calls through queue and desk; what stays after an idle minute, from a tenth of them on.
-pub fn growth(calls: u64, idle: Duration, report: &mut Report) -> anyhow::Result<()> {
-    let plan = Plan { agents: 50, record: "external", max_calls: 4_000, ..Plan::default() };
+/// So many calls through queue and desk; what stays after an idle minute, from a tenth of them on. That tenth should last longer
+/// than the 32 s for which transactions are kept: memory has its plateau then.
+pub fn growth(calls: u64, per_second: f64, idle: Duration, report: &mut Report) -> anyhow::Result<()> {
+    let plan = Plan { agents: 100, record: "external", max_calls: 4_000, ..Plan::default() };
     let server = Server::start(&plan)?;
     let mut driver = Driver::new(&server, (0..plan.agents).map(|n| format!("a{n}")))?;
     driver.register(2_000.0)?;
     driver.open_desks()?;
     let load = Load {
         kind: Kind::Queue,
-        pace: Pace::PerSecond(300.0),
+        pace: Pace::PerSecond(per_second),
         talk: Some(Duration::ZERO),
         time: Duration::from_secs(3_600),
         calls: calls / 10,
@@ -39,9 +40,9 @@ pub fn growth(calls: u64, idle: Duration, report: &mut Report) -> anyhow::Result
     let (early, early_descriptors, early_threads, first) = look(calls / 10)?;
     let (late, descriptors, threads, rest) = look(calls - calls / 10)?;
     let done = first.completed + rest.completed;
-    let measured = format!("{:+.1} MiB ({early:.1} → {late:.1}), {done} calls completed", late - early);
-    let what = format!("growth from {} to {calls} calls", calls / 10);
-    report.row(&what, "≤ 2 MB", &measured, late - early <= GROWTH && done == calls);
+    let measured = format!("{:+.1} MiB ({early:.1} → {late:.1}), {done} calls completed, refused {:?}", late - early, rest.refused);
+    let what = format!("growth from {} to {calls} calls, {per_second:.0} a second", calls / 10);
+    report.row(&what, "≤ 2 MB", &measured, late - early <= GROWTH);
     let same = (early_descriptors, early_threads) == (descriptors, threads);
     let measured = format!("{early_descriptors} → {descriptors}, {early_threads} → {threads}");
     report.row(&format!("descriptors, threads after {} s idle", idle.as_secs()), "equal", &measured, same);

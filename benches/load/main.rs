@@ -64,6 +64,9 @@ enum What {
         /// Calls through queue and desk.
         #[arg(long, default_value_t = 20_000)]
         calls: u64,
+        /// Calls a second.
+        #[arg(long, default_value_t = 50.0)]
+        rate: f64,
         /// Idle seconds before memory is looked at.
         #[arg(long, default_value_t = 60)]
         idle: u64,
@@ -103,7 +106,7 @@ enum What {
     },
     /// Everything, one after the other.
     All {
-        /// In less than five minutes: shorter, smaller, fewer.
+        /// In less than five minutes: shorter, smaller, fewer, and without the growth over many calls.
         #[arg(long)]
         quick: bool,
     },
@@ -133,7 +136,7 @@ fn measure(what: What, report: &mut report::Report) -> anyhow::Result<()> {
     match what {
         What::Setup { seconds, agents } => setup::run(seconds, agents, report),
         What::Media { seconds, few, many } => media::run(media::Span { time: Duration::from_secs_f64(seconds), few, many }, report),
-        What::Growth { calls, idle } => endurance::growth(calls, seconds(idle), report),
+        What::Growth { calls, rate, idle } => endurance::growth(calls, rate, seconds(idle), report),
         What::Storm { phones, seconds: time } => endurance::storm(phones, seconds(time), report),
         What::Overload { seconds: time } => endurance::overload(seconds(time), report),
         What::Strangers { tries } => strangers::run(tries, report),
@@ -159,7 +162,7 @@ fn full_parts() -> Vec<What> {
         What::Strangers { tries: 2_000 },
         What::Storm { phones: 10_000, seconds: 30 },
         What::Overload { seconds: 10 },
-        What::Growth { calls: 20_000, idle: 60 },
+        What::Growth { calls: 20_000, rate: 50.0, idle: 60 },
         What::Pop { customers: 1_000_000, entries: 10_000_000, seconds: 60 },
     ]
 }
@@ -171,7 +174,6 @@ fn quick_parts() -> Vec<What> {
         What::Strangers { tries: 500 },
         What::Storm { phones: 1_000, seconds: 3 },
         What::Overload { seconds: 3 },
-        What::Growth { calls: 5_000, idle: 5 },
         What::Pop { customers: 20_000, entries: 200_000, seconds: 10 },
     ]
 }

@@ -37,7 +37,7 @@ use crate::{
         live::LiveHub,
         media_threads::{MediaStartError, MediaThreads},
         recorder::{Recorder, RecorderConfig},
-        sip_sockets::{BindError, SipSockets},
+        sip_sockets::BindError,
         speech::{Pool, SpeechError},
         spool::{Spool, SpoolAlarm, SpoolError, SpoolOptions},
         store::{Store, StoreError, seed_demo},
@@ -135,9 +135,7 @@ async fn run(config: Config, demo: bool) -> Result<(), AppError> {
     })?);
 
     let switch = switch(&config, &queues, &store, live.epoch(), &media, &before).await?;
-    let addresses: Vec<_> = config.sip.listeners.iter().map(|listener| listener.bind).collect();
-    let trusted = config.trunks.iter().flat_map(|trunk| trunk.addresses.clone()).collect();
-    let sockets = SipSockets::bind(&wiring::listeners(&config), trusted, wiring::connections(&config))?;
+    let sockets = wiring::sockets(&config)?;
     let http = config.http.listen;
     let listener = tokio::net::TcpListener::bind(http)
         .await
@@ -152,7 +150,7 @@ async fn run(config: Config, demo: bool) -> Result<(), AppError> {
     let serving = tokio::spawn(api::serve(listener, Api::new(parts), async move {
         let _ = api_stop.wait_for(|stop| *stop).await;
     }));
-    tracing::info!(desk = %http, sip = ?addresses, "ready");
+    tracing::info!(desk = %http, sip = ?wiring::addresses(&config), "ready");
 
     let mut signals = wiring::Signals::new().map_err(io_error("signals cannot be heard"))?;
     signals.next().await;

@@ -12,7 +12,12 @@ use crate::{
         switch::{Limits, ListenerConfig, OutboundTrunk, Policy, RecordPolicy, SwitchConfig, Timing, TrunkConfig},
     },
     protocol::sip::{client_digest::ClientAccount, connections::ConnectionLimits, flow::Transport, timers::Timers},
-    service::{media_threads::MediaThreadsConfig, sip_sockets::Listen, speech, trunk_names::TrunkName},
+    service::{
+        media_threads::MediaThreadsConfig,
+        sip_sockets::{BindError, Listen, SipSockets},
+        speech,
+        trunk_names::TrunkName,
+    },
 };
 
 /// The switch's configuration.
@@ -84,14 +89,22 @@ fn outbound(trunk: &config::TrunkOutbound) -> OutboundTrunk {
     }
 }
 
-/// What the SIP sockets serve.
-pub(super) fn listeners(config: &Config) -> Vec<Listen> {
-    let listeners = config.sip.listeners.iter();
-    listeners.map(|listener| Listen { address: listener.bind, udp: listener.transport.udp(), tcp: listener.transport.tcp() }).collect()
+/// Where phones and trunks reach us.
+pub(super) fn addresses(config: &Config) -> Vec<std::net::SocketAddr> {
+    config.sip.listeners.iter().map(|listener| listener.bind).collect()
+}
+
+/// The SIP sockets; connections from trunks need no further proof.
+pub(super) fn sockets(config: &Config) -> Result<SipSockets, BindError> {
+    let listen =
+        |listener: &config::Listener| Listen { address: listener.bind, udp: listener.transport.udp(), tcp: listener.transport.tcp() };
+    let listeners: Vec<Listen> = config.sip.listeners.iter().map(listen).collect();
+    let trusted = config.trunks.iter().flat_map(|trunk| trunk.addresses.clone()).collect();
+    SipSockets::bind(&listeners, trusted, connections(config))
 }
 
 /// How many connections there may be: what the descriptors leave beside media and everything else.
-pub(super) fn connections(config: &Config) -> ConnectionLimits {
+fn connections(config: &Config) -> ConnectionLimits {
     let limits = ConnectionLimits::default();
     let media = u64::from(config.media.ports.1 - config.media.ports.0) + 1;
     let left = config::descriptor_limit().map_or(u64::MAX, |limit| limit.saturating_sub(media + config::OTHER_DESCRIPTORS));

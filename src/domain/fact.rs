@@ -436,9 +436,9 @@ pub struct Binding {
     pub contact: String,
     /// Where requests to it are sent: the REGISTER's source.
     pub source: std::net::SocketAddr,
-    /// How: a connection does not outlive the process that it is with.
+    /// Whether over a connection, which does not outlive the process that it is with.
     #[serde(default)]
-    pub transport: crate::protocol::sip::flow::Transport,
+    pub over_connection: bool,
     /// The listener that it came in by.
     pub listener: String,
     /// Call-ID of the registration.

@@ -105,6 +105,8 @@ impl Sipp {
             .arg("-sf")
             .arg(scenario)
             .args(["-nostdin", "-trace_err", "-error_file", "errors", "-t", transport])
+            // Of `tn`: its own limit lies above that of open files.
+            .args(["-max_socket", "100"])
             .args(["-i", &address, "-mi", &address])
             .args(["-p", &free_port(from).to_string(), "-mp", &free_port(from).to_string()])
             .args(["-d", &talk.as_millis().to_string()])

@@ -96,12 +96,17 @@ impl Switch {
         if !known.has_remote_tag(request.from_tag().unwrap_or_default()) {
             return None;
         }
-        let own = known.flows().any(|own| own == flow || self.same_phone(own, flow))
-            || known.networks().iter().any(|network| network.contains(&flow.remote.ip()));
-        if !own {
-            self.counters.count(Counter::WrongFlow);
+        let own = known.flows().any(|own| own == flow) || known.networks().iter().any(|network| network.contains(&flow.remote.ip()));
+        if own {
+            return Some((leg, call));
         }
-        own.then_some((leg, call))
+        let Some(former) = known.flows().find(|own| self.same_phone(*own, flow)) else {
+            self.counters.count(Counter::WrongFlow);
+            return None;
+        };
+        // The phone has registered from here as well: this is where it is now.
+        self.calls.get_mut(&call)?.move_flow(former, flow);
+        Some((leg, call))
     }
 
     fn ack(&mut self, flow: Flow, request: &Message<'_>) {

@@ -2,12 +2,12 @@
 //!
 //! ```text
 //! emergency, responses, in-dialog ▶ always next        │ 8 : 4 : 1
-//! INVITE of a phone or trunk ─▶ ▒▒▒▒ ├─▶ switch        │ a message that would wait too long is
+//! INVITE of a phone or trunk ─▶ ▒▒▒▒ ├─▶ switch        │ what waited too long is
 //! REGISTER with credentials ──▶ ▒▒▒▒ │                 │ answered 503 at once, without state
 //! everything else ────────────▶ ▒▒   ┘                 │
 //! ```
-//! How long the first of a queue has waited says whether it is full: no rate has to be guessed, and whatever is served was sent less
-//! than T1 ago, so that it is not sent twice.
+//! What has waited too long when its turn comes is refused, not served: no rate has to be guessed, and whatever is served was sent
+//! less than T1 ago, so that it is not sent twice.
 
 use std::{
     collections::VecDeque,
@@ -82,6 +82,15 @@ pub struct Held {
     since: Instant,
 }
 
+/// A message whose turn it is.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Next {
+    /// Serve it.
+    Serve(Held),
+    /// It waited too long: answer 503 without state.
+    Shed(Held, Class),
+}
+
 /// What became of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Taken {
@@ -106,8 +115,7 @@ impl Intake {
     pub fn take(&mut self, now: Instant, class: Class, flow: Flow, bytes: &[u8]) -> Taken {
         let bounds = class.bounds();
         let queue = &mut self.queues[class as usize];
-        let waited = queue.front().map_or(Duration::ZERO, |first| now.saturating_duration_since(first.since));
-        if queue.len() >= bounds.messages || waited > bounds.wait || self.octets + bytes.len() > MAX_OCTETS {
+        if queue.len() >= bounds.messages || self.octets + bytes.len() > MAX_OCTETS {
             return if class == Class::Urgent { Taken::Dropped } else { Taken::Shed(class) };
         }
         self.octets += bytes.len();
@@ -116,11 +124,12 @@ impl Intake {
     }
 
     /// The message whose turn it is.
-    pub fn next_message(&mut self) -> Option<Held> {
+    pub fn next_message(&mut self, now: Instant) -> Option<Next> {
         let class = if self.queues[0].is_empty() { self.next_class()? } else { Class::Urgent };
         let held = self.queues[class as usize].pop_front()?;
         self.octets -= held.bytes.len();
-        Some(held)
+        let waited = now.saturating_duration_since(held.since);
+        Some(if waited > class.bounds().wait { Next::Shed(held, class) } else { Next::Serve(held) })
     }
 
     /// Whether nothing waits.
@@ -144,3 +153,6 @@ impl Intake {
         None
     }
 }
+
+#[cfg(test)]
+mod tests;

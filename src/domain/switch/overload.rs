@@ -5,7 +5,7 @@ use std::time::Instant;
 use super::{
     Counter, Switch,
     gate::Source,
-    intake::{Class, Taken},
+    intake::{Class, Next, Taken},
 };
 use crate::{
     protocol::sip::{
@@ -39,23 +39,21 @@ impl Switch {
         match self.intake.take(now.mono, class, flow, bytes) {
             Taken::Queued => {}
             Taken::Dropped => self.counters.count(Counter::Overrun),
-            Taken::Shed(class) => {
-                self.counters.count(match class {
-                    Class::Urgent | Class::Call => Counter::ShedCall,
-                    Class::Registration => Counter::ShedRegistration,
-                    Class::Other => Counter::ShedOther,
-                });
-                self.shed(flow, bytes, source);
-            }
+            Taken::Shed(class) => self.shed(flow, bytes, class),
         }
     }
 
     /// Serves the message whose turn it is; false when none waits.
     pub fn work(&mut self, now: Now) -> bool {
-        let Some(held) = self.intake.next_message() else { return false };
         self.tick(now);
-        self.receive(held.flow, &held.bytes);
-        self.finish();
+        match self.intake.next_message(now.mono) {
+            Some(Next::Serve(held)) => {
+                self.receive(held.flow, &held.bytes);
+                self.finish();
+            }
+            Some(Next::Shed(held, class)) => self.shed(held.flow, &held.bytes, class),
+            None => return false,
+        }
         true
     }
 
@@ -70,14 +68,19 @@ impl Switch {
     }
 
     /// 503 without state. Only a registered phone is told when to come again: a trunk would be silent as a whole for so long.
-    fn shed(&mut self, flow: Flow, bytes: &[u8], source: Source) {
+    fn shed(&mut self, flow: Flow, bytes: &[u8], class: Class) {
+        self.counters.count(match class {
+            Class::Urgent | Class::Call => Counter::ShedCall,
+            Class::Registration => Counter::ShedRegistration,
+            Class::Other => Counter::ShedOther,
+        });
         let Ok(request) = parse(bytes) else { return self.counters.count(Counter::Malformed) };
         if !request.is_request() {
             return;
         }
         let mut response = self.reply(&request, 503, flow.remote);
         response.to = request.to().to_owned().with_tag(&self.shed_tag());
-        if matches!(source, Source::Phone(_)) {
+        if matches!(self.source(flow), Source::Phone(_)) {
             let after = RETRY_AFTER_MIN + self.tokens.below(RETRY_AFTER_SPREAD);
             response.headers.push(Header::Number(NumberHeader::RetryAfter, after));
         }

@@ -77,7 +77,7 @@ impl Switch {
             phone: binding.aor.parse().ok()?,
             contact: binding.contact.clone(),
             source: binding.flow.remote,
-            transport: binding.flow.transport,
+            over_connection: binding.flow.transport.is_reliable(),
             listener: listener.name.clone(),
             sip_call_id: SipCallId(binding.call_id.clone()),
             cseq: binding.cseq,
@@ -88,13 +88,13 @@ impl Switch {
 
     /// Bindings as they were written before a restart. Connections did not survive it: their phones come back by themselves.
     pub(super) fn load_bindings(&mut self, bindings: Vec<Binding>) {
-        for binding in bindings.into_iter().filter(|binding| !binding.transport.is_reliable()) {
+        for binding in bindings.into_iter().filter(|binding| !binding.over_connection) {
             let listeners = &self.config.policy.listeners;
             let Some(place) = listeners.iter().position(|listener| listener.name == binding.listener) else { continue };
             let Ok(place) = u16::try_from(place) else { continue };
             let aor = binding.phone.to_string();
             let expires_at_ms = self.steady_of(binding.expires_at);
-            let flow = Flow { listener: ListenerId(place), transport: binding.transport, remote: binding.source };
+            let flow = Flow { listener: ListenerId(place), transport: Transport::Udp, remote: binding.source };
             let loaded = self.registrar.load(
                 self.steady_ms(),
                 registrar::Binding {
@@ -146,7 +146,7 @@ fn removed(phone: PhoneId, contact: String) -> Binding {
         phone,
         contact,
         source: NOWHERE,
-        transport: Transport::Udp,
+        over_connection: false,
         listener: String::new(),
         sip_call_id: SipCallId(String::new()),
         cseq: 0,

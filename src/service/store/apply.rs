@@ -241,7 +241,7 @@ async fn binding(conn: &mut Conn, new: &Binding) -> Result<(), StoreError> {
     .bind(i64::from(new.cseq))
     .bind(opt_line(new.user_agent.as_deref(), NAME_MAX))
     .bind(new.expires_at.0)
-    .bind(new.transport.uri_param().unwrap_or("udp"))
+    .bind(if new.over_connection { "tcp" } else { "udp" })
     .execute(&mut *conn)
     .await?;
     // A phone that changes its address with each registration must not fill the table.

@@ -7,7 +7,6 @@ use super::{
 use crate::{
     domain::fact::Binding,
     ids::{QueueId, SipCallId},
-    protocol::sip::flow::Transport,
     time::UnixMs,
 };
 
@@ -115,7 +114,7 @@ async fn bindings(conn: &mut Conn, now: UnixMs) -> Result<Vec<Binding>, StoreErr
                 phone: row.id("phone")?,
                 contact: row.text("contact")?,
                 source: row.id("source")?,
-                transport: if row.text("transport")? == "tcp" { Transport::Tcp } else { Transport::Udp },
+                over_connection: row.text("transport")? == "tcp",
                 listener: row.text("listener")?,
                 sip_call_id: SipCallId(row.text("sip_call_id")?),
                 cseq: row.int("cseq")?,

@@ -2,6 +2,7 @@
 
 mod carrier;
 mod clock;
+mod flows;
 mod forks;
 mod headers;
 mod hold;
@@ -11,6 +12,7 @@ mod moves;
 mod offers;
 mod outbound;
 mod outbound_policy;
+mod overload;
 mod panics;
 mod peer;
 mod peer_dialog;

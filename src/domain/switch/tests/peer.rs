@@ -61,6 +61,8 @@ pub struct Peer {
     /// When a keep-alive came.
     pub kept_alive: Vec<Instant>,
     pub addr: SocketAddr,
+    /// How it reaches us.
+    pub transport: Transport,
     pub user: String,
     pub password: String,
     pub on_invite: OnInvite,
@@ -107,6 +109,7 @@ impl Peer {
         Self {
             kept_alive: Vec::new(),
             addr,
+            transport: Transport::Udp,
             user: user.to_owned(),
             password: "secret".to_owned(),
             on_invite: OnInvite::Answer(Duration::from_secs(2)),
@@ -138,7 +141,7 @@ impl Peer {
     }
 
     fn flow(&self) -> Flow {
-        Flow { listener: ListenerId(0), transport: Transport::Udp, remote: self.server }
+        Flow { listener: ListenerId(0), transport: self.transport, remote: self.server }
     }
 
     pub(super) fn contact(&self) -> Address {
@@ -175,7 +178,7 @@ impl Peer {
     /// Sends a request with a new branch in a transaction.
     pub fn send(&mut self, now: Instant, mut request: Request) -> ClientId {
         let branch = self.tokens.branch();
-        request.via = vec![ViaBuf::udp(self.addr, &branch)];
+        request.via = vec![ViaBuf::new(self.transport, self.addr, &branch)];
         let bytes: Arc<[u8]> = request.to_bytes().into();
         let outgoing = OutgoingRequest { method: &request.method, branch: &branch, flow: self.flow(), bytes };
         let id = self.layer.send_request(now, outgoing).expect("room");
@@ -469,13 +472,13 @@ impl Peer {
         if self.dialog.as_ref().is_none_or(|dialog| Some(&*dialog.id().remote_tag) != response.to_tag()) {
             self.dialog = Dialog::calling(invite, self.contact(), response).ok();
         }
-        let (tag, addr) = (self.tokens.branch(), self.addr);
+        let (tag, addr, transport) = (self.tokens.branch(), self.addr, self.transport);
         let answer = invite.body.is_none().then(|| self.sdp("sendrecv"));
         if let Some(dialog) = &mut self.dialog {
             let known = dialog.remembered_ack(invite.cseq).cloned();
             let bytes = known.unwrap_or_else(|| {
                 let mut ack = dialog.ack(invite.cseq);
-                ack.via = vec![ViaBuf::udp(addr, &tag)];
+                ack.via = vec![ViaBuf::new(transport, addr, &tag)];
                 ack.body = answer;
                 let bytes: Arc<[u8]> = ack.to_bytes().into();
                 dialog.remember_ack(invite.cseq, bytes.clone());

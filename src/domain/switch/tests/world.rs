@@ -24,7 +24,7 @@ use crate::{
     ids::{AgentId, InteractionId, PhoneId, PhoneNumber},
     protocol::sip::{
         digest::{Algorithm, Ha1},
-        flow::{Flow, ListenerId},
+        flow::{Flow, ListenerId, Transport},
         timers::Timers,
     },
     time::{Now, UnixMs},
@@ -62,6 +62,10 @@ pub struct World {
     /// Datagrams lost in each direction, per thousand.
     pub loss: u32,
     pub rng: ChaCha12Rng,
+    /// Where everything was sent, and whether a connection might be made.
+    pub connects: Vec<(Flow, bool)>,
+    /// Connections that are no more.
+    pub closed: BTreeSet<Flow>,
     /// Connections whose peer has proven itself.
     pub trusted: Vec<Flow>,
     /// Datagrams that come twice, per thousand.
@@ -80,6 +84,7 @@ enum Later {
     Brief(LookUp),
     Ack(DeskCommand),
     Media(MediaEvent),
+    Closed(Flow),
 }
 
 #[expect(clippy::disallowed_methods, reason = "one origin for simulated time")]
@@ -156,6 +161,8 @@ impl World {
             media_answers: true,
             loss: 0,
             rng: ChaCha12Rng::seed_from_u64(seed),
+            connects: Vec::new(),
+            closed: BTreeSet::new(),
             trusted: Vec::new(),
             doubled: 0,
             received: Vec::new(),
@@ -218,9 +225,13 @@ impl World {
     fn drain(&mut self) {
         while let Some(output) = self.switch.poll_output() {
             match output {
-                Output::Send { flow, bytes, .. } => {
+                Output::Send { flow, bytes, connect } => {
+                    self.connects.push((flow, connect));
                     self.sent.push(bytes.clone());
-                    self.post(server(), flow.remote, bytes);
+                    match self.closed.contains(&flow) {
+                        true => self.later.push((self.now, Later::Closed(flow))),
+                        false => self.post(server(), flow.remote, bytes),
+                    }
                 }
                 Output::Trust { flow } => self.trusted.push(flow),
                 Output::Media { command, .. } => self.media(command),
@@ -343,7 +354,14 @@ impl World {
             let Some((_, from, to, bytes)) = self.wire.pop_front() else { break };
             if to == server() {
                 self.received.push(bytes.clone());
-                self.input(Input::Datagram { listener: ListenerId(0), source: from, bytes: &bytes });
+                let is_stream = self.peers.iter().any(|peer| peer.addr == from && peer.transport.is_reliable());
+                match is_stream {
+                    true => {
+                        let flow = Flow { listener: ListenerId(0), transport: Transport::Tcp, remote: from };
+                        self.input(Input::StreamMessage { flow, bytes: &bytes });
+                    }
+                    false => self.input(Input::Datagram { listener: ListenerId(0), source: from, bytes: &bytes }),
+                }
             } else if let Some(peer) = self.peers.iter_mut().find(|peer| peer.addr == to) {
                 peer.receive(now.mono, &bytes);
             } else {
@@ -358,6 +376,7 @@ impl World {
                 Later::Brief(look_up) => self.answer_look_up(&look_up),
                 Later::Ack(command) => self.input(Input::Desk(command)),
                 Later::Media(event) => self.input(Input::Media(event)),
+                Later::Closed(flow) => self.input(Input::FlowClosed { flow }),
             }
         }
         for peer in &mut self.peers {

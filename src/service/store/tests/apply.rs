@@ -37,7 +37,7 @@ fn history() -> Vec<Fact> {
             phone: PhoneId::new(NOW, [1; 10]),
             contact: "sip:101@192.0.2.7:5060".to_owned(),
             source: "192.0.2.7:5060".parse().expect("an address"),
-            transport: crate::protocol::sip::flow::Transport::Udp,
+            over_connection: false,
             listener: "udp".to_owned(),
             sip_call_id: SipCallId("r".to_owned()),
             cseq,

@@ -144,7 +144,11 @@ impl Leg {
     fn on_sdp(&mut self, turn: &mut Turn<'_>, request: &Message<'_>, server: ServerId, timer: SessionTimer) -> Option<LegEvent> {
         let codecs = Self::codecs_from(turn, self.codec());
         let local = self.local_media(turn, &codecs);
-        let answer = match Sdp::parse(request.body()) {
+        let parsed = Sdp::parse(request.body());
+        if let Ok(offer) = &parsed {
+            self.note_codecs(offer);
+        }
+        let answer = match parsed {
             Ok(offer) => self.session.answer(&offer, &local).map_err(Some),
             Err(_) => Err(None),
         };
@@ -211,7 +215,9 @@ impl Leg {
             self.pursue(turn);
             return Some(LegEvent::Confirmed);
         }
-        match Sdp::parse(ack.body()).ok().and_then(|answer| self.session.read_answer(&answer).ok()) {
+        let answer = Sdp::parse(ack.body()).ok();
+        answer.iter().for_each(|answer| self.note_codecs(answer));
+        match answer.and_then(|answer| self.session.read_answer(&answer).ok()) {
             Some(negotiated) => {
                 let again = self.negotiated.is_some();
                 self.agree(negotiated);

@@ -79,6 +79,7 @@ impl Leg {
             branches: Vec::new(),
             renewal: Renewal::default(),
             serves_update: invite.lists(HeaderId::Allow, "UPDATE"),
+            knows: Vec::new(),
             trunk: None,
             early_answer: None,
         };
@@ -118,9 +119,10 @@ impl Leg {
         let codecs = Self::codecs_from(turn, codec);
         let local = self.local_media(turn, &codecs);
         let State::Incoming { offer, .. } = &self.state else { return Err(NotAcceptable) };
-        let (body, offered) = match offer.as_deref() {
+        let (body, offered) = match offer.clone().as_deref() {
             Some(offer) => {
                 let sdp = Sdp::parse(offer).map_err(|_| NotAcceptable)?;
+                self.note_codecs(&sdp);
                 let answer = self.session.answer(&sdp, &local).map_err(|_| NotAcceptable)?;
                 self.agree(answer.negotiated);
                 (answer.sdp, false)

@@ -65,6 +65,14 @@ impl Leg {
         codecs
     }
 
+    /// Notes what a description of the peer says that it can speak.
+    pub(super) fn note_codecs(&mut self, theirs: &Sdp<'_>) {
+        let named = theirs.audio().into_iter().flat_map(|audio| audio.codecs).map(|format| from_sdp(format.codec));
+        let new: Vec<Codec> = named.filter(|codec| !self.knows.contains(codec)).collect();
+        self.knows.extend(new);
+        self.knows.dedup();
+    }
+
     /// Takes over what was agreed; the epoch grows when the peer's address changed.
     pub(super) fn agree(&mut self, negotiated: Negotiated) {
         let before = self.negotiated.as_ref().and_then(|media| media.remote);

@@ -117,6 +117,8 @@ pub struct Leg {
     renewal: Renewal,
     /// Whether the peer said that it serves UPDATE.
     serves_update: bool,
+    /// The codecs that the peer has named in its descriptions: what it can speak.
+    knows: Vec<Codec>,
     /// The trunk that we called by; `None` for phones and for whoever calls us.
     trunk: Option<Box<trunk::TrunkSide>>,
     /// Our answer as the caller was told it before the call was answered.

@@ -70,6 +70,7 @@ impl Leg {
             refresh: None,
             renewal: Renewal::default(),
             serves_update: false,
+            knows: Vec::new(),
             trunk: None,
             early_answer: None,
         };
@@ -227,7 +228,9 @@ impl Leg {
         self.branches.get_mut(usize::from(branch)).and_then(|won| won.forks.take(id));
         self.cancel_branches(turn, REASON_ELSEWHERE);
         self.learn(turn, response);
-        match Sdp::parse(response.body()).ok().and_then(|answer| self.session.read_answer(&answer).ok()) {
+        let answer = Sdp::parse(response.body()).ok();
+        answer.iter().for_each(|answer| self.note_codecs(answer));
+        match answer.and_then(|answer| self.session.read_answer(&answer).ok()) {
             Some(negotiated) => {
                 self.agree(negotiated);
                 Some(LegEvent::Answered)

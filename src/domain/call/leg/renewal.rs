@@ -70,10 +70,11 @@ impl Renewal {
 
 impl Leg {
     /// Asks the peer to speak `codec`, because the other side of the call does: relayed audio is better than audio coded twice.
-    /// Nothing happens where it does already, has refused before, or holds the call.
+    /// Nothing happens where it does already, never named that codec (a phone might answer by switching its audio off), has refused
+    /// before, or holds the call.
     pub fn ask_for_codec(&mut self, turn: &mut Turn<'_>, codec: Codec) {
         let asked = self.renewal.codec == Some(codec);
-        if asked || self.codec() == codec || self.peer_holds() || self.renewal.refused.contains(&codec) {
+        if asked || self.codec() == codec || !self.knows.contains(&codec) || self.peer_holds() || self.renewal.refused.contains(&codec) {
             return;
         }
         self.renewal.codec = Some(codec);

@@ -106,6 +106,7 @@ impl Leg {
             refresh: None,
             renewal: Renewal::default(),
             serves_update: false,
+            knows: Vec::new(),
             trunk: Some(Box::new(TrunkSide { name: target.name.clone(), digest, of_invite: None, early: false })),
             early_answer: None,
         };

@@ -71,6 +71,21 @@ fn a_phone_that_refuses_keeps_its_codec_and_is_not_asked_again() {
 }
 
 #[test]
+fn a_phone_that_never_named_the_codec_is_not_asked_for_it() {
+    let mut world = World::new(1, 14);
+    world.peers[0].formats = "8 101";
+    world.ready();
+    let caller = world.caller("+442071234567");
+    world.peers[caller].formats = "0 101";
+    let now = world.now.mono;
+    world.peers[caller].call(now, CALLED, |_| {});
+    world.until("talk", Duration::from_secs(5), |world| world.peers[caller].is_up() && world.peers[0].is_up());
+    world.run(Duration::from_secs(5));
+    assert_eq!((codecs(&world), world.peers[0].count("INVITE")), (vec![Codec::Pcmu, Codec::Pcma], 1), "the bridge stands between");
+    world.assert_comes_to_rest_after_hang_up(caller);
+}
+
+#[test]
 fn ours_is_sent_again_after_glare_by_the_timers_of_the_rfc() {
     for seed in 0..30 {
         let (mut world, caller) = with_two_codecs(seed, &[(Method::Invite, 491)]);

@@ -15,6 +15,7 @@ pub mod linphone;
 pub mod netns;
 pub mod phone;
 pub mod raw_phone;
+pub mod rtp;
 pub mod rtp_peer;
 pub mod server;
 pub mod sipp;

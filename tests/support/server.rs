@@ -37,6 +37,8 @@ pub struct Setup<'a> {
     pub address: Option<Ipv4Addr>,
     /// The mistake that the server is to make (`THROUGHLINE_FAULT`).
     pub fault: Option<&'a str>,
+    /// Whether the server does what [`Server::obey`] writes (`THROUGHLINE_OBEY`).
+    pub obeys: bool,
 }
 
 /// No two test processes share an address, so that they may run side by side.
@@ -68,6 +70,11 @@ impl Server {
             prepare(&config);
         }
         let environment: Vec<_> = setup.fault.iter().map(|fault| ("THROUGHLINE_FAULT".to_owned(), (*fault).to_owned())).collect();
+        let environment = if setup.obeys {
+            [environment, vec![("THROUGHLINE_OBEY".to_owned(), folder.path().join("obey").display().to_string())]].concat()
+        } else {
+            environment
+        };
         let child = spawn(folder.path(), &environment);
         let server = Self { address, folder, child, environment };
         server.wait_until_ready();
@@ -136,10 +143,26 @@ impl Server {
         self.wait_until_ready();
     }
 
-    /// Asks it to stop and waits for its end.
-    pub fn stop(&mut self) -> std::process::ExitStatus {
+    /// Tells the running server to set its clock or let its disk hang (`wiring::obey_test`).
+    pub fn obey(&self, orders: &str) {
+        let (path, new) = (self.folder.path().join("obey"), self.folder.path().join("obey.new"));
+        fs::write(&new, orders).and_then(|()| fs::rename(&new, &path)).expect("orders");
+    }
+
+    /// Asks it to stop.
+    pub fn terminate(&self) {
         let pid = self.child.id().to_string();
         Command::new("kill").args(["-TERM", &pid]).status().expect("kill -TERM");
+    }
+
+    /// Asks it to stop and waits for its end.
+    pub fn stop(&mut self) -> std::process::ExitStatus {
+        self.terminate();
+        self.wait_end()
+    }
+
+    /// Waits for its end.
+    pub fn wait_end(&mut self) -> std::process::ExitStatus {
         wait_for("the server to stop", PATIENCE, || self.child.try_wait().expect("its state"))
     }
 }

@@ -65,6 +65,19 @@ impl Stranger {
         self.final_status(request)
     }
 
+    /// The first final answer that comes.
+    #[track_caller]
+    pub fn wait_final(&self) -> String {
+        let mut buffer = [0; 65_535];
+        loop {
+            let length = self.socket.recv(&mut buffer).expect("a final answer");
+            let answer = String::from_utf8_lossy(&buffer[..length]).into_owned();
+            if !answer.starts_with("SIP/2.0 1") {
+                return answer;
+            }
+        }
+    }
+
     #[track_caller]
     fn final_status(&self, request: &str) -> u16 {
         let mut buffer = [0; 65_535];

@@ -4,7 +4,7 @@ use std::{
     io::{self, BufRead, BufReader, Write},
     net::{IpAddr, SocketAddr, UdpSocket},
     os::fd::AsRawFd,
-    process::{Child, Command, Stdio},
+    process::{Child, Stdio},
 };
 
 use anyhow::Context;
@@ -56,16 +56,8 @@ pub struct BareLoop {
 impl BareLoop {
     pub fn start(calls: usize, address: IpAddr, parties: [SocketAddr; 2]) -> anyhow::Result<Self> {
         let own = std::env::current_exe()?;
-        let mut command = match machine::program("taskset") {
-            Some(taskset) => {
-                let mut command = Command::new(taskset);
-                command.args(["-c", "0"]).arg(own);
-                command
-            }
-            None => Command::new(own),
-        };
         let arguments = [calls.to_string(), address.to_string(), parties[0].to_string(), parties[1].to_string()];
-        let mut child = command.arg("bare-loop").args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?;
+        let mut child = machine::on_core_0(own).arg("bare-loop").args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?;
         let mut line = String::new();
         BufReader::new(child.stdout.take().context("its ports")?).read_line(&mut line)?;
         let ports: Vec<u16> = line.split_whitespace().map(str::parse).collect::<Result<_, _>>()?;

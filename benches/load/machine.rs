@@ -1,6 +1,6 @@
 //! What the kernel says of a process: processor time by thread, memory, descriptors; and of the machine.
 
-use std::{collections::BTreeMap, fs, path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, ffi::OsStr, fs, path::PathBuf, process::Command, time::Duration};
 
 /// Processor time of each thread of a process, threads of one name summed, digits at a name's end left out.
 #[derive(Clone, Debug, Default)]
@@ -104,4 +104,19 @@ pub fn describe() -> String {
 /// A program on the path.
 pub fn program(name: &str) -> Option<PathBuf> {
     std::env::split_paths(&std::env::var_os("PATH")?).map(|folder| folder.join(name)).find(|path| path.is_file())
+}
+
+/// A command that runs on core 0 and ends when this process does, however it ends; as far as the machine has the tools.
+pub fn on_core_0(what: impl AsRef<OsStr>) -> Command {
+    let mut words: Vec<std::ffi::OsString> = Vec::new();
+    if let Some(setpriv) = program("setpriv") {
+        words.extend([setpriv.into(), "--pdeathsig".into(), "KILL".into()]);
+    }
+    if let Some(taskset) = program("taskset") {
+        words.extend([taskset.into(), "-c".into(), "0".into()]);
+    }
+    words.push(what.as_ref().to_owned());
+    let mut command = Command::new(&words[0]);
+    command.args(&words[1..]);
+    command
 }

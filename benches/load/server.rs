@@ -5,7 +5,7 @@ use std::{
     io::{Read, Write},
     net::{Ipv4Addr, SocketAddr, TcpStream},
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Child, Stdio},
     time::{Duration, Instant},
 };
 
@@ -66,15 +66,7 @@ impl Server {
         }
         let tokens = tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(seed(&data, plan))?;
         let log = File::create(folder.path().join("server.log"))?;
-        let mut command = match machine::program("taskset") {
-            Some(taskset) => {
-                let mut command = Command::new(taskset);
-                command.args(["-c", "0", env!("CARGO_BIN_EXE_throughline")]);
-                command
-            }
-            None => Command::new(env!("CARGO_BIN_EXE_throughline")),
-        };
-        let child = command
+        let child = machine::on_core_0(env!("CARGO_BIN_EXE_throughline"))
             .args(["serve", "--config"])
             .arg(&config)
             .env("RUST_LOG", "warn")

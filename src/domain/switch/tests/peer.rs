@@ -256,27 +256,6 @@ impl Peer {
         self.dialog.is_some()
     }
 
-    /// What it got, by method or status, in order: `INVITE`, `CANCEL`, `200 INVITE`.
-    pub fn heard(&self) -> Vec<String> {
-        let name = |bytes: &Vec<u8>| {
-            let message = parse(bytes).expect("what we send can be read");
-            message.status().map_or_else(|| message.method().to_string(), |status| format!("{status} {}", message.method()))
-        };
-        self.inbox.iter().map(|(_, bytes)| name(bytes)).collect()
-    }
-
-    /// The last message of this kind, as text.
-    pub fn last(&self, kind: &str) -> Option<String> {
-        let at = self.heard().iter().rposition(|heard| heard == kind)?;
-        Some(String::from_utf8_lossy(&self.inbox[at].1).into_owned())
-    }
-
-    /// When the first message of this kind came.
-    pub fn first_at(&self, kind: &str) -> Option<Instant> {
-        let at = self.heard().iter().position(|heard| heard == kind)?;
-        Some(self.inbox[at].0)
-    }
-
     pub fn next_timeout(&mut self) -> Option<Instant> {
         let later = self.later.iter().map(|(at, _)| *at).min();
         let answer = self.answer.as_ref().map(AnswerRetransmission::deadline);

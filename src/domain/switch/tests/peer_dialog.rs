@@ -1,4 +1,4 @@
-//! What a peer does with requests in its dialog: answers re-INVITE and UPDATE, refuses what a test wants refused.
+//! What a peer heard, and what it does with requests in its dialog: answers re-INVITE and UPDATE, refuses what a test wants refused.
 
 use std::{sync::Arc, time::Instant};
 
@@ -8,11 +8,33 @@ use crate::protocol::sip::{
     build::{AddressHeader, Header, NumberHeader, Request, Response},
     field::Method,
     message::Message,
+    parse::parse,
     timers::Timers,
     transaction_layer::ServerId,
 };
 
 impl Peer {
+    /// What it got, by method or status, in order: `INVITE`, `CANCEL`, `200 INVITE`.
+    pub fn heard(&self) -> Vec<String> {
+        let name = |bytes: &Vec<u8>| {
+            let message = parse(bytes).expect("what we send can be read");
+            message.status().map_or_else(|| message.method().to_string(), |status| format!("{status} {}", message.method()))
+        };
+        self.inbox.iter().map(|(_, bytes)| name(bytes)).collect()
+    }
+
+    /// The last message of this kind, as text.
+    pub fn last(&self, kind: &str) -> Option<String> {
+        let at = self.heard().iter().rposition(|heard| heard == kind)?;
+        Some(String::from_utf8_lossy(&self.inbox[at].1).into_owned())
+    }
+
+    /// When the first message of this kind came.
+    pub fn first_at(&self, kind: &str) -> Option<Instant> {
+        let at = self.heard().iter().position(|heard| heard == kind)?;
+        Some(self.inbox[at].0)
+    }
+
     pub(super) fn on_in_dialog(&mut self, now: Instant, request: &Message<'_>, server: ServerId) {
         if self.dialog.is_none() {
             return self.reply(now, server, request, 481, None);

@@ -86,14 +86,14 @@ export class Mock {
   answerCall(part = {}) {
     const now = Date.now();
     const brief = this.view.offer?.brief ?? demo.BRIEFS.known(now);
-    this.show({ state: "busy", since: now, offer: null, wrap_up: null, call: { interaction: demo.CALL, started_at: now - 6200, answered_at: now, held_since: null, recording: true, trouble: null, trouble_since: null, sound: null, queue: "Billing", brief, ...part } });
+    this.show({ state: "busy", since: now, offer: null, wrap_up: null, call: { interaction: demo.CALL, direction: "inbound", started_at: now - 6200, answered_at: now, held_since: null, recording: true, trouble: null, trouble_since: null, sound: null, queue: "Billing", brief, ...part } });
   }
 
   hangUp() {
     const now = Date.now();
     const { call } = this.view;
     if (!call) return;
-    this.show({ state: "wrap_up", since: now, call: null, wrap_up: { interaction: call.interaction, ended_at: now, talked_ms: now - call.answered_at, until: now + 120_000, may_extend: true, brief: call.brief } });
+    this.show({ state: "wrap_up", since: now, call: null, wrap_up: { interaction: call.interaction, direction: call.direction, ended_at: now, talked_ms: now - call.answered_at, until: now + 120_000, may_extend: true, brief: call.brief } });
   }
 
   cardArrives() {

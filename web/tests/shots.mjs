@@ -23,6 +23,8 @@ const SHOTS = [
   ["in-call", {}, call],
   ["in-call-trouble", {}, async (desk) => { await call(desk); desk.mock.show({ call: { ...desk.mock.view.call, held_since: Date.now() - 21_000, recording: false, trouble: "No sound from the customer, but they are there: perhaps muted. Ask, or call back.", trouble_since: Date.now() - 6000 } }); await desk.page.waitForTimeout(150); }],
   ["in-call-poor", {}, async (desk) => { await call(desk); desk.mock.show({ call: { ...desk.mock.view.call, sound: { mos_x100: 320, text: "Customer hard to hear: 12 % lost" } } }); await desk.page.waitForTimeout(150); }],
+  ["call-rings-outside", {}, async (desk) => { await call(desk); desk.mock.show({ call: { ...desk.mock.view.call, direction: "outbound", answered_at: null, recording: false } }); await desk.page.waitForTimeout(150); }],
+  ["in-call-from-us", {}, async (desk) => { await call(desk); desk.mock.show({ call: { ...desk.mock.view.call, direction: "outbound" } }); await desk.page.waitForTimeout(150); }],
   ["wrap-up-waiting", {}, async (desk) => { await call(desk); desk.mock.hangUp(); await desk.page.locator(".wrap-form").waitFor(); await desk.page.waitForTimeout(250); }],
   ["wrap-up", {}, wrap],
   ["item", {}, async ({ page }) => { await page.locator(".mine .row").first().click(); if (page.viewportSize().width < 900) await page.locator(".tabs button", { hasText: "Live" }).click(); await page.locator(".item-panel").waitFor(); await page.waitForTimeout(150); }],

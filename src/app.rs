@@ -152,25 +152,7 @@ async fn run(config: Config, demo: bool) -> Result<(), AppError> {
     }));
     tracing::info!(desk = %http, sip = ?wiring::addresses(&config), "ready");
 
-    let mut signals = wiring::Signals::new().map_err(io_error("signals cannot be heard"))?;
-    signals.next().await;
-    tracing::info!(
-        drain_s = config.sip.limits.drain.as_secs(),
-        "stopping: running calls may end by themselves; another signal ends them now"
-    );
-    handle.send(ControlMessage::Shutdown);
-    let mut control_ends = tokio::task::spawn_blocking(move || thread.join());
-    let drained = async {
-        tokio::select! {
-            _ = &mut control_ends => true,
-            () = signals.next() => false,
-        }
-    };
-    if !matches!(tokio::time::timeout(config.sip.limits.drain + wiring::GOODBYE, drained).await, Ok(true)) {
-        tracing::info!("stopping: calls end now");
-        handle.send(ControlMessage::Shutdown);
-        let _ = tokio::time::timeout(wiring::GOODBYE, control_ends).await;
-    }
+    until_drained(&config, &handle, thread).await?;
     let _ = stop.send(true);
     serving.abort();
     Arc::try_unwrap(media).into_iter().for_each(MediaThreads::shutdown);
@@ -181,6 +163,30 @@ async fn run(config: Config, demo: bool) -> Result<(), AppError> {
     spool.stop().await;
     store.close().await;
     tracing::info!("stopped");
+    Ok(())
+}
+
+/// Waits until the server is told to stop, then until its calls have ended, or it is told again, or the drain takes too long.
+async fn until_drained(config: &Config, control: &ControlHandle, thread: std::thread::JoinHandle<()>) -> Result<(), AppError> {
+    let mut signals = wiring::Signals::new().map_err(io_error("signals cannot be heard"))?;
+    signals.next().await;
+    tracing::info!(
+        drain_s = config.sip.limits.drain.as_secs(),
+        "stopping: running calls may end by themselves; another signal ends them now"
+    );
+    control.send(ControlMessage::Shutdown);
+    let mut control_ends = tokio::task::spawn_blocking(move || thread.join());
+    let drained = async {
+        tokio::select! {
+            _ = &mut control_ends => true,
+            () = signals.next() => false,
+        }
+    };
+    if !matches!(tokio::time::timeout(config.sip.limits.drain + wiring::GOODBYE, drained).await, Ok(true)) {
+        tracing::info!("stopping: calls end now");
+        control.send(ControlMessage::Shutdown);
+        let _ = tokio::time::timeout(wiring::GOODBYE, control_ends).await;
+    }
     Ok(())
 }
 

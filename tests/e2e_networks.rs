@@ -1,6 +1,8 @@
 //! Networks as they are: phones and servers behind address translation, and a wire that loses a tenth of its packets.
 //!
 //! Each test makes network namespaces of its own, which needs root; where that is not so it says so and passes.
+#![expect(clippy::print_stdout, reason = "tells what it measured")]
+
 
 mod support;
 

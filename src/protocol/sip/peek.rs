@@ -85,7 +85,8 @@ mod tests {
 
     #[test]
     fn a_glance_sees_what_the_parser_sees() {
-        let rows: [(&str, &str, Option<Method>, Option<&str>, bool); 6] = [
+        type Row = (&'static str, &'static str, Option<Method>, Option<&'static str>, bool);
+        let rows: [Row; 6] = [
             ("INVITE sip:112@h SIP/2.0", "To: <sip:112@h>\r\nCSeq: 1 INVITE", Some(Method::Invite), None, false),
             ("BYE sip:x@h SIP/2.0", "t:\"a;tag=no\" <sip:b@c;tag=no> ; Tag=yes;x=1\r\nCSeq: 1 BYE", Some(Method::Bye), Some("yes"), false),
             (

@@ -216,7 +216,7 @@ fn walk(seed: u64) {
     let mut world = World::new(4, seed);
     world.ready();
     world.loss = [0, 30, 0, 60][usize::try_from(seed % 4).expect("few")];
-    world.doubled = if seed % 3 == 0 { 50 } else { 0 };
+    world.doubled = if seed.is_multiple_of(3) { 50 } else { 0 };
     let faults = seed % 4 == 2;
     for _ in 0..MOVES {
         random_move(&mut world, faults);

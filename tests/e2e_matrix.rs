@@ -1,5 +1,6 @@
 //! What carriers and phones do that is legal and unusual, end to end: sipp signals, the test speaks, both sides and the recording
 //! are listened to. The scenarios are in `tests/sipp`.
+#![expect(clippy::print_stdout, reason = "tells what it measured")]
 
 mod support;
 

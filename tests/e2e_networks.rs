@@ -3,7 +3,6 @@
 //! Each test makes network namespaces of its own, which needs root; where that is not so it says so and passes.
 #![expect(clippy::print_stdout, reason = "tells what it measured")]
 
-
 mod support;
 
 use std::{

@@ -1,5 +1,5 @@
 //! SIP over TCP with real peers: phones, a carrier, connections that die, and strangers who hold connections open.
-#![expect(clippy::disallowed_methods, clippy::print_stdout, reason = "how long a dead connection and slow strangers last is real time")]
+#![expect(clippy::disallowed_methods, reason = "how long a dead connection and slow strangers last is real time")]
 
 mod support;
 

@@ -178,13 +178,13 @@ impl Phone {
         files.iter().map(|path| super::sound::read_wav(path).remove(0)).collect()
     }
 
-    /// Ends it; what it heard is complete afterwards.
     /// Ends it as a power cut would, but for its kernel, which closes its connections.
     pub fn kill(&mut self) {
         self.child.kill().expect("kill -9");
         self.child.wait().expect("its end");
     }
 
+    /// Ends it; what it heard is complete afterwards.
     pub fn quit(&mut self) {
         self.command("quit", "");
         let deadline = Instant::now() + Duration::from_secs(5);

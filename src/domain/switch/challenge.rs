@@ -119,7 +119,11 @@ impl Switch {
             Verdict::OtherUri => Identified::Answer(self.reply(request, 400, source)),
             Verdict::Refused => {
                 self.counters.count(Counter::WrongCredentials);
-                self.stranger_failed(flow, true);
+                // Phones with a mistyped password try again as long as they are challenged: the last answer before the silence
+                // ends that, and says on their display that they are refused (RFC 3261 §21.4.4).
+                if self.stranger_failed(flow, true) {
+                    return Identified::Answer(self.reply(request, 403, source));
+                }
                 Identified::Answer(self.challenge(request, source, false))
             }
         }

@@ -117,17 +117,21 @@ impl Switch {
         true
     }
 
-    /// A stranger asked without credentials, or with wrong ones.
-    pub(super) fn stranger_failed(&mut self, flow: Flow, wrong: bool) {
+    /// A stranger asked without credentials, or with wrong ones. True where this was the last answer for now.
+    pub(super) fn stranger_failed(&mut self, flow: Flow, wrong: bool) -> bool {
         if self.source(flow) != Source::Unknown {
-            return;
+            return false;
         }
         let (now, address) = (self.now.mono, flow.remote.ip());
         if !wrong {
             self.strangers.asked(now, address);
-        } else if self.strangers.failed(now, address) {
+            return false;
+        }
+        let silenced = self.strangers.failed(now, address);
+        if silenced {
             self.counters.count(Counter::Silenced);
         }
+        silenced
     }
 
     /// Whoever was a stranger is none.

@@ -141,12 +141,11 @@ fn guess(world: &mut World, from: SocketAddr) -> Option<u16> {
 fn a_guesser_falls_silent_and_nobody_else_does() {
     let mut world = World::new(1, 2);
     let phone = world.peers[0].addr;
-    let mut answered = 0;
-    for port in 10_000..10_040 {
-        // From the address of a registered phone, by other ports.
-        answered += u32::from(guess(&mut world, SocketAddr::new(phone.ip(), port)).is_some());
-    }
-    assert!((9..=11).contains(&answered), "{answered} guesses were answered");
+    // From the address of a registered phone, by other ports.
+    let answers: Vec<u16> = (10_000..10_040).filter_map(|port| guess(&mut world, SocketAddr::new(phone.ip(), port))).collect();
+    assert!((9..=11).contains(&answers.len()), "{answers:?}");
+    assert_eq!(answers.last(), Some(&403), "the last word is one that a phone does not try again after");
+    assert!(answers.iter().rev().skip(1).all(|status| *status == 401), "{answers:?}");
     assert_eq!(world.switch.counters().get(Counter::Silenced), 1);
     let now = world.now.mono;
     world.peers[0].register(now, 300);

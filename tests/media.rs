@@ -20,3 +20,5 @@ mod playing;
 mod recording;
 #[path = "media/relaying.rs"]
 mod relaying;
+#[path = "media/switching.rs"]
+mod switching;

@@ -9,6 +9,7 @@ pub mod agent;
 pub mod bend;
 pub mod call;
 pub mod corpora;
+pub mod crowd;
 pub mod desk;
 pub mod http;
 pub mod linphone;

@@ -54,7 +54,7 @@ for (const [name, options, act] of SHOTS) {
       if (process.argv[3] && !`${size}-${scheme}`.includes(process.argv[3])) continue;
       const desk = await openDesk(browser, { ...options, viewport, scheme });
       try {
-        if (size === "phone") for (const tab of ["Work", "Customer", "Live"]) if ((PHONE_TABS[name] ?? (/^(pop|details|words|first|idle-no)/.test(name) ? ["Customer"] : options.user !== "sofia" && /call|lost|expired|wrap/.test(name) ? ["Live"] : [])).includes(tab)) await desk.page.locator(".tabs button", { hasText: tab }).click();
+        if (size === "phone") for (const tab of ["Work", "Customer", "Live"]) if ((PHONE_TABS[name] ?? (/^(pop|details|words|first|idle-no)/.test(name) ? ["Customer"] : options.user !== "sofia" && /call|lost|stopping|expired|wrap/.test(name) ? ["Live"] : [])).includes(tab)) await desk.page.locator(".tabs button", { hasText: tab }).click();
         await act(desk);
         await desk.page.screenshot({ path: `${out}${name}-${size}-${scheme}.png` });
       } catch (error) {

@@ -168,7 +168,7 @@ fn a_trunk_is_never_taken_for_a_guesser() {
 }
 
 #[test]
-fn ten_thousand_phones_come_back_within_thirty_seconds_of_one_address() {
+fn a_thousand_log_ins_of_one_address_are_no_guessing() {
     let mut world = World::new(1, 4);
     // They all speak for one account, of which only so many bindings are kept: what counts is that none is taken for a guesser.
     for n in 0..1_000_u16 {

@@ -8,6 +8,7 @@ use super::{
     ear::{PACKET_MAX, Quiet},
     engine::{Engine, Outlet, TimerKind, Transmit},
     held::HeldPacket,
+    key_ends::MissingEnd,
     leg::{Arrived, Content, Hearing, Leg, Shape},
     plan::{MediaEvent, MediaEventKind},
     relay,
@@ -15,7 +16,10 @@ use super::{
 };
 use crate::{
     ids::InteractionId,
-    protocol::rtp::packet::{self, HEADER_LEN, Packet},
+    protocol::rtp::{
+        packet::{self, HEADER_LEN, Header, Packet},
+        telephone_event::EVENT_LEN,
+    },
 };
 
 impl Engine {
@@ -95,6 +99,33 @@ impl Engine {
         if let Content::Audio(codec) = arrived.content {
             self.look_at_shape(now, slot, Shape { codec, samples: packet.payload_len as u16 });
         }
+        let Some(leg) = self.leg_mut(slot) else { return };
+        let missing = leg.key_ends.note(arrived, packet.header.payload_type, packet.payload(datagram));
+        if leg.key_ends.has_made(arrived) {
+            self.counters.drop(DropReason::Late);
+            return;
+        }
+        if let Some(missing) = missing {
+            self.make_ends(now, slot, arrived, packet, missing, out);
+        }
+        self.pass_on(now, slot, arrived, packet, datagram, out);
+    }
+
+    /// Passes on the ends of a key press that were lost before `packet`.
+    fn make_ends(&mut self, now: Instant, slot: u32, arrived: &Arrived, packet: &Packet, missing: MissingEnd, out: &mut dyn Outlet) {
+        for place in missing.places() {
+            let mut datagram = [0; HEADER_LEN + EVENT_LEN];
+            packet::encode_header(&mut datagram, Header { marker: false, payload_type: missing.payload_type, ..packet.header });
+            datagram[HEADER_LEN..].copy_from_slice(&missing.event.to_bytes());
+            let end = Arrived { content: Content::Event, place, ..*arrived };
+            if let Ok(packet) = packet::parse(&datagram) {
+                self.pass_on(now, slot, &end, &packet, &mut datagram, out);
+            }
+        }
+    }
+
+    /// Gives a packet to everybody who hears the leg.
+    fn pass_on(&mut self, now: Instant, slot: u32, arrived: &Arrived, packet: &Packet, datagram: &mut [u8], out: &mut dyn Outlet) {
         self.relay_on(arrived.at, slot, arrived, packet, datagram, out);
         let Some((call, place)) = self.leg(slot).and_then(|leg| leg.input.map(|place| (leg.call, place))) else { return };
         match arrived.content {

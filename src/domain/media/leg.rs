@@ -10,6 +10,7 @@ use super::{
     counters::DropReason,
     ear::Ear,
     held::{Held, HeldPacket},
+    key_ends::KeyEnds,
     meter::{Measured, Meter},
     plan::{Codec, Format, LegPlan, LegQuality, LegTotals, MediaPlan},
     report::{self, Reporter, clock_units},
@@ -126,6 +127,7 @@ pub(super) struct Leg {
     /// The last octet sent to it by relay, and when.
     pub tail: Option<(Codec, u8, Instant)>,
     pub track: Track,
+    pub key_ends: KeyEnds,
     pub reporter: Reporter,
     pub meter: Meter,
     pub failed: bool,
@@ -168,6 +170,7 @@ impl Leg {
             other_shape: (shape, 0),
             tail: None,
             track: Track::default(),
+            key_ends: KeyEnds::default(),
             reporter: Reporter::new(now, seed.cname),
             meter: Meter::new(now),
             failed: false,

@@ -11,6 +11,7 @@ pub mod engine;
 pub mod handover;
 mod held;
 mod jitter;
+mod key_ends;
 mod leg;
 mod meter;
 pub mod plan;

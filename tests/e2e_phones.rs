@@ -6,35 +6,11 @@ use std::time::Duration;
 
 use support::{
     PATIENCE, installed,
-    phone::{Account, Phone},
+    phone::{Account, Phone, demo_phone, talk_until_heard},
     server::{PHONES, Server},
-    sound::{self, PAIRS, Pair},
+    sound::{self, PAIRS},
     wait_for,
 };
-
-fn phone(server: &Server, n: usize, pair: Pair, parameters: &str) -> Phone {
-    let folder = server.folder.path().join(format!("phone-{n}"));
-    std::fs::create_dir_all(&folder).expect("phone folder");
-    let microphone = folder.join("microphone.wav");
-    sound::write_tone(&microphone, pair, 60);
-    let (user, password) = PHONES[n];
-    Phone::start(&folder, &Account { user, password, registrar: server.sip(), parameters }, &microphone)
-}
-
-/// Seconds of audio in the recording that baresip is writing.
-fn heard_seconds(phone: &Phone) -> f64 {
-    let files = std::fs::read_dir(phone.folder.join("rec")).into_iter().flatten().flatten();
-    let longest =
-        files.filter(|f| f.path().to_string_lossy().ends_with("-dec.wav")).filter_map(|f| f.metadata().ok()).map(|m| m.len()).max();
-    longest.unwrap_or(0) as f64 / 16_000.0
-}
-
-#[track_caller]
-fn talk_until_heard(phones: [&Phone; 2], seconds: f64) {
-    for phone in phones {
-        wait_for(&format!("{seconds} s of sound at {}", phone.user), PATIENCE, || (heard_seconds(phone) >= seconds).then_some(()));
-    }
-}
 
 #[test]
 fn two_phones_hear_each_other_and_nobody_else() {
@@ -42,8 +18,8 @@ fn two_phones_hear_each_other_and_nobody_else() {
         return;
     }
     let server = Server::plain();
-    let mut ann = phone(&server, 0, PAIRS[0], ";audio_codecs=PCMA/8000/1");
-    let mut bob = phone(&server, 1, PAIRS[1], ";audio_codecs=PCMA/8000/1;answermode=auto");
+    let mut ann = demo_phone(&server, 0, PAIRS[0], ";audio_codecs=PCMA/8000/1");
+    let mut bob = demo_phone(&server, 1, PAIRS[1], ";audio_codecs=PCMA/8000/1;answermode=auto");
     ann.command("dial", &format!("sip:{}@{}", bob.user, server.sip()));
     ann.wait_established();
     bob.wait_established();
@@ -62,8 +38,8 @@ fn phones_with_different_codecs_hear_each_other() {
         return;
     }
     let server = Server::plain();
-    let mut ann = phone(&server, 0, PAIRS[2], ";audio_codecs=PCMA/8000/1");
-    let mut bob = phone(&server, 1, PAIRS[3], ";audio_codecs=PCMU/8000/1;answermode=auto");
+    let mut ann = demo_phone(&server, 0, PAIRS[2], ";audio_codecs=PCMA/8000/1");
+    let mut bob = demo_phone(&server, 1, PAIRS[3], ";audio_codecs=PCMU/8000/1;answermode=auto");
     ann.command("dial", &format!("sip:{}@{}", bob.user, server.sip()));
     ann.wait_established();
     talk_until_heard([&ann, &bob], 4.0);
@@ -81,8 +57,8 @@ fn hold_by_the_phones_own_key_stops_the_sound_and_resume_brings_it_back() {
         return;
     }
     let server = Server::plain();
-    let mut ann = phone(&server, 0, PAIRS[0], "");
-    let mut bob = phone(&server, 1, PAIRS[1], ";answermode=auto");
+    let mut ann = demo_phone(&server, 0, PAIRS[0], "");
+    let mut bob = demo_phone(&server, 1, PAIRS[1], ";answermode=auto");
     ann.command("dial", &format!("sip:{}@{}", bob.user, server.sip()));
     ann.wait_established();
     talk_until_heard([&ann, &bob], 2.0);
@@ -91,8 +67,8 @@ fn hold_by_the_phones_own_key_stops_the_sound_and_resume_brings_it_back() {
     wait_for("the server to see the hold", PATIENCE, || (server.metric("throughline_calls_held")? >= 1.0).then_some(()));
     ann.command("resume", "");
     wait_for("the server to see the resume", PATIENCE, || (server.metric("throughline_calls_held")? == 0.0).then_some(()));
-    let before = heard_seconds(&bob);
-    wait_for("sound after the resume", PATIENCE, || (heard_seconds(&bob) > before + 2.0).then_some(()));
+    let before = bob.heard_seconds();
+    wait_for("sound after the resume", PATIENCE, || (bob.heard_seconds() > before + 2.0).then_some(()));
     ann.command("hangup", "");
     bob.wait_closed();
     ann.quit();
@@ -129,7 +105,7 @@ fn a_number_that_leads_nowhere_is_refused_with_404() {
         return;
     }
     let server = Server::plain();
-    let mut ann = phone(&server, 0, PAIRS[0], "");
+    let mut ann = demo_phone(&server, 0, PAIRS[0], "");
     ann.command("dial", &format!("sip:999@{}", server.sip()));
     let reason = ann.wait_closed();
     assert!(reason.starts_with("404"), "{reason}");

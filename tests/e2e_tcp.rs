@@ -13,36 +13,12 @@ use support::{
     PATIENCE,
     desk::Desk,
     installed,
-    phone::{Account, Phone, TCP},
-    server::{PHONES, Server},
+    phone::{Phone, TCP, demo_phone, talk_until_heard},
+    server::Server,
     sipp::{Caller, Sipp, Then},
-    sound::{self, PAIRS, Pair},
+    sound::{self, PAIRS},
     wait_for,
 };
-
-fn phone(server: &Server, n: usize, pair: Pair, parameters: &str) -> Phone {
-    let folder = server.folder.path().join(format!("phone-{n}"));
-    std::fs::create_dir_all(&folder).expect("phone folder");
-    let microphone = folder.join("microphone.wav");
-    sound::write_tone(&microphone, pair, 60);
-    let (user, password) = PHONES[n];
-    Phone::start(&folder, &Account { user, password, registrar: server.sip(), parameters }, &microphone)
-}
-
-/// Seconds of audio in the recording that baresip is writing.
-fn heard_seconds(phone: &Phone) -> f64 {
-    let files = std::fs::read_dir(phone.folder.join("rec")).into_iter().flatten().flatten();
-    let longest =
-        files.filter(|f| f.path().to_string_lossy().ends_with("-dec.wav")).filter_map(|f| f.metadata().ok()).map(|m| m.len()).max();
-    longest.unwrap_or(0) as f64 / 16_000.0
-}
-
-#[track_caller]
-fn talk_until_heard(phones: [&Phone; 2], seconds: f64) {
-    for phone in phones {
-        wait_for(&format!("{seconds} s of sound at {}", phone.user), PATIENCE, || (heard_seconds(phone) >= seconds).then_some(()));
-    }
-}
 
 /// One calls the other, both talk, the caller hangs up; then each heard the other alone.
 fn talk(server: &Server, ann: &mut Phone, bob: &mut Phone) {
@@ -51,7 +27,7 @@ fn talk(server: &Server, ann: &mut Phone, bob: &mut Phone) {
     bob.command("accept", "");
     ann.wait_established();
     bob.wait_established();
-    let before = [heard_seconds(ann), heard_seconds(bob)].into_iter().fold(0.0, f64::max);
+    let before = [ann.heard_seconds(), bob.heard_seconds()].into_iter().fold(0.0, f64::max);
     talk_until_heard([ann, bob], before.min(1.0) + 3.0);
     ann.command("hangup", "");
     bob.wait_closed();
@@ -73,8 +49,8 @@ fn two_phones_on_tcp_call_each_other_both_ways() {
         return;
     }
     let server = Server::plain();
-    let mut ann = phone(&server, 0, PAIRS[0], &format!("{TCP};audio_codecs=PCMA/8000/1"));
-    let mut bob = phone(&server, 1, PAIRS[1], &format!("{TCP};audio_codecs=PCMA/8000/1"));
+    let mut ann = demo_phone(&server, 0, PAIRS[0], &format!("{TCP};audio_codecs=PCMA/8000/1"));
+    let mut bob = demo_phone(&server, 1, PAIRS[1], &format!("{TCP};audio_codecs=PCMA/8000/1"));
     wait_for("two connections", PATIENCE, || (connections(&server) >= 2.0).then_some(()));
     talk(&server, &mut ann, &mut bob);
     talk(&server, &mut bob, &mut ann);
@@ -95,8 +71,8 @@ fn a_phone_on_udp_and_one_on_tcp_hear_each_other() {
         return;
     }
     let server = Server::plain();
-    let mut ann = phone(&server, 0, PAIRS[0], ";audio_codecs=PCMA/8000/1");
-    let mut bob = phone(&server, 1, PAIRS[1], &format!("{TCP};audio_codecs=PCMA/8000/1"));
+    let mut ann = demo_phone(&server, 0, PAIRS[0], ";audio_codecs=PCMA/8000/1");
+    let mut bob = demo_phone(&server, 1, PAIRS[1], &format!("{TCP};audio_codecs=PCMA/8000/1"));
     talk(&server, &mut ann, &mut bob);
     talk(&server, &mut bob, &mut ann);
     ann.quit();
@@ -112,7 +88,7 @@ fn a_carrier_on_tcp_reaches_an_agent_and_hangs_up() {
     }
     for transport in ["t1", "tn"] {
         let server = Server::plain();
-        let mut bob = phone(&server, 0, PAIRS[1], &format!("{TCP};answermode=auto"));
+        let mut bob = demo_phone(&server, 0, PAIRS[1], &format!("{TCP};answermode=auto"));
         let mut desk = Desk::connect(&server.login("daniel"));
         desk.ready();
         let folder = server.folder.path().join("call");
@@ -151,8 +127,8 @@ fn five_hundred_slow_strangers_disturb_no_call_and_are_gone_after_seconds() {
         return;
     }
     let server = Server::plain();
-    let mut ann = phone(&server, 0, PAIRS[0], &format!("{TCP};audio_codecs=PCMA/8000/1"));
-    let mut bob = phone(&server, 1, PAIRS[1], &format!("{TCP};audio_codecs=PCMA/8000/1"));
+    let mut ann = demo_phone(&server, 0, PAIRS[0], &format!("{TCP};audio_codecs=PCMA/8000/1"));
+    let mut bob = demo_phone(&server, 1, PAIRS[1], &format!("{TCP};audio_codecs=PCMA/8000/1"));
     // Of ten addresses, since one may hold 64.
     let mut strangers: Vec<TcpStream> =
         (0..500_u16).filter_map(|n| loris(Ipv4Addr::new(127, 9, 0, u8::try_from(n % 10).expect("small") + 1), server.sip())).collect();
@@ -194,8 +170,8 @@ fn a_phone_whose_connection_dies_cannot_be_reached_until_it_comes_again() {
         return;
     }
     let server = Server::plain();
-    let mut ann = phone(&server, 0, PAIRS[0], ";audio_codecs=PCMA/8000/1");
-    let mut bob = phone(&server, 1, PAIRS[1], &format!("{TCP};audio_codecs=PCMA/8000/1"));
+    let mut ann = demo_phone(&server, 0, PAIRS[0], ";audio_codecs=PCMA/8000/1");
+    let mut bob = demo_phone(&server, 1, PAIRS[1], &format!("{TCP};audio_codecs=PCMA/8000/1"));
     // A power cut at the phone: its kernel closes the connection.
     bob.kill();
     wait_for("the end of the connection", PATIENCE, || (connections(&server) == 0.0).then_some(()));
@@ -204,7 +180,7 @@ fn a_phone_whose_connection_dies_cannot_be_reached_until_it_comes_again() {
     let reason = ann.wait_closed();
     println!("unreachable after {:.2} s: {reason}", since.elapsed().as_secs_f64());
     assert!(reason.starts_with("480"), "{reason}");
-    let mut bob = phone(&server, 1, PAIRS[1], &format!("{TCP};audio_codecs=PCMA/8000/1"));
+    let mut bob = demo_phone(&server, 1, PAIRS[1], &format!("{TCP};audio_codecs=PCMA/8000/1"));
     talk(&server, &mut ann, &mut bob);
 }
 

@@ -11,7 +11,12 @@ use std::{
 
 use serde_json::{Value, json};
 
-use super::{PATIENCE, wait_for};
+use super::{
+    PATIENCE,
+    server::{PHONES, Server},
+    sound::{self, Pair},
+    wait_for,
+};
 
 const HERE: Ipv4Addr = Ipv4Addr::LOCALHOST;
 
@@ -166,6 +171,13 @@ impl Phone {
         event["param"].as_str().unwrap_or_default().to_owned()
     }
 
+    /// Seconds of audio in the longest recording of what it hears, also while it is being written.
+    pub fn heard_seconds(&self) -> f64 {
+        let files = fs::read_dir(self.folder.join("rec")).into_iter().flatten().flatten();
+        let heard = files.filter(|file| file.path().to_string_lossy().ends_with("-dec.wav"));
+        heard.filter_map(|file| file.metadata().ok()).map(|file| file.len()).max().unwrap_or(0) as f64 / 16_000.0
+    }
+
     /// What it heard in its calls, one recording each, oldest first.
     pub fn heard(&self) -> Vec<Vec<i16>> {
         let mut files: Vec<_> = fs::read_dir(self.folder.join("rec"))
@@ -175,7 +187,7 @@ impl Phone {
             .filter(|path| path.to_string_lossy().ends_with("-dec.wav"))
             .collect();
         files.sort();
-        files.iter().map(|path| super::sound::read_wav(path).remove(0)).collect()
+        files.iter().map(|path| sound::read_wav(path).remove(0)).collect()
     }
 
     /// Ends it as a power cut would, but for its kernel, which closes its connections.
@@ -225,4 +237,22 @@ fn config(folder: &Path, user: &str, sip: u16, control: u16, microphone: &Path) 
          ctrl_tcp_listen {HERE}:{control}\nsnd_path {folder}/rec\nmenu_bell no\nstatmode_default off\n",
         first + 100
     )
+}
+
+/// The `n`th demo phone, registered; its microphone hums `pair` for a minute.
+pub fn demo_phone(server: &Server, n: usize, pair: Pair, parameters: &str) -> Phone {
+    let folder = server.folder.path().join(format!("phone-{n}"));
+    fs::create_dir_all(&folder).expect("phone folder");
+    let microphone = folder.join("microphone.wav");
+    sound::write_tone(&microphone, pair, 60);
+    let (user, password) = PHONES[n];
+    Phone::start(&folder, &Account { user, password, registrar: server.sip(), parameters }, &microphone)
+}
+
+/// Waits until both hear that much in the call that they are in.
+#[track_caller]
+pub fn talk_until_heard(phones: [&Phone; 2], seconds: f64) {
+    for phone in phones {
+        wait_for(&format!("{seconds} s of sound at {}", phone.user), PATIENCE, || (phone.heard_seconds() >= seconds).then_some(()));
+    }
 }

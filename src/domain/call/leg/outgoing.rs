@@ -1,8 +1,11 @@
 //! The leg of a phone that we ring (UAC side of the INVITE): offer, answer, CANCEL, and the further answers of forks.
 
+use ipnet::IpNet;
+
 use super::{
     Display, Leg, LegRole, Renewal, SessionTimer, State,
     branch::{Branch, BranchEnd},
+    trunk::TrunkSide,
     wire,
 };
 use crate::{
@@ -16,6 +19,7 @@ use crate::{
         build::{AddressHeader, Body, Header, Request},
         dialog::{Dialog, DialogId, DialogSet, ForkOutcome, ends_dialog},
         field::{Address, CallId, HostBuf, Method, UriBuf},
+        flow::Flow,
         message::Message,
     },
 };
@@ -24,6 +28,16 @@ use crate::{
 const REASON_ELSEWHERE: &str = "SIP;cause=200;text=\"Call completed elsewhere\"";
 /// Reason of the CANCEL to the other places when one declined for all (RFC 3261 §16.7: a 6xx ends every branch).
 const REASON_DECLINED: &str = "SIP;cause=603;text=\"Declined elsewhere\"";
+
+/// Whom a leg of ours calls.
+pub(super) struct Callee {
+    pub role: LegRole,
+    pub flow: Flow,
+    /// Networks in which its Contact and Route are followed; none for a phone, which is reached at its flow.
+    pub networks: Vec<IpNet>,
+    pub ports: PortPair,
+    pub trunk: Option<Box<TrunkSide>>,
+}
 
 impl Leg {
     /// Rings a phone at every place where it is registered, with an offer of `codecs`, best first. From is written by us, never copied.
@@ -48,15 +62,26 @@ impl Leg {
         let asserted = Address { params: Vec::new(), ..from };
         invite.headers.push(Header::Address(AddressHeader::PAssertedIdentity, asserted));
         invite.headers.extend([wire::allow(), wire::supported()]);
-        let mut leg = Self {
+        let callee = Callee { role, flow: target.place.flow, networks: Vec::new(), ports, trunk: None };
+        let mut leg = Self::calling(turn, callee, codecs, call_id, local_tag);
+        for place in target.places().take(super::MAX_BRANCHES) {
+            leg.ring_place(turn, &invite, place, codecs);
+        }
+        leg
+    }
+
+    /// A leg that is about to send its first INVITE; it belongs to the dialog of these from now on.
+    pub(super) fn calling(turn: &mut Turn<'_>, callee: Callee, codecs: &[Codec], call_id: String, local_tag: String) -> Self {
+        let Callee { role, flow, networks, ports, trunk } = callee;
+        let leg = Self {
             id: LegId::new(turn.now.wall, turn.tokens.entropy()),
             role,
-            flow: target.place.flow,
-            networks: Vec::new(),
+            flow,
+            networks,
             ports,
             call_id: call_id.clone(),
             local_tag: local_tag.clone(),
-            contact: wire::contact(turn, target.place.flow),
+            contact: wire::contact(turn, flow),
             session: Session::new(u64::from(turn.tokens.below(u32::MAX))),
             negotiated: None,
             expected: codecs.first().copied().unwrap_or(Codec::Pcma),
@@ -71,13 +96,10 @@ impl Leg {
             renewal: Renewal::default(),
             serves_update: false,
             knows: Vec::new(),
-            trunk: None,
+            trunk,
             early_answer: None,
         };
         turn.act(Action::Index { leg: leg.id, call_id, local_tag });
-        for place in target.places().take(super::MAX_BRANCHES) {
-            leg.ring_place(turn, &invite, place, codecs);
-        }
         leg
     }
 

@@ -7,14 +7,14 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 
-use super::{Leg, LegRole, Renewal, SessionTimer, State, branch::Branch, wire};
+use super::{Leg, LegRole, State, branch::Branch, outgoing::Callee, wire};
 use crate::{
     domain::{
-        call::{Action, Purpose, counters::Counter, event::LegEvent, turn::Turn},
+        call::{Purpose, counters::Counter, event::LegEvent, turn::Turn},
         media::plan::{Codec, PortPair},
     },
-    ids::{LegId, Party},
-    protocol::sdp::{Sdp, Session},
+    ids::Party,
+    protocol::sdp::Sdp,
     protocol::sip::{
         build::{AddressHeader, Body, Header, Request, Response, TextHeader},
         client_digest::{ClientAccount, ClientDigest},
@@ -84,33 +84,14 @@ impl Leg {
         }
         invite.headers.extend([wire::allow(), wire::supported()]);
         let digest = target.account.clone().map(ClientDigest::new);
-        let mut leg = Self {
-            id: LegId::new(turn.now.wall, turn.tokens.entropy()),
+        let callee = Callee {
             role: LegRole { party: Party::Customer, agent: None },
             flow: target.flow,
             networks: target.networks.clone(),
             ports,
-            call_id: call_id.clone(),
-            local_tag: local_tag.clone(),
-            contact: contact.clone(),
-            session: Session::new(u64::from(turn.tokens.below(u32::MAX))),
-            negotiated: None,
-            expected: codecs.first().copied().unwrap_or(Codec::Pcma),
-            hops: 0,
-            epoch: 0,
-            state: State::Calling { cancelled: false },
-            branches: Vec::new(),
-            checked: false,
-            final_status: None,
-            session_timer: SessionTimer::None,
-            refresh: None,
-            renewal: Renewal::default(),
-            serves_update: false,
-            knows: Vec::new(),
             trunk: Some(Box::new(TrunkSide { name: target.name.clone(), digest, of_invite: None, early: false })),
-            early_answer: None,
         };
-        turn.act(Action::Index { leg: leg.id, call_id, local_tag });
+        let mut leg = Self::calling(turn, callee, codecs, call_id, local_tag);
         let local = leg.local_media(turn, codecs);
         invite.body = Some(Body::sdp(leg.session.offer(&local)));
         let invite = leg.send_by(turn, target.flow, Purpose::Invite { branch: 0 }, invite);

@@ -83,12 +83,13 @@ function Title({ page }: { page: InteractionPage }) {
 function times(segments: Segment[], page: InteractionPage): string {
   const customers = new Set(page.legs.filter((leg) => leg.party === "customer").map((leg) => leg.leg));
   const sums = new Map<Segment["kind"], number>();
+  const running = new Set(segments.filter((segment) => segment.to_ms === null).map((segment) => segment.kind));
   for (const segment of segments) {
     const theirs = segment.leg !== null && customers.has(segment.leg);
     if (!theirs && segment.kind !== "wrap_up") continue;
     sums.set(segment.kind, (sums.get(segment.kind) ?? 0) + Math.max(0, (segment.to_ms ?? segment.from_ms) - segment.from_ms));
   }
-  return [...[...sums].map(([kind, ms]) => `${SEGMENT[kind]} ${duration(ms)}`), ...(page.cause ? [plain(page.cause)] : [])].join(" · ");
+  return [...[...sums].map(([kind, ms]) => `${SEGMENT[kind]} ${running.has(kind) ? "running" : duration(ms)}`), ...(page.cause ? [plain(page.cause)] : [])].join(" · ");
 }
 
 const SOLOS: [Solo, string, string][] = [["customer", "Customer", "1"], ["agent", "Agent", "2"], ["both", "Both", "0"]];

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     customer::brief::Brief,
     fact::{AgentState, Direction},
+    insight::utterance::Utterance,
 };
 use crate::{
     ids::{AgentId, CustomerId, InteractionId, OfferId, PhoneNumber},
@@ -45,7 +46,33 @@ pub enum LiveFact {
         /// Whose record.
         customer: Option<CustomerId>,
     },
+    /// Words of a call in progress, for desks that may read it.
+    Words(LiveWords),
 }
+
+/// Utterances of a call in progress that are new, or are told anew.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LiveWords {
+    /// The call.
+    pub interaction: InteractionId,
+    /// Since when the oldest speech that is not yet shown ended, milliseconds; 0 when all is shown.
+    pub lag_ms: u32,
+    /// By time. One with the leg and start of an earlier one takes its place.
+    pub utterances: Vec<LiveUtterance>,
+}
+
+/// One utterance of a call in progress.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LiveUtterance {
+    /// Words, or why there are none: [`LATER`], or a gate's reason ("not understood").
+    #[serde(flatten)]
+    pub utterance: Utterance,
+    /// Still being spoken: the words may change.
+    pub partial: bool,
+}
+
+/// Reason of an utterance that nobody had time for: its words come after the call.
+pub const LATER: &str = "later";
 
 /// One agent's desk.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -2,23 +2,27 @@
 //!
 //! ```text
 //! control thread ─┐   agent's own ──▶ ring (256) ─▶ that agent's desks (WebSocket)
-//! jobs ───────────┴─▶ the house's ──▶ every ring … a reader that falls behind takes the snapshot
+//! jobs, speech ───┴─▶ the house's ──▶ every ring … a reader that falls behind takes the snapshot
 //! ```
+//! Words of a call go to the agents in it and to the supervisors who watch it.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, VecDeque},
     sync::{Arc, Mutex, PoisonError},
 };
 
 use tokio::sync::broadcast;
 
+use super::live_words::LiveWordsStore;
 use crate::{
-    domain::live::{AgentView, Board, LiveFact, QueueView},
-    ids::AgentId,
+    domain::live::{AgentView, Board, LiveFact, LiveWords, QueueView},
+    ids::{AgentId, InteractionId},
 };
 
 /// Live facts kept for a reader that is behind; more are replaced by a snapshot.
 const RING: usize = 256;
+/// Calls that one supervisor's desks watch at once, a tab each; the one chosen first is let go.
+const WATCHED: usize = 8;
 
 /// A fact with its place in the ring.
 #[derive(Debug)]
@@ -56,6 +60,8 @@ struct Latest {
 struct Reader {
     /// Whether they show the house.
     board: bool,
+    /// Calls of others whose words they show.
+    watched: VecDeque<InteractionId>,
     ring: broadcast::Sender<Arc<Numbered>>,
 }
 
@@ -69,7 +75,16 @@ impl Latest {
             LiveFact::Queues { .. } | LiveFact::Changed { .. } => {
                 self.readers.retain(|_, reader| reader.ring.send(numbered.clone()).is_ok())
             }
+            LiveFact::Words(words) => self.send_words(words, numbered),
         }
+    }
+
+    fn send_words(&mut self, words: &LiveWords, numbered: &Arc<Numbered>) {
+        let agents = &self.agents;
+        let in_it = |agent: &AgentId| agents.get(agent).is_some_and(|view| takes_part(view, words.interaction));
+        self.readers.retain(|agent, reader| {
+            !(in_it(agent) || reader.watched.contains(&words.interaction)) || reader.ring.send(numbered.clone()).is_ok()
+        });
     }
 
     fn send_to(&mut self, agent: AgentId, numbered: &Arc<Numbered>) {
@@ -79,17 +94,24 @@ impl Latest {
     }
 }
 
+/// Whether the call is the agent's, talked or just ended.
+fn takes_part(view: &AgentView, interaction: InteractionId) -> bool {
+    view.call.as_ref().is_some_and(|call| call.interaction == interaction)
+        || view.wrap_up.as_ref().is_some_and(|wrap_up| wrap_up.interaction == interaction)
+}
+
 /// The rings; cheap to clone.
 #[derive(Debug, Clone)]
 pub struct LiveHub {
     epoch: u64,
     latest: Arc<Mutex<Latest>>,
+    words: Arc<LiveWordsStore>,
 }
 
 impl LiveHub {
     /// An empty ring; `epoch` tells this start of the process from earlier ones.
     pub fn new(epoch: u64) -> Self {
-        Self { epoch, latest: Arc::default() }
+        Self { epoch, latest: Arc::default(), words: Arc::default() }
     }
 
     /// This start of the process.
@@ -97,8 +119,27 @@ impl LiveHub {
         self.epoch
     }
 
+    /// What was heard in calls in progress.
+    pub fn words(&self) -> &Arc<LiveWordsStore> {
+        &self.words
+    }
+
+    /// From now on this supervisor's desks are sent the words of this call.
+    pub fn watch(&self, agent: AgentId, interaction: InteractionId) {
+        let mut latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(reader) = latest.readers.get_mut(&agent) else { return };
+        reader.watched.retain(|watched| *watched != interaction);
+        reader.watched.push_back(interaction);
+        if reader.watched.len() > WATCHED {
+            reader.watched.pop_front();
+        }
+    }
+
     /// Adds a fact; never waits for a reader.
     pub fn publish(&self, fact: LiveFact) {
+        if let LiveFact::Words(words) = &fact {
+            self.words.put(words);
+        }
         let mut latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
         latest.cursor += 1;
         match &fact {
@@ -107,7 +148,7 @@ impl LiveHub {
             }
             LiveFact::Board(board) => latest.board = board.clone(),
             LiveFact::Queues { queues } => latest.queues.clone_from(queues),
-            LiveFact::OfferGone { .. } | LiveFact::Changed { .. } => {}
+            LiveFact::OfferGone { .. } | LiveFact::Changed { .. } | LiveFact::Words(_) => {}
         }
         // Sent under the lock, so that a reader's snapshot and its stream join without a gap.
         let numbered = Arc::new(Numbered { cursor: latest.cursor, fact });
@@ -123,7 +164,8 @@ impl LiveHub {
             board: latest.board.clone(),
             queues: latest.queues.clone(),
         };
-        let reader = latest.readers.entry(agent).or_insert_with(|| Reader { board, ring: broadcast::channel(RING).0 });
+        let reader =
+            latest.readers.entry(agent).or_insert_with(|| Reader { board, watched: VecDeque::new(), ring: broadcast::channel(RING).0 });
         reader.board = board;
         (snapshot, reader.ring.subscribe())
     }
@@ -147,10 +189,62 @@ impl LiveHub {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{ids::InteractionId, time::UnixMs};
+    use crate::{
+        domain::{
+            customer::brief::Brief,
+            fact::{AgentState, Direction},
+            live::CallView,
+        },
+        time::UnixMs,
+    };
 
     fn changed(n: u8) -> LiveFact {
         LiveFact::Changed { interaction: InteractionId::new(UnixMs(i64::from(n)), [n; 10]), customer: None }
+    }
+
+    fn in_call(agent: AgentId, interaction: InteractionId) -> AgentView {
+        let call = CallView {
+            interaction,
+            direction: Direction::Inbound,
+            started_at: UnixMs(1),
+            answered_at: None,
+            held_since: None,
+            recording: true,
+            trouble: None,
+            trouble_since: None,
+            sound: None,
+            queue: "service".into(),
+            brief: Brief::late(None, None),
+        };
+        AgentView {
+            agent,
+            name: "Ann".into(),
+            state: AgentState::Busy,
+            reason: None,
+            since: UnixMs(1),
+            phone_registered: true,
+            queues: vec![],
+            notice: None,
+            offer: None,
+            call: Some(call),
+            wrap_up: None,
+        }
+    }
+
+    #[test]
+    fn words_of_a_call_go_to_the_agent_in_it_and_to_the_supervisor_who_watches_it_alone() {
+        let hub = LiveHub::new(1);
+        let [mine, colleague, supervisor] = [1, 2, 3].map(|n| AgentId::new(UnixMs(1), [n; 10]));
+        let interaction = InteractionId::new(UnixMs(9), [9; 10]);
+        let words = || LiveFact::Words(LiveWords { interaction, lag_ms: 0, utterances: vec![] });
+        hub.publish(LiveFact::Agent(Box::new(in_call(mine, interaction))));
+        let (mut of_mine, mut of_colleague, mut of_supervisor) =
+            (hub.subscribe(mine, false).1, hub.subscribe(colleague, false).1, hub.subscribe(supervisor, true).1);
+        hub.publish(words());
+        assert!(of_mine.try_recv().is_ok() && of_colleague.try_recv().is_err() && of_supervisor.try_recv().is_err());
+        hub.watch(supervisor, interaction);
+        hub.publish(words());
+        assert!(of_mine.try_recv().is_ok() && of_colleague.try_recv().is_err() && of_supervisor.try_recv().is_ok());
     }
 
     #[test]

@@ -6,6 +6,7 @@ pub mod control_thread;
 pub mod demo;
 pub mod jobs;
 pub mod live;
+pub mod live_words;
 pub mod media_threads;
 pub mod recorder;
 pub mod sip_sockets;

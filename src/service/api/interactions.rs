@@ -27,11 +27,7 @@ const NAME: usize = 120;
 const PROMISES: usize = 10;
 
 pub(super) async fn page(State(api): State<Api>, caller: Caller, Path(id): Path<InteractionId>) -> Result<Json<InteractionPage>, Problem> {
-    let access = api.store.interaction_access(id).await?.ok_or_else(Problem::not_found)?;
-    let own = access.agents.contains(&caller.me.agent);
-    if !(own || access.customer.is_some() || caller.me.role >= Role::Supervisor) {
-        return Err(Problem::not_found());
-    }
+    may_read(&api, &caller, id).await?;
     let mut page = api.store.interaction_page(id, caller.me.agent).await?;
     if page.recording.has_gaps {
         page.recording.gaps = audio::gaps(&api, id).await;
@@ -43,6 +39,18 @@ pub(super) async fn page(State(api): State<Api>, caller: Caller, Path(id): Path<
         api.store.audit(caller.me.agent, AuditAction::ReadTranscript, subject(), now).await?;
     }
     Ok(Json(page))
+}
+
+/// Supervisors read all, agents what they took part in and what is on a customer's record.
+async fn may_read(api: &Api, caller: &Caller, id: InteractionId) -> Result<(), Problem> {
+    let access = api.store.interaction_access(id).await?.ok_or_else(Problem::not_found)?;
+    let own = access.agents.contains(&caller.me.agent);
+    if own || access.customer.is_some() || caller.me.role >= Role::Supervisor { Ok(()) } else { Err(Problem::not_found()) }
+}
+
+/// As [`may_read`], also for a call that the record does not know yet: from the live view first.
+pub(super) async fn may_read_live(api: &Api, caller: &Caller, id: InteractionId) -> Result<(), Problem> {
+    if must_own(api, caller, id).await.is_ok() { Ok(()) } else { may_read(api, caller, id).await }
 }
 
 /// Supervisors hear all, agents what they took part in.

@@ -1,25 +1,26 @@
 //! The desk's WebSocket: hello, snapshot, then live facts; commands back.
 //!
-//! A desk sees its own agent's view and offers; supervisors see the board as well. A reader that falls behind gets a new
+//! A desk sees its own agent's view, offers and words; supervisors see the board as well, and the words of calls that they watch. A reader that falls behind gets a new
 //! snapshot, never a gap. Commands that name another agent's things are ignored by the switch.
 
 use std::{sync::Arc, time::Duration};
 
 use axum::{
+    Json,
     extract::{
-        State, WebSocketUpgrade,
+        Path, State, WebSocketUpgrade,
         ws::{Message, WebSocket},
     },
     response::Response,
 };
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::{
     sync::broadcast::error::RecvError,
     time::{MissedTickBehavior, interval},
 };
 
-use super::{Api, auth::Caller};
+use super::{Api, auth::Caller, errors::Problem, interactions};
 use crate::{
     domain::{
         fact::AgentState,
@@ -29,7 +30,7 @@ use crate::{
     service::{
         clock,
         live::Numbered,
-        store::{Me, Role},
+        store::{AuditAction, Me, Role},
     },
 };
 
@@ -53,6 +54,17 @@ pub(super) async fn connect(State(api): State<Api>, caller: Caller, upgrade: Web
     })
 }
 
+/// What was heard so far in a call in progress, and just after it.
+pub(super) async fn words(State(api): State<Api>, caller: Caller, Path(id): Path<InteractionId>) -> Result<Json<Value>, Problem> {
+    interactions::may_read_live(&api, &caller, id).await?;
+    let (utterances, lag_ms) = api.live.words().of(id).unwrap_or_default();
+    if !utterances.is_empty() {
+        let subject = ("interaction", id.to_string());
+        api.store.audit(caller.me.agent, AuditAction::ReadTranscript, subject, clock::now().wall).await?;
+    }
+    Ok(Json(json!({"utterances": utterances, "lag_ms": lag_ms})))
+}
+
 /// What a desk may ask; [`DeskCommand`] without the agent, which is the session's.
 #[derive(Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
@@ -63,6 +75,7 @@ enum Asked {
     HangUp { interaction: InteractionId },
     FinishWrapUp { interaction: InteractionId },
     ExtendWrapUp { interaction: InteractionId },
+    WatchWords { interaction: InteractionId },
 }
 
 /// Longest reason for not being ready, characters.
@@ -82,6 +95,8 @@ impl Asked {
             Self::HangUp { interaction } => DeskCommand::HangUp { agent, interaction },
             Self::FinishWrapUp { interaction } => DeskCommand::FinishWrapUp { agent, interaction },
             Self::ExtendWrapUp { interaction } => DeskCommand::ExtendWrapUp { agent, interaction },
+            // The switch has nothing to do with it.
+            Self::WatchWords { .. } => return None,
         })
     }
 }
@@ -154,7 +169,8 @@ impl Desk {
             LiveFact::Agent(view) => view.agent == self.me.agent,
             LiveFact::OfferGone { agent, .. } => *agent == self.me.agent,
             LiveFact::Board(_) => self.me.role >= Role::Supervisor,
-            LiveFact::Queues { .. } | LiveFact::Changed { .. } => true,
+            // The ring holds those words only that this agent may read.
+            LiveFact::Queues { .. } | LiveFact::Changed { .. } | LiveFact::Words(_) => true,
         };
         if mine { self.send_fact(numbered.cursor, &numbered.fact).await } else { Ok(()) }
     }
@@ -178,7 +194,14 @@ impl Desk {
             tracing::warn!("a desk sends too many messages and is closed");
             return Err(Gone);
         }
-        match serde_json::from_str::<Asked>(text).ok().and_then(|asked| asked.by(self.me.agent)) {
+        let asked = serde_json::from_str::<Asked>(text).ok();
+        if let Some(Asked::WatchWords { interaction }) = asked {
+            if self.me.role >= Role::Supervisor {
+                self.api.live.watch(self.me.agent, interaction);
+            }
+            return Ok(());
+        }
+        match asked.and_then(|asked| asked.by(self.me.agent)) {
             Some(command) => {
                 (self.api.control)(command);
             }

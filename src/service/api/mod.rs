@@ -108,6 +108,7 @@ pub fn router(api: Api) -> Router {
         .route("/api/interactions/{id}", get(interactions::page))
         .route("/api/interactions/{id}/audio.wav", get(audio::wav))
         .route("/api/interactions/{id}/peaks", get(audio::peaks))
+        .route("/api/interactions/{id}/live-words", get(live::words))
         .route("/api/interactions/{id}/draft", put(interactions::save_draft))
         .route("/api/interactions/{id}/notes", post(interactions::add_note))
         .route("/api/interactions/{id}/customer", post(interactions::choose_customer))

@@ -24,6 +24,7 @@ fn descriptions_of_real_devices_are_handled_as_their_index_says() {
         address: "198.51.100.1".parse().unwrap(),
         rtp_port: 40000,
         codecs: AudioCodec::ALL.to_vec(),
+        comfort_noise: false,
         direction: Direction::SendRecv,
     };
     let index = fs::read_to_string(folder.join("index.tsv")).unwrap();

@@ -155,6 +155,7 @@ pub fn sdp(data: &[u8]) {
         address: IpAddr::V4(Ipv4Addr::new(198, 51, 100, 1)),
         rtp_port: 40_000,
         codecs: AudioCodec::ALL.to_vec(),
+        comfort_noise: true,
         direction: Direction::SendRecv,
     };
     let _ = (theirs.origin(), theirs.attributes().count(), theirs.audio().map(|audio| (audio.check().is_ok(), audio.direction())));

@@ -201,6 +201,19 @@ fn comfort_noise_is_a_sign_of_life_and_is_not_passed_on() {
 }
 
 #[test]
+fn comfort_noise_is_passed_on_under_the_number_that_the_listener_takes_it_by() {
+    let mut bench = Bench::two_phones();
+    bench.replan(|plan| plan.legs[1].comfort_noise = Some(97));
+    let mut caller = Phone::caller();
+    caller.speak(&mut bench);
+    let header = Header { payload_type: COMFORT_NOISE, ..caller.header };
+    bench.hear(20_000, CALLER, &datagram(header, &[64]));
+    let sent = bench.sent_to(AGENT);
+    assert_eq!((sent.len(), sent[1].header().payload_type, sent[1].payload()), (2, 97, &[64][..]));
+    assert_eq!(sent[1].header().sequence, sent[0].header().sequence.wrapping_add(1));
+}
+
+#[test]
 fn packets_of_ten_to_sixty_milliseconds_are_relayed_as_they_are() {
     for ms in [10, 20, 30, 40, 60] {
         let mut bench = Bench::two_phones();

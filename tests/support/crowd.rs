@@ -117,7 +117,13 @@ impl Choir {
     }
 
     fn media(&self, address: Ipv4Addr) -> LocalMedia {
-        LocalMedia { address: address.into(), rtp_port: self.port, codecs: vec![AudioCodec::Pcma], direction: Direction::SendRecv }
+        LocalMedia {
+            address: address.into(),
+            rtp_port: self.port,
+            codecs: vec![AudioCodec::Pcma],
+            comfort_noise: false,
+            direction: Direction::SendRecv,
+        }
     }
 
     /// Ends it; what was heard from each address of the server, 8 kHz.
@@ -251,6 +257,7 @@ impl CrowdPhone {
             address: Ipv4Addr::LOCALHOST.into(),
             rtp_port: 40_000,
             codecs: vec![AudioCodec::Pcma],
+            comfort_noise: false,
             direction: Direction::SendRecv,
         };
         invite.body = Some(Body::sdp(session.offer(&silent)));

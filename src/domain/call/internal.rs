@@ -45,9 +45,9 @@ impl Call {
         call.write_opening(turn, arrival.bounded(), Direction::Internal);
         call.enter(turn, true, SegmentKind::Ring);
         call.occupy_caller(turn);
-        let codecs = call.near.leg.preferred_codecs(turn);
+        let formats = call.near.leg.formats_for_other(turn);
         let role = LegRole { party: Party::Agent, agent: callee };
-        let leg = Leg::outgoing(turn, role, &target, &display, ports[1], &codecs);
+        let leg = Leg::outgoing(turn, role, &target, &display, ports[1], &formats);
         call.far = Some(Side { leg, segment: None, closed: false });
         call.open_side(turn, false);
         call.enter(turn, false, SegmentKind::Ring);

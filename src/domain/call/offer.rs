@@ -87,10 +87,9 @@ impl Call {
         };
         let name = if has_desk { self.caller.display_name.clone() } else { Some(self.brief.display_line()) };
         let display = Display { name, user: self.caller.user.clone(), hops: self.near.leg.hops() };
-        let answered = self.near.leg.is_up();
-        let codecs = if answered { Leg::codecs_from(turn, self.near.leg.codec()) } else { self.near.leg.preferred_codecs(turn) };
+        let formats = self.near.leg.formats_for_other(turn);
         let role = LegRole { party: Party::Agent, agent: Some(agent) };
-        let leg = Leg::outgoing(turn, role, &target, &display, self.ports[1], &codecs);
+        let leg = Leg::outgoing(turn, role, &target, &display, self.ports[1], &formats);
         self.far = Some(Side { leg, segment: None, closed: false });
         self.open_side(turn, false);
         self.enter(turn, false, SegmentKind::Ring);

@@ -121,7 +121,7 @@ impl Call {
     /// Tries the next trunk that has room; ends the call with `cause` where none is left.
     fn try_next_trunk(&mut self, turn: &mut Turn<'_>, cause: EndCause) {
         let hops = self.near.leg.hops();
-        let codecs = self.near.leg.preferred_codecs(turn);
+        let formats = self.near.leg.formats_for_other(turn);
         let ports = self.ports[1];
         let Some(outbound) = self.outbound() else { return };
         let emergency = outbound.emergency;
@@ -131,7 +131,7 @@ impl Call {
         self.refused_with = None;
         self.stage = Stage::Ringing { alive: false, silent_at: turn.now.mono + turn.house.policy.timing.phone_silence };
         turn.act(Action::TrunkTried(target.trunk));
-        let leg = Leg::to_trunk(turn, &target, hops, ports, &codecs);
+        let leg = Leg::to_trunk(turn, &target, hops, ports, &formats);
         self.far = Some(Side { leg, segment: None, closed: false });
         self.open_side(turn, false);
         self.enter(turn, false, SegmentKind::Ring);

@@ -1,9 +1,10 @@
-//! One audio m-line, typed: addresses, codecs (RFC 3551), telephone-event (RFC 4733), packet times, direction.
+//! One audio m-line, typed: addresses, codecs (RFC 3551), telephone-event (RFC 4733), comfort noise (RFC 3389), packet times,
+//! direction.
 
 use std::net::{IpAddr, SocketAddr};
 
 use super::{
-    AudioCodec, CLOCK_HZ, Direction, MAX_PTIME_MS, MIN_PTIME_MS, PTIME_MS, Refusal, Remote, Sdp,
+    AudioCodec, CLOCK_HZ, COMFORT_NOISE_PAYLOAD_TYPE, Direction, MAX_PTIME_MS, MIN_PTIME_MS, PTIME_MS, Refusal, Remote, Sdp,
     parse::{Connection, Media, connection, word},
 };
 
@@ -42,6 +43,8 @@ pub struct Audio<'a> {
     pub codecs: Vec<AudioFormat>,
     /// Every telephone-event, in the peer's order.
     pub telephone_events: Vec<TelephoneEvent>,
+    /// Comfort noise of our codecs' clock.
+    pub comfort_noise: Option<u8>,
     /// `a=ptime`, milliseconds, when it makes sense.
     pub ptime_ms: Option<u16>,
     /// `a=maxptime`, milliseconds, when it makes sense; the smallest of several.
@@ -72,6 +75,7 @@ impl<'a> Audio<'a> {
             rtcp: None,
             codecs: Vec::new(),
             telephone_events: Vec::new(),
+            comfort_noise: None,
             ptime_ms: None,
             maxptime_ms: None,
             written_direction: direction(media.attributes()).or_else(|| direction(sdp.attributes())).unwrap_or_default(),
@@ -88,7 +92,7 @@ impl<'a> Audio<'a> {
         audio
     }
 
-    /// A written `rtpmap` goes before the static meaning of a payload type; without one, 0 and 8 speak for themselves.
+    /// A written `rtpmap` goes before the static meaning of a payload type; without one, 0, 8 and 13 speak for themselves.
     fn read_formats(&mut self, media: &Media<'a>) {
         for format in media.formats() {
             let Some(payload_type) = format.parse().ok().filter(|pt| *pt < 128) else { continue };
@@ -99,6 +103,7 @@ impl<'a> Audio<'a> {
             match known {
                 Encoding::Codec(codec) => self.codecs.push(AudioFormat { codec, payload_type }),
                 Encoding::TelephoneEvent { clock_hz } => self.telephone_events.push(TelephoneEvent { payload_type, clock_hz }),
+                Encoding::ComfortNoise => self.comfort_noise = self.comfort_noise.or(Some(payload_type)),
                 Encoding::Unknown => {}
             }
         }
@@ -158,12 +163,16 @@ impl<'a> Audio<'a> {
 enum Encoding {
     Codec(AudioCodec),
     TelephoneEvent { clock_hz: u32 },
+    ComfortNoise,
     Unknown,
 }
 
 impl Encoding {
     fn of_static(payload_type: u8) -> Self {
-        AudioCodec::ALL.into_iter().find(|codec| codec.payload_type() == payload_type).map_or(Self::Unknown, Self::Codec)
+        match payload_type {
+            COMFORT_NOISE_PAYLOAD_TYPE => Self::ComfortNoise,
+            _ => AudioCodec::ALL.into_iter().find(|codec| codec.payload_type() == payload_type).map_or(Self::Unknown, Self::Codec),
+        }
     }
 
     /// `PCMU/8000/1` → the codec. One channel may be written or not.
@@ -173,6 +182,9 @@ impl Encoding {
         let Ok(clock_hz) = clock.trim_ascii().parse::<u32>() else { return Self::Unknown };
         if name.eq_ignore_ascii_case("telephone-event") {
             return Self::TelephoneEvent { clock_hz };
+        }
+        if name.eq_ignore_ascii_case("CN") && clock_hz == CLOCK_HZ && channels == "1" {
+            return Self::ComfortNoise;
         }
         let ours = |codec: &AudioCodec| name.eq_ignore_ascii_case(codec.name()) && clock_hz == CLOCK_HZ && channels == "1";
         AudioCodec::ALL.into_iter().find(ours).map_or(Self::Unknown, Self::Codec)

@@ -29,6 +29,8 @@ pub const MAX_PTIME_MS: u16 = 60;
 pub const MIN_PTIME_MS: u16 = 10;
 /// Payload type of telephone-event in offers of ours: what nearly every phone uses.
 pub const TELEPHONE_EVENT_PAYLOAD_TYPE: u8 = 101;
+/// Static payload type of comfort noise at 8 kHz (RFC 3389 §4, RFC 3551 §6).
+pub const COMFORT_NOISE_PAYLOAD_TYPE: u8 = 13;
 /// Clock of G.711 and so of its telephone-event (RFC 4733 §2.1), Hz.
 pub const CLOCK_HZ: u32 = 8000;
 
@@ -145,6 +147,10 @@ pub struct Negotiated {
     pub telephone_event: Option<u8>,
     /// Payload type of telephone-event in packets from the peer; differs when it answered with another number than we offered.
     pub receive_telephone_event: Option<u8>,
+    /// Payload type of comfort noise (RFC 3389) in packets to the peer; `None` where it may not be sent.
+    pub comfort_noise: Option<u8>,
+    /// Payload type of comfort noise in packets from the peer.
+    pub receive_comfort_noise: Option<u8>,
     /// Where the peer takes media; `None` when it named no address (`0.0.0.0`).
     pub remote: Option<Remote>,
     /// Packet time that the peer prefers, milliseconds, within what both allow.

@@ -6,8 +6,8 @@
 use std::{fmt::Write, net::IpAddr};
 
 use super::{
-    Audio, AudioCodec, AudioFormat, CLOCK_HZ, Direction, MAX_PTIME_MS, Media, Negotiated, PTIME_MS, Refusal, Sdp,
-    TELEPHONE_EVENT_PAYLOAD_TYPE,
+    Audio, AudioCodec, AudioFormat, CLOCK_HZ, COMFORT_NOISE_PAYLOAD_TYPE, Direction, MAX_PTIME_MS, Media, Negotiated, PTIME_MS, Refusal,
+    Sdp, TELEPHONE_EVENT_PAYLOAD_TYPE,
 };
 
 /// What we bring to a negotiation.
@@ -19,6 +19,8 @@ pub struct LocalMedia {
     pub rtp_port: u16,
     /// The codecs that we allow, most wanted first: an answer takes the first that was offered.
     pub codecs: Vec<AudioCodec>,
+    /// Whether an offer lists comfort noise (RFC 3389); an answer takes it wherever it was offered.
+    pub comfort_noise: bool,
     /// What we want; an answer may have to want less.
     pub direction: Direction,
 }
@@ -44,6 +46,7 @@ pub struct Session {
     body: String,
     lines: Vec<Line>,
     telephone_event: u8,
+    comfort_noise: u8,
 }
 
 /// One m-line as it stands between us and the peer.
@@ -66,6 +69,7 @@ impl Session {
             body: String::new(),
             lines: Vec::new(),
             telephone_event: TELEPHONE_EVENT_PAYLOAD_TYPE,
+            comfort_noise: COMFORT_NOISE_PAYLOAD_TYPE,
         }
     }
 
@@ -75,7 +79,7 @@ impl Session {
         format!("v=0\r\no=- {} {} IN {}\r\n{}", self.id, self.version, address(origin), self.body).into_bytes()
     }
 
-    /// Answers an offer with one codec and, if offered, telephone-event. A refused offer leaves the session as it was.
+    /// Answers an offer with one codec and, if offered, telephone-event and comfort noise. A refused offer leaves the session as it was.
     ///
     /// # Errors
     /// Why there would be no audio: the offer is answered 488.
@@ -91,13 +95,17 @@ impl Session {
         let direction = audio.direction().reversed().and(local.direction);
         self.lines = offer.media().iter().enumerate().map(|(index, media)| Line::read(media, index == audio.index)).collect();
         self.telephone_event = telephone_event.unwrap_or(self.telephone_event);
-        self.say(local, &[chosen], telephone_event, direction);
+        self.comfort_noise = audio.comfort_noise.unwrap_or(self.comfort_noise);
+        let said = Said { formats: &[chosen], comfort_noise: audio.comfort_noise, telephone_event };
+        self.say(local, said, direction);
         let negotiated = Negotiated {
             codec: chosen.codec,
             payload_type: chosen.payload_type,
             receive: vec![chosen],
             telephone_event,
             receive_telephone_event: telephone_event,
+            comfort_noise: audio.comfort_noise,
+            receive_comfort_noise: audio.comfort_noise,
             remote,
             ptime_ms: audio.preferred_ptime_ms(),
             max_ptime_ms: audio.max_ptime_ms(),
@@ -107,14 +115,17 @@ impl Session {
         Ok(Answer { sdp: self.last(), negotiated })
     }
 
-    /// Makes an offer: every codec of `local` in order, and telephone-event.
+    /// Makes an offer: every codec of `local` in order, comfort noise where `local` has it, and telephone-event.
     pub fn offer(&mut self, local: &LocalMedia) -> Vec<u8> {
         if self.lines.is_empty() {
             self.lines.push(Line::Audio { transport: "RTP/AVP".to_owned() });
         }
         let formats: Vec<_> = local.codecs.iter().map(|codec| AudioFormat { codec: *codec, payload_type: codec.payload_type() }).collect();
-        let telephone_event = Some(self.telephone_event).filter(|number| formats.iter().all(|format| format.payload_type != *number));
-        self.say(local, &formats, telephone_event, local.direction);
+        let free = |number: &u8| formats.iter().all(|format| format.payload_type != *number);
+        let telephone_event = Some(self.telephone_event).filter(free);
+        let comfort_noise =
+            Some(self.comfort_noise).filter(|number| local.comfort_noise && free(number) && telephone_event != Some(*number));
+        self.say(local, Said { formats: &formats, comfort_noise, telephone_event }, local.direction);
         self.last()
     }
 
@@ -134,17 +145,16 @@ impl Session {
     }
 
     /// Sets what we say; the version grows only when it differs from what we said last.
-    fn say(&mut self, local: &LocalMedia, formats: &[AudioFormat], telephone_event: Option<u8>, direction: Direction) {
+    fn say(&mut self, local: &LocalMedia, said: Said<'_>, direction: Direction) {
         self.origin = self.origin.or(Some(local.address));
         let mut body = format!("s=-\r\nc=IN {}\r\nt=0 0\r\n", address(local.address));
         for line in &self.lines {
             match line {
                 Line::Rejected { kind, transport, format } => push(&mut body, format_args!("m={kind} 0 {transport} {format}")),
                 Line::Audio { transport } => {
-                    let numbers = formats.iter().map(|f| f.payload_type).chain(telephone_event);
-                    let numbers: String = numbers.map(|number| format!(" {number}")).collect();
+                    let numbers: String = said.numbers().map(|number| format!(" {number}")).collect();
                     push(&mut body, format_args!("m=audio {} {transport}{numbers}", local.rtp_port));
-                    push_audio_attributes(&mut body, formats, telephone_event, direction);
+                    push_audio_attributes(&mut body, said, direction);
                 }
             }
         }
@@ -153,6 +163,20 @@ impl Session {
             self.version = self.said;
             self.body = body;
         }
+    }
+}
+
+/// The formats of an audio m-line of ours.
+#[derive(Clone, Copy)]
+struct Said<'a> {
+    formats: &'a [AudioFormat],
+    comfort_noise: Option<u8>,
+    telephone_event: Option<u8>,
+}
+
+impl Said<'_> {
+    fn numbers(&self) -> impl Iterator<Item = u8> + '_ {
+        self.formats.iter().map(|format| format.payload_type).chain(self.comfort_noise).chain(self.telephone_event)
     }
 }
 
@@ -188,12 +212,15 @@ pub fn read_answer(offer: &Sdp<'_>, answer: &Sdp<'_>) -> Result<Negotiated, Refu
     let answered = |format: &&AudioFormat| theirs.codecs.iter().any(|theirs| theirs.codec == format.codec);
     let direction = theirs.direction().reversed().and(ours.direction());
     let telephone_event = theirs.telephone_event().filter(|_| ours.telephone_event().is_some());
+    let comfort_noise = theirs.comfort_noise.filter(|_| ours.comfort_noise.is_some());
     Ok(Negotiated {
         codec: first.codec,
         payload_type: first.payload_type,
         receive: ours.codecs.iter().filter(answered).copied().collect(),
         telephone_event,
         receive_telephone_event: telephone_event.and(ours.telephone_event()),
+        comfort_noise,
+        receive_comfort_noise: comfort_noise.and(ours.comfort_noise),
         remote,
         ptime_ms: theirs.preferred_ptime_ms(),
         max_ptime_ms: theirs.max_ptime_ms(),
@@ -208,11 +235,14 @@ fn choose<'a>(sdp: &Sdp<'a>) -> Result<Audio<'a>, Refusal> {
     audio.check().map(|()| audio)
 }
 
-fn push_audio_attributes(body: &mut String, formats: &[AudioFormat], telephone_event: Option<u8>, direction: Direction) {
-    for format in formats {
+fn push_audio_attributes(body: &mut String, said: Said<'_>, direction: Direction) {
+    for format in said.formats {
         push(body, format_args!("a=rtpmap:{} {}/{CLOCK_HZ}", format.payload_type, format.codec.name()));
     }
-    if let Some(number) = telephone_event {
+    if let Some(number) = said.comfort_noise {
+        push(body, format_args!("a=rtpmap:{number} CN/{CLOCK_HZ}"));
+    }
+    if let Some(number) = said.telephone_event {
         push(body, format_args!("a=rtpmap:{number} telephone-event/{CLOCK_HZ}\r\na=fmtp:{number} 0-15"));
     }
     push(body, format_args!("a=ptime:{PTIME_MS}\r\na=maxptime:{MAX_PTIME_MS}\r\na={}", direction.name()));

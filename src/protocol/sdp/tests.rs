@@ -11,6 +11,7 @@ fn local() -> LocalMedia {
         address: "198.51.100.1".parse().unwrap(),
         rtp_port: 40000,
         codecs: vec![AudioCodec::Pcmu, AudioCodec::Pcma],
+        comfort_noise: false,
         direction: Direction::SendRecv,
     }
 }
@@ -58,6 +59,18 @@ const OFFERS: &[(&str, &str, &str)] = &[
         "m=audio 5000 RTP/AVP 0 97 98 | a=rtpmap:97 telephone-event/48000 | a=rtpmap:98 telephone-event/8000",
         "m=audio 40000 RTP/AVP 0 98; sendrecv; 192.0.2.9:5000/192.0.2.9:5001; 20-60",
     ),
+    (
+        "comfort noise by its static number",
+        "m=audio 5000 RTP/AVP 0 13 101 | a=rtpmap:101 telephone-event/8000",
+        "m=audio 40000 RTP/AVP 0 13 101; sendrecv; 192.0.2.9:5000/192.0.2.9:5001; 20-60",
+    ),
+    (
+        "comfort noise under a dynamic number",
+        "m=audio 5000 RTP/AVP 0 98 | a=rtpmap:98 cn/8000",
+        "m=audio 40000 RTP/AVP 0 98; sendrecv; 192.0.2.9:5000/192.0.2.9:5001; 20-60",
+    ),
+    ("comfort noise of another clock is left out", "m=audio 5000 RTP/AVP 0 98 | a=rtpmap:98 CN/16000", PLAIN),
+    ("13 means something else", "m=audio 5000 RTP/AVP 0 13 | a=rtpmap:13 L16/44100", PLAIN),
     (
         "video gets port 0 at its place",
         "m=video 6000 RTP/AVP 31 | m=audio 5000 RTP/AVP 0",
@@ -260,6 +273,32 @@ fn every_answer_of_the_table_is_read_as_the_table_says() {
         });
         assert_eq!(read.as_deref().map_err(|refusal| *refusal), *expected, "{case}");
     }
+}
+
+#[test]
+fn comfort_noise_is_offered_only_where_it_is_wanted_and_sent_only_where_it_is_answered() {
+    let quiet = LocalMedia { comfort_noise: true, ..local() };
+    let mut session = Session::new(1);
+    assert!(!String::from_utf8(session.offer(&local())).unwrap().contains("CN/8000"));
+    let unasked = sdp("m=audio 5000 RTP/AVP 0 13");
+    let read = session.read_answer(&Sdp::parse(unasked.as_bytes()).unwrap()).unwrap();
+    assert_eq!((read.comfort_noise, read.receive_comfort_noise), (None, None), "an answer cannot add it");
+    let text = String::from_utf8(session.offer(&quiet)).unwrap();
+    assert!(text.contains("m=audio 40000 RTP/AVP 0 8 13 101\r\n") && text.contains("a=rtpmap:13 CN/8000\r\n"), "{text}");
+    let rows: [(&str, Option<u8>, Option<u8>); 3] = [
+        ("m=audio 5000 RTP/AVP 0 13", Some(13), Some(13)),
+        ("m=audio 5000 RTP/AVP 0 97 | a=rtpmap:97 CN/8000", Some(97), Some(13)),
+        ("m=audio 5000 RTP/AVP 0", None, None),
+    ];
+    for (answer, to_peer, from_peer) in rows {
+        let text = sdp(answer);
+        let read = session.read_answer(&Sdp::parse(text.as_bytes()).unwrap()).unwrap();
+        assert_eq!((read.comfort_noise, read.receive_comfort_noise), (to_peer, from_peer), "{answer}");
+    }
+    let theirs = sdp("m=audio 5000 RTP/AVP 0 13 | a=rtpmap:13 telephone-event/8000");
+    session.answer(&Sdp::parse(theirs.as_bytes()).unwrap(), &local()).unwrap();
+    let ours = String::from_utf8(session.offer(&quiet)).unwrap();
+    assert!(ours.contains("RTP/AVP 0 8 13\r\n") && !ours.contains("CN/8000"), "a number means one thing: {ours}");
 }
 
 #[test]

@@ -57,7 +57,7 @@ impl Leg {
         template.headers.push(Header::Address(AddressHeader::Contact, contact.clone()));
         template.headers.extend([wire::allow(), wire::supported()]);
         let offer = (!invite.body().is_empty()).then(|| invite.body().to_vec());
-        let leg = Self {
+        let mut leg = Self {
             id: LegId::new(turn.now.wall, turn.tokens.entropy()),
             role,
             flow,
@@ -80,6 +80,7 @@ impl Leg {
             renewal: Renewal::default(),
             serves_update: invite.lists(HeaderId::Allow, "UPDATE"),
             knows: Vec::new(),
+            makes_noise: false,
             trunk: None,
             early_answer: None,
         };
@@ -88,10 +89,11 @@ impl Leg {
         Ok(leg)
     }
 
-    fn try_offer(&self, turn: &Turn<'_>) -> Result<(), IncomingError> {
-        let Some(offer) = self.offer() else { return Ok(()) };
-        let sdp = Sdp::parse(offer).map_err(|_| IncomingError::Offer(None))?;
+    fn try_offer(&mut self, turn: &Turn<'_>) -> Result<(), IncomingError> {
+        let Some(offer) = self.offer().map(<[u8]>::to_vec) else { return Ok(()) };
+        let sdp = Sdp::parse(&offer).map_err(|_| IncomingError::Offer(None))?;
         let local = self.local_media(turn, &turn.house.policy.codecs);
+        self.makes_noise = sdp.audio().is_some_and(|audio| audio.comfort_noise.is_some());
         self.session.clone().answer(&sdp, &local).map(|_| ()).map_err(|refusal| IncomingError::Offer(Some(refusal)))
     }
 

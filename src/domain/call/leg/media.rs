@@ -7,7 +7,7 @@ use crate::{
         media::plan::{Codec, LegPlan, PayloadFormat, RecordingPlan, RemoteMedia},
     },
     protocol::{
-        sdp::{AudioCodec, Direction, LocalMedia, Negotiated, Sdp, TELEPHONE_EVENT_PAYLOAD_TYPE},
+        sdp::{AudioCodec, COMFORT_NOISE_PAYLOAD_TYPE, Direction, LocalMedia, Negotiated, Sdp, TELEPHONE_EVENT_PAYLOAD_TYPE},
         sip::flow::Flow,
     },
 };
@@ -26,6 +26,15 @@ fn to_sdp(codec: Codec) -> AudioCodec {
     }
 }
 
+/// What the first offer to a peer lists, as the other side of the call would have it.
+#[derive(Clone, Debug)]
+pub struct Formats {
+    /// Codecs, best first.
+    pub codecs: Vec<Codec>,
+    /// Comfort noise: worth having only where the other side may send it too.
+    pub comfort_noise: bool,
+}
+
 impl Leg {
     /// What we say of ourselves towards this peer, `first` codec first.
     pub(super) fn local_media(&self, turn: &Turn<'_>, codecs: &[Codec]) -> LocalMedia {
@@ -41,6 +50,7 @@ impl Leg {
             address: external.unwrap_or(policy.media_address),
             rtp_port: self.ports.rtp_port,
             codecs: codecs.iter().copied().map(to_sdp).collect(),
+            comfort_noise: self.makes_noise,
             direction: Direction::SendRecv,
         }
     }
@@ -49,6 +59,12 @@ impl Leg {
     pub fn codecs_from(turn: &Turn<'_>, first: Codec) -> Vec<Codec> {
         let rest = turn.house.policy.codecs.iter().copied().filter(|codec| *codec != first);
         std::iter::once(first).chain(rest).collect()
+    }
+
+    /// What a leg that this caller is led to is offered.
+    pub fn formats_for_other(&self, turn: &Turn<'_>) -> Formats {
+        let codecs = if self.is_up() { Self::codecs_from(turn, self.codec()) } else { self.preferred_codecs(turn) };
+        Formats { codecs, comfort_noise: self.makes_noise }
     }
 
     /// Our codecs in the order in which this caller offered them; those that it did not offer come last.
@@ -67,7 +83,9 @@ impl Leg {
 
     /// Notes what a description of the peer says that it can speak.
     pub(super) fn note_codecs(&mut self, theirs: &Sdp<'_>) {
-        let named = theirs.audio().into_iter().flat_map(|audio| audio.codecs).map(|format| from_sdp(format.codec));
+        let Some(audio) = theirs.audio() else { return };
+        self.makes_noise = audio.comfort_noise.is_some();
+        let named = audio.codecs.into_iter().map(|format| from_sdp(format.codec));
         let new: Vec<Codec> = named.filter(|codec| !self.knows.contains(codec)).collect();
         self.knows.extend(new);
         self.knows.dedup();
@@ -95,7 +113,7 @@ impl Leg {
             codec: self.codec(),
             payload_type: media.map_or(to_sdp(self.expected).payload_type(), |media| media.payload_type),
             telephone_event: media.and_then(|media| media.telephone_event),
-            comfort_noise: None,
+            comfort_noise: media.and_then(|media| media.comfort_noise),
             ptime_ms: media.map_or(crate::protocol::sdp::PTIME_MS, |media| media.ptime_ms),
             max_ptime_ms: media.map_or(crate::protocol::sdp::MAX_PTIME_MS, |media| media.max_ptime_ms),
             send: remote.is_some() && media.is_some_and(|media| media.direction.sends()),
@@ -111,11 +129,11 @@ impl Leg {
         match &self.negotiated {
             Some(media) => {
                 let audio: Vec<_> = media.receive.iter().map(|format| (format.payload_type, from_sdp(format.codec))).collect();
-                PayloadFormat::set(&audio, media.receive_telephone_event, None)
+                PayloadFormat::set(&audio, media.receive_telephone_event, media.receive_comfort_noise)
             }
             None => {
                 let audio = AudioCodec::ALL.map(|codec| (codec.payload_type(), from_sdp(codec)));
-                PayloadFormat::set(&audio, Some(TELEPHONE_EVENT_PAYLOAD_TYPE), None)
+                PayloadFormat::set(&audio, Some(TELEPHONE_EVENT_PAYLOAD_TYPE), self.makes_noise.then_some(COMFORT_NOISE_PAYLOAD_TYPE))
             }
         }
     }

@@ -32,6 +32,7 @@ use crate::{
 use branch::Branch;
 pub use branch::MAX_BRANCHES;
 pub use incoming::{Incoming, IncomingError};
+pub use media::Formats;
 use renewal::Renewal;
 use session_timer::Refresh;
 pub use session_timer::{MIN_SESSION_SECONDS, SessionTimer};
@@ -119,6 +120,8 @@ pub struct Leg {
     serves_update: bool,
     /// The codecs that the peer has named in its descriptions: what it can speak.
     knows: Vec<Codec>,
+    /// Whether comfort noise is offered to the peer: it named it itself, or the other side of the call did.
+    makes_noise: bool,
     /// The trunk that we called by; `None` for phones and for whoever calls us.
     trunk: Option<Box<trunk::TrunkSide>>,
     /// Our answer as the caller was told it before the call was answered.

@@ -3,7 +3,7 @@
 use ipnet::IpNet;
 
 use super::{
-    Display, Leg, LegRole, Renewal, SessionTimer, State,
+    Display, Formats, Leg, LegRole, Renewal, SessionTimer, State,
     branch::{Branch, BranchEnd},
     trunk::TrunkSide,
     wire,
@@ -40,14 +40,14 @@ pub(super) struct Callee {
 }
 
 impl Leg {
-    /// Rings a phone at every place where it is registered, with an offer of `codecs`, best first. From is written by us, never copied.
+    /// Rings a phone at every place where it is registered, with an offer of `formats`. From is written by us, never copied.
     pub fn outgoing(
         turn: &mut Turn<'_>,
         role: LegRole,
         target: &PhoneTarget,
         display: &Display,
         ports: PortPair,
-        codecs: &[Codec],
+        formats: &Formats,
     ) -> Self {
         let domain = HostBuf::new(&turn.house.policy.domain).unwrap_or(HostBuf::Ip(target.place.flow.remote.ip()));
         let (local_tag, call_id) = (turn.tokens.tag(), turn.tokens.call_id());
@@ -63,15 +63,15 @@ impl Leg {
         invite.headers.push(Header::Address(AddressHeader::PAssertedIdentity, asserted));
         invite.headers.extend([wire::allow(), wire::supported()]);
         let callee = Callee { role, flow: target.place.flow, networks: Vec::new(), ports, trunk: None };
-        let mut leg = Self::calling(turn, callee, codecs, call_id, local_tag);
+        let mut leg = Self::calling(turn, callee, formats, call_id, local_tag);
         for place in target.places().take(super::MAX_BRANCHES) {
-            leg.ring_place(turn, &invite, place, codecs);
+            leg.ring_place(turn, &invite, place, &formats.codecs);
         }
         leg
     }
 
     /// A leg that is about to send its first INVITE; it belongs to the dialog of these from now on.
-    pub(super) fn calling(turn: &mut Turn<'_>, callee: Callee, codecs: &[Codec], call_id: String, local_tag: String) -> Self {
+    pub(super) fn calling(turn: &mut Turn<'_>, callee: Callee, formats: &Formats, call_id: String, local_tag: String) -> Self {
         let Callee { role, flow, networks, ports, trunk } = callee;
         let leg = Self {
             id: LegId::new(turn.now.wall, turn.tokens.entropy()),
@@ -84,7 +84,7 @@ impl Leg {
             contact: wire::contact(turn, flow),
             session: Session::new(u64::from(turn.tokens.below(u32::MAX))),
             negotiated: None,
-            expected: codecs.first().copied().unwrap_or(Codec::Pcma),
+            expected: formats.codecs.first().copied().unwrap_or(Codec::Pcma),
             hops: 0,
             epoch: 0,
             state: State::Calling { cancelled: false },
@@ -96,6 +96,7 @@ impl Leg {
             renewal: Renewal::default(),
             serves_update: false,
             knows: Vec::new(),
+            makes_noise: formats.comfort_noise,
             trunk,
             early_answer: None,
         };

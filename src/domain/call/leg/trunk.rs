@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 
-use super::{Leg, LegRole, State, branch::Branch, outgoing::Callee, wire};
+use super::{Formats, Leg, LegRole, State, branch::Branch, outgoing::Callee, wire};
 use crate::{
     domain::{
         call::{Purpose, counters::Counter, event::LegEvent, turn::Turn},
@@ -67,8 +67,8 @@ impl TrunkTarget {
 }
 
 impl Leg {
-    /// Calls a number by a trunk, with an offer of `codecs`, best first. Nothing of the phone's message is in it.
-    pub fn to_trunk(turn: &mut Turn<'_>, target: &TrunkTarget, hops: u8, ports: PortPair, codecs: &[Codec]) -> Self {
+    /// Calls a number by a trunk, with an offer of `formats`. Nothing of the phone's message is in it.
+    pub fn to_trunk(turn: &mut Turn<'_>, target: &TrunkTarget, hops: u8, ports: PortPair, formats: &Formats) -> Self {
         let (local_tag, call_id) = (turn.tokens.tag(), turn.tokens.call_id());
         let account = target.account.as_deref().map_or("anonymous", |account| account.username.as_str());
         let from = Address::new(target.uri(target.caller.as_deref().unwrap_or(account), false)).with_tag(&local_tag);
@@ -91,8 +91,8 @@ impl Leg {
             ports,
             trunk: Some(Box::new(TrunkSide { name: target.name.clone(), digest, of_invite: None, early: false })),
         };
-        let mut leg = Self::calling(turn, callee, codecs, call_id, local_tag);
-        let local = leg.local_media(turn, codecs);
+        let mut leg = Self::calling(turn, callee, formats, call_id, local_tag);
+        let local = leg.local_media(turn, &formats.codecs);
         invite.body = Some(Body::sdp(leg.session.offer(&local)));
         let invite = leg.send_by(turn, target.flow, Purpose::Invite { branch: 0 }, invite);
         let session = leg.session.clone();

@@ -252,3 +252,31 @@ fn other_requests_in_the_dialog_are_answered() {
     world.peers[0].on_invite = OnInvite::Ring;
     world.assert_comes_to_rest_after_hang_up(caller);
 }
+
+#[test]
+fn comfort_noise_is_offered_to_a_phone_whose_caller_offered_it_and_planned_where_it_was_answered() {
+    let rows = [
+        ("8 0 13 101", "8 13 101", [Some(13), Some(13)]),
+        ("8 0 13 101", "8 101", [Some(13), None]),
+        ("8 0 101", "8 13 101", [None, None]),
+    ];
+    for (caller_speaks, phone_speaks, planned) in rows {
+        let mut world = World::new(1, 14);
+        world.peers[0].formats = phone_speaks;
+        world.ready();
+        let caller = world.caller("+442071234567");
+        world.peers[caller].formats = caller_speaks;
+        let now = world.now.mono;
+        world.peers[caller].call(now, CALLED, |_| {});
+        world.until("talk", Duration::from_secs(5), |world| world.peers[caller].is_up());
+        world.run(Duration::from_millis(100));
+        let offered = world.peers[0].last("INVITE").expect("rang");
+        let line = format!("RTP/AVP {caller_speaks}\r\n");
+        assert!(offered.contains(&line), "{caller_speaks}: {offered}");
+        assert_eq!(answer(&world, caller).contains("a=rtpmap:13 CN/8000"), planned[0].is_some());
+        assert_eq!([0, 1].map(|leg| plan(&world).legs[leg].comfort_noise), planned, "{caller_speaks} and {phone_speaks}");
+        let accepts = |leg: usize| plan(&world).legs[leg].accepts.iter().any(|known| known.payload_type == 13);
+        assert_eq!([0, 1].map(accepts), planned.map(|planned| planned.is_some()));
+        world.assert_comes_to_rest_after_hang_up(caller);
+    }
+}

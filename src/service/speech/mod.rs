@@ -6,6 +6,7 @@
 //! ```
 //! The model lives in child processes of this same binary, so that its abort or hang never touches a call.
 
+mod call;
 pub mod decode;
 pub mod echo;
 pub mod file;
@@ -15,6 +16,7 @@ pub mod model;
 pub mod pool;
 pub mod protocol;
 pub mod resample;
+pub mod schedule;
 pub mod supervisor;
 pub mod tones;
 pub mod transcribe;
@@ -29,7 +31,8 @@ mod tests;
 pub use file::transcribe_file;
 pub use front_end::{Gap, GapKind, TrackAudio};
 pub use model::samples;
-pub use pool::{Pool, PoolConfig, SpeechError, WorkerProgram};
+pub use pool::{Answer, Pool, PoolConfig, SpeechError, WorkerProgram};
+pub use schedule::{Load, Shed, Urgency};
 pub use supervisor::Patience;
 pub use transcribe::{Heard, HeardWord, Key, Request, TranscribeError, Transcriber};
 

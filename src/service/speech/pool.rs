@@ -1,28 +1,24 @@
-//! The pool: a thread per worker, and the way of one call from tracks to a transcript.
+//! The pool: a thread per worker, and the queue between them and whoever has utterances.
 //!
-//! Blocking throughout: async callers use `spawn_blocking`. The caller keeps each utterance's audio until its result is
-//! accepted; a lost one goes back into the queue, and after three losses it is failed.
+//! Each worker's thread takes what [`Schedule`] says is next. Live and partial words have workers of their own, and those
+//! after the call theirs, which run only where processors are left.
 
-use std::{collections::VecDeque, io, path::PathBuf};
+use std::{
+    io,
+    path::PathBuf,
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
 
-use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
+use crossbeam_channel::Sender;
 
 use super::{
-    echo,
-    front_end::{self, Cut, Outcome, Piece, TrackAudio},
-    gates::{self, Rejection},
     model::{Model, Thresholds},
-    ms,
+    schedule::{Entry, Lane, Load, Schedule, Shed, Urgency},
     supervisor::{Executable, Patience, Worker},
-    transcribe::{Heard, HeardWord, Key, Request, TranscribeError, Transcriber},
-    word_times,
+    transcribe::{Heard, Key, Request, TranscribeError, Transcriber},
 };
-use crate::domain::insight::utterance::{Transcript, Utterance, Word};
 
-/// Times an utterance is tried before it is failed.
-const ATTEMPTS: u8 = 3;
-/// Utterances of one call that are in the queue at once: a share, so that a long call leaves room for others.
-const IN_FLIGHT: usize = 4;
 /// Most workers: beyond this, machines of their own.
 const WORKERS_MAX: usize = 64;
 
@@ -82,17 +78,13 @@ pub struct PoolConfig {
     pub patience: Patience,
 }
 
-struct Task {
-    index: usize,
-    request: Request,
-    reply: Sender<(usize, Result<Heard, TranscribeError>)>,
-}
+/// What comes on the channel of a [`Pool::submit`].
+pub type Answer = (Key, Result<Heard, TranscribeError>);
 
 /// Worker threads and their queue; dropping it ends the workers.
 pub struct Pool {
     model: ModelSource,
-    tasks: Sender<Task>,
-    _stop: Sender<()>,
+    shared: Arc<Shared>,
 }
 
 enum ModelSource {
@@ -108,26 +100,29 @@ impl Pool {
         let executable = Executable::open(&config.program).map_err(|e| SpeechError::Start(e.to_string()))?;
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
         let workers = if config.workers == 0 { processors.saturating_sub(1).max(1) } else { config.workers.min(WORKERS_MAX) };
-        let (stop, stopped) = bounded(0);
-        let worker =
-            |_| Box::new(Worker::new(executable.clone(), config.model.clone(), config.patience, stopped.clone())) as Box<dyn Transcriber>;
-        let transcribers = (0..workers).map(worker).collect();
-        Self::spawn(ModelSource::File(config.model.clone()), transcribers, stop).map_err(|e| SpeechError::Start(e.to_string()))
+        let worker = |_| Box::new(Worker::new(executable.clone(), config.model.clone(), config.patience)) as Box<dyn Transcriber>;
+        let lane = |lane: Lane| (0..workers).map(worker).map(move |w| (lane, w));
+        let transcribers = lane(Lane::Live).chain(lane(Lane::AfterCall)).collect();
+        Self::spawn(ModelSource::File(config.model.clone()), transcribers).map_err(|e| SpeechError::Start(e.to_string()))
     }
 
     /// A pool of other transcribers: a service, or a double in tests.
     pub fn of(name: &str, thresholds: Thresholds, transcribers: Vec<Box<dyn Transcriber>>) -> Result<Self, SpeechError> {
         let source = ModelSource::Other(Box::new((name.to_owned(), thresholds)));
-        Self::spawn(source, transcribers, bounded(0).0).map_err(|e| SpeechError::Start(e.to_string()))
+        let transcribers = transcribers.into_iter().map(|t| (Lane::Any, t)).collect();
+        Self::spawn(source, transcribers).map_err(|e| SpeechError::Start(e.to_string()))
     }
 
-    fn spawn(model: ModelSource, transcribers: Vec<Box<dyn Transcriber>>, stop: Sender<()>) -> io::Result<Self> {
-        let (tasks, queue) = bounded::<Task>(transcribers.len());
-        for (n, transcriber) in transcribers.into_iter().enumerate() {
-            let queue = queue.clone();
-            std::thread::Builder::new().name(format!("speech-{n}")).spawn(move || run(transcriber, &queue))?;
+    fn spawn(model: ModelSource, transcribers: Vec<(Lane, Box<dyn Transcriber>)>) -> io::Result<Self> {
+        let lanes = transcribers.iter().map(|(lane, _)| *lane).collect();
+        let state = Mutex::new(State { schedule: Schedule::new(lanes), stopped: false });
+        // From here on an error drops the pool, which ends the threads that were started.
+        let pool = Self { model, shared: Arc::new(Shared { state, changed: Condvar::new() }) };
+        for (n, (_, transcriber)) in transcribers.into_iter().enumerate() {
+            let shared = pool.shared.clone();
+            std::thread::Builder::new().name(format!("speech-{n}")).spawn(move || run(transcriber, n, &shared))?;
         }
-        Ok(Self { model, tasks, _stop: stop })
+        Ok(pool)
     }
 
     /// The name and thresholds of the model that the next call will use.
@@ -138,128 +133,131 @@ impl Pool {
         }
     }
 
-    /// The words of one call, by time, with the coverage of each leg. Blocks until all utterances are settled.
-    pub fn transcribe_call(&self, tracks: &[TrackAudio]) -> Result<Transcript, SpeechError> {
-        let cuts = tracks.iter().map(front_end::listen).collect();
-        self.transcribe_cuts(tracks, cuts)
+    /// Hands one utterance to the workers; never blocks. The answer comes on `reply`, which must have room for all that
+    /// was submitted with it: an answer that does not fit is dropped and counted. A retry on another worker is our affair.
+    pub fn submit(&self, request: Request, urgency: Urgency, reply: Sender<Answer>) -> Result<(), Shed> {
+        let now = clock();
+        let (key, samples) = (request.key, request.samples.len());
+        self.shared.push(Entry::new(key, urgency, samples, now, Work { request, reply }))
     }
 
-    /// As [`Pool::transcribe_call`], with the cutting already done.
-    pub fn transcribe_cuts(&self, tracks: &[TrackAudio], cuts: Vec<Cut>) -> Result<Transcript, SpeechError> {
-        let (model, thresholds) = self.model()?;
-        let items: Vec<(&TrackAudio, &Piece)> = tracks.iter().zip(&cuts).flat_map(|(t, c)| c.pieces.iter().map(move |p| (t, p))).collect();
-        let answers = self.ask_all(&items)?;
-        let mut utterances = Vec::with_capacity(items.len());
-        let mut outcomes = Vec::with_capacity(items.len());
-        for ((track, piece), answer) in items.iter().zip(answers) {
-            let (utterance, outcome) = self.judge(track, piece, answer, &thresholds)?;
-            utterances.push(utterance);
-            outcomes.push(outcome);
-        }
-        let levels: Vec<f32> = items.iter().map(|(_, p)| p.level_db).collect();
-        echo::hide(&mut utterances, &levels);
-        let mut coverage: Vec<_> = cuts.iter().map(|c| c.coverage).collect();
-        for (((track, piece), utterance), outcome) in items.iter().zip(&utterances).zip(outcomes) {
-            let hidden = outcome == Outcome::Transcribed && utterance.rejected.is_some();
-            let outcome = if hidden { Outcome::Rejected } else { outcome };
-            if let Some(sum) = tracks.iter().position(|t| std::ptr::eq(t, *track)).and_then(|i| coverage.get_mut(i)) {
-                front_end::settle(sum, piece, outcome);
+    /// What waits and who works.
+    pub fn load(&self) -> Load {
+        self.shared.lock().schedule.load(clock())
+    }
+
+    /// Blocks until something in the queue changes, at most `longest`.
+    pub(super) fn wait_for_change(&self, longest: Duration) {
+        let state = self.shared.lock();
+        drop(self.shared.changed.wait_timeout(state, longest).unwrap_or_else(PoisonError::into_inner));
+    }
+}
+
+impl Drop for Pool {
+    fn drop(&mut self) {
+        let mut state = self.shared.lock();
+        state.stopped = true;
+        let left = state.schedule.drain();
+        drop(state);
+        shed(left, Shed::Stopped);
+        self.shared.changed.notify_all();
+    }
+}
+
+/// What a waiting utterance is to be done with.
+struct Work {
+    request: Request,
+    reply: Sender<Answer>,
+}
+
+/// The queue, and the bell that rings when it changes. The lock is held for a look through the queue, never for a decode.
+struct Shared {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+struct State {
+    schedule: Schedule<Work>,
+    stopped: bool,
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn push(&self, entry: Entry<Work>) -> Result<(), Shed> {
+        let mut gone = Vec::new();
+        let mut state = self.lock();
+        let pushed = if state.stopped { Err(Shed::Stopped) } else { state.schedule.push(entry, &mut gone) };
+        drop(state);
+        shed(gone, Shed::Full);
+        self.changed.notify_all();
+        pushed
+    }
+
+    /// The next work of `worker`, which rests first; `None` when the pool ends.
+    fn next(&self, worker: usize, rest: Duration) -> Option<Entry<Work>> {
+        let rested_at = clock() + rest;
+        let mut state = self.lock();
+        loop {
+            if state.stopped {
+                return None;
             }
-        }
-        utterances.sort_by_key(|u| (u.from_ms, u.to_ms));
-        Ok(Transcript { model, language: thresholds.language, utterances, coverage })
-    }
-
-    /// Asks for every piece that no gate refused; answers in the order of `items`.
-    fn ask_all(&self, items: &[(&TrackAudio, &Piece)]) -> Result<Vec<Option<Result<Heard, TranscribeError>>>, SpeechError> {
-        let (reply, replies) = unbounded();
-        let mut answers: Vec<Option<Result<Heard, TranscribeError>>> = vec![None; items.len()];
-        let mut waiting: VecDeque<(usize, u8)> = (0..items.len()).filter(|i| items[*i].1.refused.is_none()).map(|i| (i, 1)).collect();
-        let mut attempts = vec![0u8; items.len()];
-        let mut in_flight = 0;
-        while in_flight > 0 || !waiting.is_empty() {
-            while in_flight < IN_FLIGHT
-                && let Some((index, attempt)) = waiting.pop_front()
+            let now = clock();
+            shed(state.schedule.expired(now), Shed::Late);
+            if now >= rested_at
+                && let Some(entry) = state.schedule.take(worker, now)
             {
-                attempts[index] = attempt;
-                let task = Task { index, request: request(items[index].0, items[index].1, false), reply: reply.clone() };
-                self.tasks.send(task).map_err(|_| SpeechError::Stopped)?;
-                in_flight += 1;
+                return Some(entry);
             }
-            let (index, answer) = replies.recv().map_err(|_| SpeechError::Stopped)?;
-            in_flight -= 1;
-            match answer {
-                Err(TranscribeError::Model(why)) => return Err(self.model().err().unwrap_or(SpeechError::Model(why))),
-                Err(TranscribeError::Lost(_)) if attempts[index] < ATTEMPTS => waiting.push_back((index, attempts[index] + 1)),
-                settled => answers[index] = Some(settled),
-            }
+            let look_again = state.schedule.look_again_at().filter(|at| *at > now);
+            let until = [look_again, Some(rested_at).filter(|at| *at > now)].into_iter().flatten().min();
+            state = match until {
+                Some(at) => self.changed.wait_timeout(state, at - now).unwrap_or_else(PoisonError::into_inner).0,
+                None => self.changed.wait(state).unwrap_or_else(PoisonError::into_inner),
+            };
         }
-        Ok(answers)
     }
 
-    /// Turns one answer into an utterance; a decode that went round in circles is tried once more at full context.
-    fn judge(
-        &self,
-        track: &TrackAudio,
-        piece: &Piece,
-        answer: Option<Result<Heard, TranscribeError>>,
-        thresholds: &Thresholds,
-    ) -> Result<(Utterance, Outcome), SpeechError> {
-        let refused = |why: Rejection| (utterance(track, piece, &[], Some(why.to_string())), Outcome::Rejected);
-        let mut heard = match answer {
-            None => return Ok(refused(piece.refused.unwrap_or(Rejection::Nothing))),
-            Some(Err(e)) => return Ok((utterance(track, piece, &[], Some(format!("failed: {e}"))), Outcome::Failed)),
-            Some(Ok(heard)) => heard,
+    fn settle(&self, worker: usize, entry: Entry<Work>, answer: Result<Heard, TranscribeError>) {
+        let mut state = self.lock();
+        let settled = match &answer {
+            Err(TranscribeError::Lost(_)) if !state.stopped => state.schedule.lost(worker, entry, clock()),
+            Ok(_) | Err(_) => {
+                state.schedule.done(worker);
+                Some(entry)
+            }
         };
-        let audio_ms = ms(piece.range.len());
-        if gates::after(&heard, piece.voiced_ms, audio_ms, thresholds) == Some(Rejection::Repeats) {
-            heard = self.again(track, piece)?.unwrap_or(heard);
-            if let Some(at) = gates::loop_start(&heard.words) {
-                heard.words.truncate(at);
-            }
+        drop(state);
+        if let Some(entry) = settled {
+            reply(&entry.work, answer);
         }
-        Ok(match gates::after(&heard, piece.voiced_ms, audio_ms, thresholds) {
-            Some(why) => refused(why),
-            None => (utterance(track, piece, &heard.words, None), Outcome::Transcribed),
-        })
-    }
-
-    fn again(&self, track: &TrackAudio, piece: &Piece) -> Result<Option<Heard>, SpeechError> {
-        let (reply, replies) = bounded(1);
-        self.tasks.send(Task { index: 0, request: request(track, piece, true), reply }).map_err(|_| SpeechError::Stopped)?;
-        Ok(replies.recv().map_err(|_| SpeechError::Stopped)?.1.ok())
+        self.changed.notify_all();
     }
 }
 
-fn run(mut transcriber: Box<dyn Transcriber>, queue: &Receiver<Task>) {
-    for task in queue {
-        let answer = transcriber.transcribe(&task.request);
-        // A caller that gave up has dropped its end; the next task may have one that has not.
-        let _ = task.reply.send((task.index, answer));
+/// A caller that gave up has dropped its end, or has no room: both are its own choice.
+fn reply(work: &Work, answer: Result<Heard, TranscribeError>) {
+    if work.reply.try_send((work.request.key, answer)).is_err() {
+        tracing::debug!("an utterance's words came when nobody waited for them");
     }
 }
 
-fn request(track: &TrackAudio, piece: &Piece, full_context: bool) -> Request {
-    Request {
-        key: Key { leg: track.leg, start_ms: track.start_ms.saturating_add(ms(piece.range.start)) },
-        samples: piece.audio.clone(),
-        full_context,
+fn shed(entries: Vec<Entry<Work>>, why: Shed) {
+    for entry in entries {
+        reply(&entry.work, Err(TranscribeError::Shed(why)));
     }
 }
 
-/// Puts words on the call's axis: inside the utterance, never backwards.
-fn utterance(track: &TrackAudio, piece: &Piece, heard: &[HeardWord], rejected: Option<String>) -> Utterance {
-    let on_axis = |samples: usize| track.start_ms.saturating_add(ms(samples));
-    let (from_ms, to_ms) = (on_axis(piece.range.start), on_axis(piece.range.end));
-    let percent = |p: f32| (p * 100.0).round().clamp(0.0, 100.0) as u8;
-    let places = word_times::place(heard, to_ms - from_ms, &piece.voiced);
-    let on_call = |(word, (from, to)): (&HeardWord, (u32, u32))| Word {
-        text: word.text.clone(),
-        from_ms: from_ms + from,
-        to_ms: from_ms + to,
-        confidence: percent(word.probability),
-    };
-    let words = heard.iter().zip(places).map(on_call).collect();
-    let mean = heard.iter().map(|w| w.probability).sum::<f32>() / heard.len().max(1) as f32;
-    Utterance { leg: track.leg, party: track.party, from_ms, to_ms, words, confidence: percent(mean), rejected }
+fn run(mut transcriber: Box<dyn Transcriber>, worker: usize, shared: &Shared) {
+    while let Some(entry) = shared.next(worker, transcriber.rest()) {
+        let answer = transcriber.transcribe(&entry.work.request);
+        shared.settle(worker, entry, answer);
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the pool owns this clock: deadlines of utterances")]
+fn clock() -> Instant {
+    Instant::now()
 }

@@ -16,8 +16,6 @@ use std::{
     time::Duration,
 };
 
-use crossbeam_channel::{Receiver, RecvTimeoutError};
-
 use super::{
     RATE,
     model::Model,
@@ -87,7 +85,6 @@ pub struct Worker {
     patience: Patience,
     running: Option<Running>,
     deaths_in_a_row: u32,
-    stop: Receiver<()>,
 }
 
 struct Running {
@@ -99,29 +96,17 @@ struct Running {
 }
 
 impl Worker {
-    /// A worker that starts with its first utterance; `stop` disconnects when the pool ends.
-    pub fn new(executable: Executable, model: Option<PathBuf>, patience: Patience, stop: Receiver<()>) -> Self {
-        Self { executable, model, patience, running: None, deaths_in_a_row: 0, stop }
+    /// A worker that starts with its first utterance.
+    pub fn new(executable: Executable, model: Option<PathBuf>, patience: Patience) -> Self {
+        Self { executable, model, patience, running: None, deaths_in_a_row: 0 }
     }
 
     fn running(&mut self) -> Result<&mut Running, TranscribeError> {
         if self.running.is_none() {
-            self.wait_before_restart()?;
             let model = Model::find(self.model.as_deref()).map_err(|e| TranscribeError::Model(e.to_string()))?;
             self.running = Some(Running::start(&self.executable, model, self.patience)?);
         }
         self.running.as_mut().ok_or_else(|| TranscribeError::Lost("not running".into()))
-    }
-
-    fn wait_before_restart(&self) -> Result<(), TranscribeError> {
-        if self.deaths_in_a_row == 0 {
-            return Ok(());
-        }
-        let wait = Duration::from_millis(BACKOFF_MS << (self.deaths_in_a_row - 1).min(BACKOFF_DOUBLINGS));
-        match self.stop.recv_timeout(wait) {
-            Err(RecvTimeoutError::Timeout) => Ok(()),
-            Ok(()) | Err(RecvTimeoutError::Disconnected) => Err(TranscribeError::Lost("shutting down".into())),
-        }
     }
 }
 
@@ -136,8 +121,16 @@ impl Transcriber for Worker {
                 self.running = None;
                 self.deaths_in_a_row = self.deaths_in_a_row.saturating_add(1);
             }
+            Err(TranscribeError::Shed(_)) => {}
         }
         answer
+    }
+
+    fn rest(&self) -> Duration {
+        match self.deaths_in_a_row {
+            0 => Duration::ZERO,
+            n => Duration::from_millis(BACKOFF_MS << (n - 1).min(BACKOFF_DOUBLINGS)),
+        }
     }
 }
 

@@ -1,5 +1,8 @@
 //! The seam between utterances and whatever turns them into words: our worker, a test double, later a service.
 
+use std::time::Duration;
+
+use super::schedule::Shed;
 use crate::ids::LegId;
 
 /// Names one utterance: a result belongs to this and to nothing else.
@@ -20,6 +23,8 @@ pub struct Request {
     pub samples: Vec<i16>,
     /// Look at the full 30 s context instead of a fitted one: the second try of a looping decode.
     pub full_context: bool,
+    /// The model by name; `None`: the one configured for the work's urgency.
+    pub model: Option<String>,
 }
 
 /// One word as the model heard it; milliseconds from the first sample of the request.
@@ -57,10 +62,19 @@ pub enum TranscribeError {
     /// The model cannot be had: trying again at once does not help.
     #[error("{0}")]
     Model(String),
+    /// The workers are behind: it was dropped, and can be understood from the recording.
+    #[error("{0}")]
+    Shed(Shed),
 }
 
 /// Turns utterances into words, one at a time; each pool thread owns one.
 pub trait Transcriber: Send {
     /// Blocks until there is an answer, bounded by the implementation's own deadline.
     fn transcribe(&mut self, request: &Request) -> Result<Heard, TranscribeError>;
+
+    /// How long it should be left alone before the next utterance: after its death, so that one that dies at once is not
+    /// started in a circle.
+    fn rest(&self) -> Duration {
+        Duration::ZERO
+    }
 }

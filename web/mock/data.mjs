@@ -49,6 +49,23 @@ export function utterances() {
   return all;
 }
 
+/** The same script as it is told while the call is on. */
+export function liveUtterances() {
+  return utterances().map(({ sentiment: _, ...one }) => ({ ...one, partial: false }));
+}
+
+/** The first words of line `index`, still being said. */
+export function partly(index, words) {
+  const one = liveUtterances()[index];
+  const said = one.words.slice(0, words);
+  return { ...one, partial: true, to_ms: said.at(-1)?.to_ms ?? one.to_ms, words: said };
+}
+
+/** Words that nobody had time for. */
+export function later(from_ms, to_ms) {
+  return { leg: legs.customer, party: "customer", from_ms, to_ms, confidence: 0, rejected: "later", partial: false, words: [] };
+}
+
 export const CARD = {
   title: "Invoice 4711 charged twice, refund by Wednesday", outcome: "solved",
   lines: [

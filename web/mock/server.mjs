@@ -29,6 +29,9 @@ export class Mock {
     this.noCalls = false;
     this.noHistory = false;
     this.offers = 0;
+    this.heard = new Map(); // words of the call that is on, by leg and beginning
+    this.lag = 640;
+    this.noModel = false;
     this.view = this.ready();
     this.board = demo.board(Date.now());
     this.queues = demo.queues(Date.now());
@@ -94,6 +97,28 @@ export class Mock {
     const { call } = this.view;
     if (!call) return;
     this.show({ state: "wrap_up", since: now, call: null, wrap_up: { interaction: call.interaction, direction: call.direction, ended_at: now, talked_ms: now - call.answered_at, until: now + 120_000, may_extend: true, brief: call.brief } });
+  }
+
+  /** Words of a call that is on: kept for the snapshot and told to everybody. */
+  words(utterances, lag = this.lag) {
+    this.lag = lag;
+    for (const one of utterances) this.heard.set(`${one.leg}/${one.from_ms}`, one);
+    this.broadcast({ cursor: ++this.cursor, type: "words", interaction: demo.CALL, lag_ms: lag, utterances });
+  }
+
+  /** The script, as far as line `to`; the last line may be half said. */
+  speak(from, to, { partial = null, lag } = {}) {
+    const said = demo.liveUtterances().slice(from, to);
+    if (partial !== null) said.push(demo.partly(to, partial));
+    this.words(said, lag);
+  }
+
+  /** The whole script at its own pace, with partials, for work on the desk alone. */
+  playScript() {
+    demo.liveUtterances().forEach((one, index) => {
+      for (let n = 2; n < one.words.length; n += 3) setTimeout(() => this.words([demo.partly(index, n)]), one.words[n].from_ms + 500);
+      setTimeout(() => this.words([one]), one.to_ms + 900);
+    });
   }
 
   cardArrives() {
@@ -168,6 +193,7 @@ export class Mock {
     if (noun === "work-items") return send(200, { ...demo.workItems(now).find((item) => item.work_item === which), state: verb === "close" ? "done" : "accepted", owner: this.me.name });
     if (noun === "calls") return send(200, this.calls(url, now));
     if (noun !== "interactions") return send(404, { error: "Not here.", code: "not_found" });
+    if (verb === "live-words") return send(200, { utterances: [...this.heard.values()].sort((a, b) => a.from_ms - b.from_ms), lag_ms: this.lag, trouble: this.noModel ? "No speech model. Admin: throughline model fetch." : null });
     if (verb === "audio.wav") return this.wav(request, send);
     if (verb === "peaks") return send(200, sound.peaks);
     if (verb === "draft") return this.draft(which, body, send);
@@ -231,7 +257,7 @@ export class Mock {
   script(url, send) {
     const name = url.searchParams.get("name") ?? "";
     const scenes = {
-      ready: () => this.show(this.ready()), call: () => this.answerCall(), hold: () => this.show({ call: { ...this.view.call, held_since: Date.now() } }), hang_up: () => this.hangUp(), card: () => this.cardArrives(),
+      ready: () => this.show(this.ready()), call: () => this.answerCall(), words: () => this.playScript(), hold: () => this.show({ call: { ...this.view.call, held_since: Date.now() } }), hang_up: () => this.hangUp(), card: () => this.cardArrives(),
       trouble: () => this.answerCall({ trouble: "No sound from the customer, but they are there: perhaps muted. Ask, or call back.", trouble_since: Date.now() - 6000, recording: false }), poor: () => this.answerCall({ sound: { mos_x100: 320, text: "Customer hard to hear: 12 % lost" } }), no_phone: () => this.show({ ...this.ready(), phone_registered: false }),
       stopping: () => this.show({ notice: "The server restarts once the running calls are over. They go on; no new ones come." }),
       not_ready: () => this.show({ ...this.ready(), state: "not_ready", reason: "Lunch" }), gone: () => this.gone("answered_elsewhere", "Tom Weber"), expire: () => { this.expired = true; this.cut(false); },

@@ -51,7 +51,14 @@ export type LiveMessage =
   | { type: "offer_gone"; agent: Id; offer: Id; why: OfferGone; by: string | null }
   | ({ type: "board" } & Board)
   | { type: "queues"; queues: QueueView[] }
-  | { type: "changed"; interaction: Id; customer: Id | null };
+  | { type: "changed"; interaction: Id; customer: Id | null }
+  | ({ type: "words" } & LiveWords);
+
+/** Words of a call in progress; one with the leg and beginning of an earlier one takes its place. */
+export interface LiveWords { interaction: Id; lag_ms: number; utterances: LiveUtterance[] }
+export interface LiveUtterance { leg: Id; party: Party; from_ms: number; to_ms: number; confidence: number; /** "later": nobody had time */ rejected: string | null; partial: boolean; words: Word[] }
+/** What was heard so far; `trouble` says why there are no words at all. */
+export interface LiveSnapshot { utterances: LiveUtterance[]; lag_ms: number; trouble?: string | null }
 
 export type DeskMessage =
   | { type: "ack"; offer: Id; level: "rendered" | "delivered" }
@@ -59,7 +66,8 @@ export type DeskMessage =
   | { type: "decline"; offer: Id }
   | { type: "hang_up"; interaction: Id }
   | { type: "finish_wrap_up"; interaction: Id }
-  | { type: "extend_wrap_up"; interaction: Id };
+  | { type: "extend_wrap_up"; interaction: Id }
+  | { type: "watch_words"; interaction: Id };
 
 export interface Disposition { id: string; label: string; contact: boolean }
 export interface SuggestedDisposition { id: string; label: string }

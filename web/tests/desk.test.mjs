@@ -291,6 +291,90 @@ desk("an agent sees no board and no list of calls", {}, async ({ page, url }) =>
   assert.equal(await page.getByRole("link", { name: "Board" }).count(), 0);
 });
 
+const talking = async ({ mock, page }, to, options) => {
+  await pop(mock, page);
+  mock.answerCall();
+  await page.locator(".big-timer").waitFor();
+  mock.speak(0, to, options);
+  await page.locator(".live-now .say").first().waitFor();
+};
+const shown = (page) => page.locator(".live-now .say .what p").allTextContents();
+
+desk("words come while they are said, by time, a partial in its final's place, and nothing shifts", {}, async (opened) => {
+  const { mock, page } = opened;
+  await talking(opened, 2, { partial: 4 });
+  await page.getByText("I sent you an…").waitFor();
+  const place = await page.locator(".say.partial").boundingBox();
+  await frames(page);
+  const from = await page.evaluate(() => performance.now());
+  mock.speak(2, 3);
+  await until("the final", async () => (await shown(page))[2] === "I sent you an email two hours ago and nobody answered.");
+  assert.equal(await page.locator(".say.partial").count(), 0);
+  const after = await page.locator(".live-now .say").nth(2).boundingBox();
+  assert.deepEqual([after.x, after.y], [place.x, place.y], "in its place");
+  mock.speak(4, 5);
+  mock.speak(3, 4);
+  await until("by time, not by arrival", async () => (await shown(page))[3]?.startsWith("I am sorry") && (await shown(page))[4]?.startsWith("Yes."));
+  await frames(page);
+  assert.deepEqual(await page.evaluate((at) => window.shifts.filter((shift) => shift.at >= at), from), [], "layout shift is 0");
+  const log = await page.locator("[role=log] p").allTextContents();
+  assert.ok(log.some((line) => line === "Maria Jensen: I sent you an email two hours ago and nobody answered."), log.join(" | "));
+  assert.ok(!log.some((line) => line.includes("I sent you an…")), "no partial word is read out");
+});
+
+desk("words are followed until somebody scrolls, then a button leads back", {}, async (opened) => {
+  const { mock, page } = opened;
+  const many = Array.from({ length: 120 }, (_, n) => ({ ...demo.liveUtterances()[n % 8], from_ms: n * 3000, to_ms: n * 3000 + 2000 }));
+  await talking(opened, 0, { partial: 3 });
+  mock.words(many);
+  const scroller = page.locator(".live-now-scroll");
+  const fromEnd = () => scroller.evaluate((element) => element.scrollHeight - element.clientHeight - element.scrollTop);
+  await until("at the end", async () => (await fromEnd()) <= 24 && (await page.locator(".live-now .say").count()) > 3);
+  assert.ok((await page.locator(".live-now .say").count()) < 40, "only what can be seen is in the document");
+  await scroller.hover();
+  await page.mouse.wheel(0, -600);
+  const jump = page.getByRole("button", { name: /Jump to live/ });
+  await jump.waitFor();
+  await frames(page);
+  const top = await page.locator(".live-now .say").nth(8).boundingBox();
+  const text = await page.locator(".live-now .say").nth(8).textContent();
+  // One at the end, and one that was said before what is read.
+  mock.words([{ ...many[0], from_ms: 400_000, to_ms: 401_000 }, { ...many[1], from_ms: 1500, to_ms: 2500 }]);
+  await page.getByRole("button", { name: "Jump to live · 2 new" }).waitFor();
+  await frames(page);
+  const still = await page.locator(".live-now .say", { hasText: text.slice(0, 4) }).evaluateAll((all, wanted) => all.find((one) => one.textContent === wanted)?.getBoundingClientRect().y, text);
+  assert.ok(Math.abs(still - top.y) <= 2, `what is read stays where it is: ${still} against ${top.y}`);
+  await jump.click();
+  await until("at the end again", async () => (await fromEnd()) <= 24);
+  assert.equal(await jump.count(), 0);
+});
+
+desk("a lost connection brings the words from the snapshot, each once; a lag is said", {}, async (opened) => {
+  const { mock, page } = opened;
+  await talking(opened, 2);
+  mock.cut(true);
+  await page.getByText("Reconnecting…").first().waitFor();
+  mock.speak(1, 5, { lag: 4300 });
+  mock.down = false;
+  await until("all five", async () => (await shown(page)).length === 5, 15_000);
+  await page.getByText("words 4 s behind").waitFor();
+  mock.speak(5, 6, { lag: 800 });
+  await until("six", async () => (await shown(page)).length === 6);
+  assert.equal(await page.getByText("words 4 s behind").count(), 0);
+});
+
+desk("without a model it is said who can help; what is not understood, and what comes later, has a line", { prepare: (mock) => { mock.noModel = true; } }, async ({ mock, page }) => {
+  await pop(mock, page);
+  mock.answerCall();
+  await page.getByText("No speech model. Admin: throughline model").waitFor();
+  mock.speak(10, 11);
+  await page.locator(".live-now").getByText("not understood · 0.7 s").waitFor();
+  mock.words([demo.later(51_200, 54_000)]);
+  await page.locator(".live-now .later", { hasText: "words follow after the call" }).waitFor();
+  mock.hangUp();
+  await page.locator(".live-words .not-understood").first().waitFor();
+});
+
 const axe = await readFile(new URL("../node_modules/axe-core/axe.min.js", import.meta.url), "utf8").catch(() => "");
 const VIEWS = {
   login: [{ login: false }, async () => {}],
@@ -298,6 +382,7 @@ const VIEWS = {
   pop: [{}, async ({ mock, page }) => { await pop(mock, page); await page.locator(".entry").first().waitFor(); }],
   several: [{}, async ({ mock, page }) => { await pop(mock, page, "several"); }],
   unknown: [{}, async ({ mock, page }) => { await pop(mock, page, "unknown"); }],
+  "live words": [{}, async (opened) => { await talking(opened, 11, { partial: 3, lag: 4300 }); opened.mock.words([demo.later(51_200, 54_000)]); await opened.page.locator(".later").waitFor(); }],
   "wrap-up": [{}, async ({ mock, page }) => { await pop(mock, page); mock.answerCall(); mock.hangUp(); mock.cardArrives(); await page.locator(".live-words .card-lines").waitFor(); await page.getByRole("button", { name: "Billing › double charge" }).click(); }],
   board: [{ user: "sofia" }, async () => {}],
   review: [{ user: "sofia" }, async ({ page, url }) => { await page.goto(`${url}/#/calls/${demo.CALL}`); await page.locator(".word", { hasText: "charged" }).first().click(); await page.locator(".say.now").waitFor(); }],
@@ -306,7 +391,7 @@ for (const [name, [options, act]] of Object.entries(VIEWS)) {
   for (const scheme of ["light", "dark"]) {
     for (const viewport of scheme === "dark" ? [undefined] : [undefined, PHONE]) {
       desk(`axe finds nothing serious: ${name}, ${scheme}${viewport ? ", phone" : ""}`, { ...options, scheme, ...(viewport ? { viewport } : {}) }, async (opened) => {
-        if (viewport && options.user !== "sofia" && options.login !== false) await opened.page.locator(".tabs button", { hasText: name === "idle" ? "Work" : name === "wrap-up" ? "Live" : "Customer" }).click();
+        if (viewport && options.user !== "sofia" && options.login !== false) await opened.page.locator(".tabs button", { hasText: name === "idle" ? "Work" : name === "wrap-up" || name === "live words" ? "Live" : "Customer" }).click();
         await act(opened);
         await opened.page.evaluate(axe);
         const { violations } = await opened.page.evaluate(() => window.axe.run(document, { resultTypes: ["violations"] }));

@@ -8,6 +8,7 @@ const out = new URL("out/", import.meta.url).pathname;
 const only = process.argv[2] ?? "";
 const pop = (kind) => async ({ mock, page }) => { mock.offer(kind); await page.locator(".offer-slot.here").waitFor(); await page.waitForTimeout(250); };
 const call = async (desk) => { await pop("known")(desk); desk.mock.answerCall(); await desk.page.locator(".big-timer").waitFor(); await desk.page.locator("#note").fill("Two payments for 4711, on the 3rd and the 5th."); await desk.page.waitForTimeout(200); };
+const talk = (to, options) => async (desk) => { await call(desk); desk.mock.speak(0, to, options); await desk.page.locator(".live-now .say").first().waitFor(); await desk.page.waitForTimeout(200); };
 const wrap = async (desk) => { await call(desk); desk.mock.hangUp(); await desk.page.locator(".wrap-form").waitFor(); desk.mock.cardArrives(); await desk.page.locator(".live-words .card-lines").waitFor(); await desk.page.keyboard.press("Escape"); await desk.page.keyboard.press("1"); await desk.page.waitForTimeout(200); };
 const review = async ({ page, url }) => { await page.goto(`${url}/#/calls/${demo.CALL}`); await page.locator(".words .say").first().waitFor(); await page.locator(".word", { hasText: "charged" }).first().click(); await page.locator(".word.now", { hasText: "twice" }).waitFor(); await page.keyboard.press("Space"); await page.locator(".say.now").waitFor(); await page.waitForTimeout(200); };
 const goto = (hash, selector) => async ({ page, url }) => { await page.goto(url + hash); await page.locator(selector).first().waitFor(); await page.waitForTimeout(200); };
@@ -23,6 +24,12 @@ const SHOTS = [
   ["in-call", {}, call],
   ["in-call-trouble", {}, async (desk) => { await call(desk); desk.mock.show({ call: { ...desk.mock.view.call, held_since: Date.now() - 21_000, recording: false, trouble: "No sound from the customer, but they are there: perhaps muted. Ask, or call back.", trouble_since: Date.now() - 6000 } }); await desk.page.waitForTimeout(150); }],
   ["in-call-poor", {}, async (desk) => { await call(desk); desk.mock.show({ call: { ...desk.mock.view.call, sound: { mos_x100: 320, text: "Customer hard to hear: 12 % lost" } } }); await desk.page.waitForTimeout(150); }],
+  ["call-words", {}, talk(6)],
+  ["call-words-partial", {}, talk(8, { partial: 7 })],
+  ["call-words-lag", {}, talk(6, { lag: 4300 })],
+  ["call-words-not-understood", {}, async (desk) => { await talk(11)(desk); desk.mock.words([demo.later(51_200, 54_000)]); await desk.page.locator(".later").waitFor(); await desk.page.waitForTimeout(200); }],
+  ["call-words-jump", {}, async (desk) => { await talk(11)(desk); await desk.page.locator(".live-now-scroll").hover(); await desk.page.mouse.wheel(0, -400); await desk.page.getByRole("button", { name: "Jump to live" }).waitFor(); desk.mock.speak(11, 13); await desk.page.getByText("2 new").waitFor(); await desk.page.waitForTimeout(150); }],
+  ["call-words-no-model", { prepare: (mock) => { mock.noModel = true; } }, async (desk) => { await call(desk); await desk.page.getByText("No speech model.").waitFor(); }],
   ["call-rings-outside", {}, async (desk) => { await call(desk); desk.mock.show({ call: { ...desk.mock.view.call, direction: "outbound", answered_at: null, recording: false } }); await desk.page.waitForTimeout(150); }],
   ["in-call-from-us", {}, async (desk) => { await call(desk); desk.mock.show({ call: { ...desk.mock.view.call, direction: "outbound" } }); await desk.page.waitForTimeout(150); }],
   ["wrap-up-waiting", {}, async (desk) => { await call(desk); desk.mock.hangUp(); await desk.page.locator(".wrap-form").waitFor(); await desk.page.waitForTimeout(250); }],

@@ -5,11 +5,14 @@ import { now } from "../state/clock.ts";
 import { send, view } from "../state/desk.ts";
 import { hint } from "../state/hint.ts";
 import { useKeys } from "../state/keys.ts";
+import { liveWordsOf, type LiveTranscript } from "../state/live_words.ts";
 import { interactionOf, reloadInteraction } from "../state/record.ts";
+import { me } from "../state/session.ts";
 import { Empty, Kbd, Problem, Skeleton, Tag, Timer } from "../ui/bits.tsx";
 import { AudioLines, PhoneIncoming, PhoneOff, TriangleAlert } from "../ui/icons.tsx";
+import { LiveWords } from "../ui/live_words.tsx";
 import { Words } from "../ui/words.tsx";
-import type { CallView, Id, InteractionPage, OfferView, WrapUpView } from "../types.ts";
+import type { CallView, Id, InteractionPage, LiveUtterance, OfferView, WrapUpView } from "../types.ts";
 import { duration } from "../words/format.ts";
 import { opinion } from "../words/sound.ts";
 import { callerName } from "../words/labels.ts";
@@ -54,14 +57,35 @@ function Conversation({ interaction, call, wrapUp }: { interaction: Id; call: Ca
   return (
     <div class={ended ? "conversation wrapping" : "conversation"}>
       {call ? <CallBar call={call} /> : wrapUp && <WrapUpBar wrapUp={wrapUp} />}
-      <div class="live-words scroll" tabIndex={0} role="group" aria-label="Words">
-        {ended ? <AfterCall page={page} error={slot.value.kind === "error" ? slot.value.why : null} retry={() => reloadInteraction(interaction)} />
-          : <Empty title="Words appear after the call.">They are read from the recording, with a card of what was agreed.</Empty>}
-      </div>
+      {call ? <WordsNow call={call} page={page} /> : (
+        <div class="live-words scroll" tabIndex={0} role="group" aria-label="Words">
+          <AfterCall page={page} error={slot.value.kind === "error" ? slot.value.why : null} retry={() => reloadInteraction(interaction)} />
+        </div>
+      )}
       {wrapUp && <WrapUp interaction={interaction} page={page} />}
       <Notes interaction={interaction} page={page} yieldN={call?.brief.matched === "unknown"} />
     </div>
   );
+}
+
+/** What is said now; who speaks is known by leg once the record has the legs. */
+function WordsNow({ call, page }: { call: CallView; page: InteractionPage | null }) {
+  const transcript = liveWordsOf(call.interaction);
+  const own = me()?.name;
+  const nameOf = (utterance: LiveUtterance) => {
+    if (utterance.party === "customer") return callerName(call.brief);
+    const agent = page?.legs.find((leg) => leg.leg === utterance.leg)?.agent ?? own;
+    return agent === own ? "You" : (agent ?? "You");
+  };
+  return <LiveWords transcript={transcript} nameOf={nameOf} empty={<NoWordsYet call={call} transcript={transcript} />} />;
+}
+
+function NoWordsYet({ call, transcript }: { call: CallView; transcript: LiveTranscript }) {
+  if (transcript.trouble.value) return <Empty title="No words.">{transcript.trouble.value}</Empty>;
+  if (call.answered_at === null) return <Empty title="Words come when they answer.">As they are said, here.</Empty>;
+  if (!call.recording) return <Empty title="No words now.">Only what is recorded is written down.</Empty>;
+  if (transcript.state.value === "unreachable") return <Empty title="Words appear after the call.">They are read from the recording, with a card of what was agreed.</Empty>;
+  return <Empty title="Listening.">Words appear here as they are said.</Empty>;
 }
 
 function hangUp(interaction: Id): void {
@@ -132,7 +156,15 @@ function AfterCall({ page, error, retry }: { page: InteractionPage | null; error
       {page.ticket && <p class="muted ticket-why">Ticket: <b>{page.ticket.subject}</b>{page.ticket.why && <> · {page.ticket.why}</>}</p>}
       {recording && <p class="warn-text">{recording}</p>}
       {sentence && (page.transcript.state !== "pending" || page.card !== null) && <p class={share !== null && share < 60 ? "warn-text" : "muted"}>{sentence}</p>}
-      <Words page={page} />
+      <Words page={page.transcript.state === "pending" ? withHeard(page) : page} />
     </>
   );
+}
+
+/** Until the record has the words, those that were heard live stay on the screen. */
+function withHeard(page: InteractionPage): InteractionPage {
+  const heard = liveWordsOf(page.interaction).utterances.value;
+  if (heard.length === 0 || page.transcript.utterances.length > 0) return page;
+  const utterances = heard.filter((one) => !one.partial && one.rejected !== "echo").map(({ partial: _, ...one }) => ({ ...one, sentiment: null }));
+  return { ...page, transcript: { ...page.transcript, utterances } };
 }

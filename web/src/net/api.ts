@@ -1,6 +1,6 @@
 // The one way to the server: every answer is a value or an `ApiError` whose message can be shown.
 import type {
-  Brief, CallsPage, CustomerPage, Disposition, Id, InteractionPage, Me, Note, Peaks, TimelinePage, UnixMs, WorkItem,
+  Brief, CallsPage, CustomerPage, Disposition, Id, InteractionPage, LiveSnapshot, Me, Note, Peaks, TimelinePage, UnixMs, WorkItem,
 } from "../types.ts";
 
 /** What went wrong, in one sentence for the person at the desk. */
@@ -74,6 +74,7 @@ export const api = {
   timeline: (of: "customers" | "identities", whose: Id, before: string | null, limit: number) =>
     call<TimelinePage>("GET", query(`/api/${of}/${id(whose)}/timeline`, { before, limit })),
   interaction: (interaction: Id) => call<InteractionPage>("GET", `/api/interactions/${id(interaction)}`),
+  liveWords: (interaction: Id) => call<LiveSnapshot>("GET", `/api/interactions/${id(interaction)}/live-words`),
   audioUrl: (interaction: Id) => `/api/interactions/${id(interaction)}/audio.wav`,
   peaks: (interaction: Id) => call<Peaks>("GET", `/api/interactions/${id(interaction)}/peaks`),
   saveDraft: (interaction: Id, text: string, version: number) => call<{ version: number }>("PUT", `/api/interactions/${id(interaction)}/draft`, { text, version }),

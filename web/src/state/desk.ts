@@ -4,6 +4,7 @@ import { Live, type Connection } from "../net/live.ts";
 import type { AgentView, Board, Brief, Id, LiveMessage, OfferGone, OfferView, QueueView, WorkItem } from "../types.ts";
 import { serverNow, setServerNow } from "./clock.ts";
 import { deadenKeys } from "./keys.ts";
+import { onLiveWords, refreshLiveWords } from "./live_words.ts";
 import { refreshInteraction } from "./record.ts";
 import { checkSession, session } from "./session.ts";
 import { loadWork } from "./work.ts";
@@ -73,6 +74,8 @@ function onMessage(message: LiveMessage): void {
     case "changed":
       refreshInteraction(message.interaction, message.customer);
       void loadWork();
+      return;
+    case "words": onLiveWords(message);
   }
 }
 
@@ -85,7 +88,17 @@ function onHello(next: number, at: number | undefined): void {
     backTimer = setTimeout(() => (backNotice.value = null), BACK_SHOWN_MS);
   }
   cursor = next;
+  if (watched !== null) live.send({ type: "watch_words", interaction: watched });
+  refreshLiveWords();
   void loadWork();
+}
+
+/** The call whose words a supervisor reads: asked for again whenever the connection is back. */
+let watched: Id | null = null;
+
+export function watchWords(interaction: Id | null): void {
+  watched = interaction;
+  if (interaction !== null) live.send({ type: "watch_words", interaction });
 }
 
 function onAgent(next: AgentView & { cursor?: number }): void {

@@ -16,6 +16,8 @@ export interface VirtualList {
   total: number;
   measure: (element: HTMLElement | null) => void;
   scrollTo: (index: number) => void;
+  /** Where a row begins, px. */
+  startOf: (index: number) => number;
 }
 
 const OVERSCAN = 6;
@@ -39,5 +41,6 @@ export function useVirtual({ scroller, count, estimate, keyOf, initialOffset = 0
     total: virtualizer.getTotalSize(),
     measure: (element) => virtualizer.measureElement(element),
     scrollTo: (index) => virtualizer.scrollToIndex(index, { align: "auto" }),
+    startOf: (index) => virtualizer.measurementsCache[index]?.start ?? 0,
   };
 }

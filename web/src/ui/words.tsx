@@ -4,10 +4,11 @@ import { useEffect, useMemo, useRef } from "preact/hooks";
 import { loaded, playFrom, playing, position } from "../state/player.ts";
 import type { InteractionPage, Utterance } from "../types.ts";
 import { duration } from "../words/format.ts";
+import { wordless } from "../words/live_words.ts";
 import { transcriptLines, wordAt, type Line } from "../words/transcript.ts";
 
 /** Confidence under which a word is drawn as doubtful, percent. */
-const DOUBTFUL = 50;
+export const DOUBTFUL = 50;
 /** Scrolling by hand stops following for this long. */
 const FOLLOW_AGAIN_MS = 4000;
 
@@ -56,7 +57,7 @@ function Spoken({ utterance }: { utterance: Utterance }) {
 function NotUnderstood({ utterance }: { utterance: Utterance }) {
   return (
     <button type="button" class="not-understood" data-from={utterance.from_ms} title={utterance.rejected ?? undefined}>
-      not understood · {((utterance.to_ms - utterance.from_ms) / 1000).toFixed(1)} s · listen
+      {wordless(utterance.rejected, utterance.to_ms - utterance.from_ms, true)}
     </button>
   );
 }

@@ -10,6 +10,7 @@ pub mod acts;
 pub mod card;
 pub mod dates;
 pub mod promises;
+pub mod redaction;
 pub mod sentences;
 pub mod sentiment;
 pub mod slots;

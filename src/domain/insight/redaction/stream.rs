@@ -179,10 +179,9 @@ pub(super) fn streams(utterances: &[Utterance]) -> Vec<Stream> {
         let (_, words, pieces) = &mut legs[found];
         for (n, word) in utterance.words.iter().enumerate() {
             let read = spoken::pieces(&word.text);
-            let filler = read.iter().all(|p| *p == Piece::Filler);
             pieces.extend(read.into_iter().map(|piece| (piece, words.len())));
             let plain = spoken::plain(&word.text);
-            words.push(Said { utterance: at, word: n, from_ms: word.from_ms, to_ms: word.to_ms, plain, filler });
+            words.push(Said { utterance: at, word: n, from_ms: word.from_ms, to_ms: word.to_ms, plain, filler: true });
         }
     }
     legs.into_iter().map(|(leg, words, pieces)| stream(leg, words, pieces)).collect()
@@ -190,6 +189,10 @@ pub(super) fn streams(utterances: &[Utterance]) -> Vec<Stream> {
 
 fn stream(leg: LegId, mut words: Vec<Said>, mut pieces: Vec<(Piece, usize)>) -> Stream {
     settle(&mut pieces, &words);
+    words.iter_mut().for_each(|word| word.filler = true);
+    for (piece, word) in &pieces {
+        words[*word].filler &= *piece == Piece::Filler;
+    }
     // "November" that spells is no month.
     for (piece, word) in &pieces {
         if let (Piece::Letters(letter), true) = (piece, is_month(&words, *word)) {

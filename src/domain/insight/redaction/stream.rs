@@ -221,7 +221,8 @@ fn stream(leg: LegId, mut words: Vec<Said>, mut pieces: Vec<(Piece, usize)>) -> 
 
 /// Decides what can only be told from the neighbours: homophones, spelling words, "oh", "a", "B for Bravo".
 fn settle(pieces: &mut [(Piece, usize)], words: &[Said]) {
-    let digit = |p: &Piece| matches!(p, Piece::Unit(_) | Piece::Teen(_) | Piece::Tens(_) | Piece::Figures(_) | Piece::Mixed(_));
+    let digit =
+        |p: &Piece| matches!(p, Piece::Repeat(_) | Piece::Unit(_) | Piece::Teen(_) | Piece::Tens(_) | Piece::Figures(_) | Piece::Mixed(_));
     let spells = |p: &Piece| match p {
         Piece::Letters(letter) => letter != "A" && letter != "I",
         Piece::Mixed(_) | Piece::Alphabet(_) => true,

@@ -15,7 +15,7 @@ use throughline::protocol::{
     rtp::{
         COMFORT_NOISE,
         packet::{self, HEADER_LEN, Header},
-        telephone_event::{KeyDetector, TelephoneEvent},
+        telephone_event::TelephoneEvent,
     },
 };
 
@@ -64,7 +64,8 @@ pub struct Ears {
     pub sources: Vec<u32>,
     /// Where the latest packet came from.
     pub from: Option<SocketAddr>,
-    detector: KeyDetector,
+    /// Timestamp and key of each press, in the order of pressing: a press may overtake another on a wire that reorders.
+    presses: Vec<(u32, char)>,
     heard: Arc<AtomicUsize>,
 }
 
@@ -158,8 +159,13 @@ impl Ears {
     }
 
     fn take_key(&mut self, header: Header, payload: &[u8]) {
-        if header.payload_type == EVENT {
-            self.keys.extend(self.detector.push(header.timestamp, payload));
+        let Some(key) = TelephoneEvent::parse(payload).filter(|_| header.payload_type == EVENT).and_then(TelephoneEvent::key) else {
+            return;
+        };
+        let later = self.presses.iter().rposition(|(at, _)| header.timestamp.wrapping_sub(*at) as i32 >= 0);
+        if later.is_none_or(|place| self.presses[place].0 != header.timestamp) {
+            self.presses.insert(later.map_or(0, |place| place + 1), (header.timestamp, key));
+            self.keys = self.presses.iter().map(|(_, key)| *key).collect();
         }
     }
 }

@@ -136,6 +136,10 @@ impl Sipp {
 
 impl Drop for Sipp {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            let errors = fs::read_to_string(self.log.with_file_name("errors")).unwrap_or_default();
+            eprintln!("sipp in {} said: {errors}", self.log.display());
+        }
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

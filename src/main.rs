@@ -15,7 +15,7 @@ use throughline::{
     config::{Config, ConfigError},
     ids::{InteractionId, PhoneNumber},
     service::{
-        demo,
+        demo, eval,
         recorder::{paths, render::Rendering},
         sounds, speech,
     },
@@ -76,6 +76,21 @@ enum Command {
         /// Folder of the configuration files.
         #[arg(long, default_value = "sip-config")]
         config: PathBuf,
+    },
+    /// Measure card, sentiment and words on labelled dialogues and samples; prints the tables of docs/quality.md.
+    Eval {
+        /// Folder of labelled dialogues.
+        #[arg(long, default_value = "tests/dialogues")]
+        dialogues: PathBuf,
+        /// Measure words too: the carried samples through the speech path (a minute or more).
+        #[arg(long)]
+        words: bool,
+        /// Show labels and card of each dialogue instead: for those that rules are tuned on, never for those that measure.
+        #[arg(long)]
+        show: bool,
+        /// What the tables say that was measured.
+        #[arg(long, default_value = "this build")]
+        of: String,
     },
     /// A child process that turns audio into words; started by the server.
     #[command(hide = true)]
@@ -181,6 +196,20 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
             }
             Rendering::open(&tracks)?.export(&file)?;
             writeln!(io::stdout(), "{}", file.display())?;
+        }
+        Command::Eval { dialogues, words, show, of } => {
+            let dialogues = eval::dialogues::read(&dialogues)?;
+            if show {
+                eval::show(&dialogues, &mut io::stdout().lock())?;
+                return Ok(ExitCode::SUCCESS);
+            }
+            let mut found = eval::measure(&dialogues);
+            if words {
+                let samples = speech::samples().context("models/samples is not found beside the program")?;
+                let pool = speech::Pool::start(speech::PoolConfig::default())?;
+                found.words = Some(eval::words::measure(&pool, &samples)?);
+            }
+            eval::write(&found, &of, &mut io::stdout().lock())?;
         }
         Command::SpeechWorker => return Ok(ExitCode::from(speech::worker::main())),
     }

@@ -26,6 +26,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("service/speech", &["ids", "time", "domain", "protocol::audio", "config"]),
     ("service/jobs", &["ids", "time", "domain", "service::clock", "service::store", "service::speech", "service::recorder", "config"]),
     ("service/api", &["ids", "time", "domain", "service::clock", "service::live", "service::store", "service::recorder", "config"]),
+    ("service/eval", &["ids", "time", "domain", "protocol::audio", "service::speech"]),
     ("service/recorder", &["ids", "time", "domain", "protocol::audio"]),
     ("service/spool", &["ids", "time", "domain", "service::store"]),
     ("service/media_threads", &["ids", "time", "domain", "protocol"]),

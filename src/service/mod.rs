@@ -4,6 +4,7 @@ pub mod api;
 pub mod clock;
 pub mod control_thread;
 pub mod demo;
+pub mod eval;
 pub mod jobs;
 pub mod live;
 pub mod live_words;

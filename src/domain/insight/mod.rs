@@ -14,6 +14,7 @@ pub mod redaction;
 pub mod sentences;
 pub mod sentiment;
 pub mod slots;
+pub mod support;
 pub mod utterance;
 
 #[cfg(test)]

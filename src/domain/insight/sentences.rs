@@ -101,7 +101,7 @@ impl Sentence {
 }
 
 /// Said while thinking; taken out of quotes.
-const FILLERS: [&str; 6] = ["um", "uh", "er", "erm", "hmm", "mhm"];
+pub const FILLERS: [&str; 6] = ["um", "uh", "er", "erm", "hmm", "mhm"];
 /// Left away at the beginning of a quote.
 const OPENERS: [&str; 16] =
     ["yes", "yeah", "no", "but", "and", "so", "well", "okay", "ok", "um", "uh", "er", "hello", "hi", "actually", "oh"];
@@ -161,7 +161,7 @@ fn sentence(leg: LegId, party: Party, words: Vec<Word>) -> Sentence {
 }
 
 /// One word's plain form.
-fn plain(word: &str) -> String {
+pub fn plain(word: &str) -> String {
     let lower = word.to_lowercase().replace('’', "'");
     lower.trim_matches(|c: char| !c.is_alphanumeric() && !"$€£%".contains(c)).to_owned()
 }

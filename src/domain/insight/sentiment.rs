@@ -25,6 +25,8 @@ const NEGATION_REACH: usize = 3;
 const NEGATED: f64 = -0.74;
 /// What an intensifier adds or takes (VADER).
 const INTENSIFIED: f64 = 0.293;
+/// A score nearer to 0 than this is neutral where three classes are asked for.
+pub const NEUTRAL_WITHIN: i16 = 15;
 /// Normalisation (VADER).
 const ALPHA: f64 = 15.0;
 /// The worst stretch is this long.

@@ -9,6 +9,8 @@ use throughline::{
         field::Method,
         message::Message,
         parse::parse,
+        peek::Peek,
+        refusal::Refusal,
         uri::Uri,
     },
 };
@@ -70,6 +72,32 @@ fn read_a_telephone_number(number: &str) -> bool {
 fn build_a_180(bencher: Bencher<'_, '_>) {
     let request = message();
     bencher.bench_local(|| Response::to(black_box(&request), 180, "b81c2", ([192, 168, 178, 45], 5062).into()).to_bytes());
+}
+
+#[divan::bench]
+fn glance_at_an_invite() -> bool {
+    Peek::at(black_box(INVITE)).has_credentials
+}
+
+/// What overload costs for each call that is refused, sockets aside: a glance, and the answer from the octets.
+#[divan::bench]
+fn glance_and_refuse(bencher: Bencher<'_, '_>) {
+    let refusal = Refusal { to_tag: "ax1-0", server: "Throughline", retry_after: Some(7) };
+    let (source, mut out) = (([192, 168, 178, 45], 5062).into(), Vec::with_capacity(4_096));
+    bencher.bench_local(|| {
+        out.clear();
+        let method = Peek::at(black_box(INVITE)).method?;
+        refusal.write(&mut out, black_box(INVITE), &method, source)
+    });
+}
+
+/// The same through the parser and typed fields.
+#[divan::bench]
+fn parse_and_refuse(bencher: Bencher<'_, '_>) {
+    bencher.bench_local(|| {
+        let request = parse(black_box(INVITE)).ok()?;
+        Some(Response::to(&request, 503, "ax1-0", ([192, 168, 178, 45], 5062).into()).to_bytes())
+    });
 }
 
 #[divan::bench(args = [ChallengeOffer::Sha256Only, ChallengeOffer::Md5Only])]

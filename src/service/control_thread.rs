@@ -15,16 +15,13 @@ use std::{
         atomic::{AtomicU64, Ordering},
     },
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use crossbeam_channel::{Receiver, Sender, TrySendError};
 use mio::{Events, Poll, Token, Waker};
 
-use super::{
-    clock,
-    sip_sockets::{DATAGRAM, SipSockets},
-};
+use super::{clock, datagram_batches::DATAGRAM, sip_sockets::SipSockets};
 use crate::{
     domain::{
         customer::brief::Brief,
@@ -212,9 +209,12 @@ impl Running {
             unread.sort_unstable();
             unread.dedup();
             unread.retain(|token| self.read_socket(*token));
+            self.sockets.flush();
             self.work();
+            self.sockets.flush();
             self.read_queue();
             unread.extend(self.handle_timeout());
+            self.sockets.flush();
             let now = clock::now().mono;
             if now.duration_since(published) >= MAX_SLEEP || self.switch.is_ready() != self.status.ready.load(Ordering::Relaxed) {
                 self.publish_status();
@@ -284,16 +284,19 @@ impl Running {
     /// Does what the switch wants done, and tells it of connections that ended over it.
     fn drain(&mut self) {
         loop {
-            self.drain_outputs();
+            let now = clock::now().mono;
+            self.drain_outputs(now);
+            let sockets = &mut self.sockets;
+            self.switch.drain_refusals(|flow, bytes| sockets.send(now, flow, bytes, false));
             let Some(flow) = self.sockets.streams_mut().next_closed() else { return };
             self.switch.handle(clock::now(), Input::FlowClosed { flow });
         }
     }
 
-    fn drain_outputs(&mut self) {
+    fn drain_outputs(&mut self, now: Instant) {
         while let Some(output) = self.switch.poll_output() {
             match output {
-                Output::Send { flow, bytes, connect } => self.sockets.send(clock::now().mono, flow, &bytes, connect),
+                Output::Send { flow, bytes, connect } => self.sockets.send(now, flow, &bytes, connect),
                 Output::Trust { flow } => self.sockets.streams_mut().trust(flow),
                 Output::Media { thread, command } => (self.effects.media)(thread, command),
                 Output::LookUp(look_up) => (self.effects.look_up)(look_up),

@@ -3,6 +3,7 @@
 pub mod api;
 pub mod clock;
 pub mod control_thread;
+pub mod datagram_batches;
 pub mod demo;
 pub mod eval;
 pub mod jobs;

@@ -1,7 +1,7 @@
 //! The sockets that SIP arrives on: bound at start, read without blocking, written without waiting.
 //!
-//! Each listener is a UDP socket, a TCP listener, or both at one address. DSCP CS3 on what we send. A datagram that the kernel
-//! cannot take is dropped and counted: SIP retransmits.
+//! Each listener is a UDP socket, a TCP listener, or both at one address. DSCP CS3 on what we send. Datagrams wait for
+//! [`SipSockets::flush`] and leave together; one that the kernel cannot take is dropped and counted: SIP retransmits.
 
 use std::{
     io,
@@ -13,7 +13,10 @@ use ipnet::IpNet;
 use mio::{Interest, Registry, Token, net::UdpSocket};
 use socket2::{Domain, Protocol, Socket, Type};
 
-use super::sip_streams::{SipStreams, listen};
+use super::{
+    datagram_batches::{BATCH, Inbox, Outbox},
+    sip_streams::{SipStreams, listen},
+};
 use crate::protocol::sip::{
     connections::ConnectionLimits,
     flow::{Flow, ListenerId, Transport},
@@ -25,8 +28,6 @@ const CS3: u32 = 24 << 2;
 const RECEIVE_BUFFER: usize = 4 << 20;
 /// Datagrams read from one socket before the others have their turn.
 const READ_BUDGET: usize = 256;
-/// Largest UDP payload.
-pub const DATAGRAM: usize = 65_535;
 
 /// What one listener serves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,6 +51,9 @@ pub struct BindError {
 /// One place per listener, in the order of the configuration.
 pub struct SipSockets {
     datagrams: Vec<Option<UdpSocket>>,
+    /// What waits to be sent from each of them.
+    outboxes: Vec<Outbox>,
+    inbox: Inbox,
     streams: SipStreams,
     /// Datagrams that could not be sent.
     pub send_failures: u64,
@@ -65,7 +69,9 @@ impl SipSockets {
             streams.push(if *tcp { Some(listen(*address).map_err(failed)?) } else { None });
         }
         let addresses = listeners.iter().map(|listener| listener.address).collect();
-        Ok(Self { datagrams, streams: SipStreams::new(streams, addresses, trusted, limits), send_failures: 0 })
+        let outboxes = datagrams.iter().map(|_| Outbox::default()).collect();
+        let streams = SipStreams::new(streams, addresses, trusted, limits);
+        Ok(Self { datagrams, outboxes, inbox: Inbox::default(), streams, send_failures: 0 })
     }
 
     /// Registers all sockets: datagrams of listener `n` have token `n`, the tokens of streams lie above.
@@ -96,24 +102,46 @@ impl SipSockets {
             return self.streams.read(now, token, buffer, sink);
         }
         let listener = ListenerId(u16::try_from(token).unwrap_or(u16::MAX));
-        for _ in 0..READ_BUDGET {
-            let Some((length, remote)) = self.receive(token, buffer) else { return false };
-            sink(Flow { listener, transport: Transport::Udp, remote }, &buffer[..length]);
+        for _ in 0..READ_BUDGET / BATCH {
+            let Some(received) = self.receive(token) else { return false };
+            for (remote, bytes) in self.inbox.datagrams(received) {
+                sink(Flow { listener, transport: Transport::Udp, remote }, bytes);
+            }
         }
         true
     }
 
-    /// Sends one message; over TCP it may wait for the peer to read, or for a connection that is made if `connect`.
+    /// Sends one message: a datagram with the next [`SipSockets::flush`]; over TCP it may wait for the peer to read, or for a connection
+    /// that is made if `connect`.
     pub fn send(&mut self, now: Instant, flow: Flow, bytes: &[u8], connect: bool) {
         match flow.transport {
             Transport::Tcp => self.streams.send(now, flow, bytes, connect),
             Transport::Udp => {
-                let socket = self.datagrams.get(usize::from(flow.listener.0)).and_then(Option::as_ref);
-                if !matches!(socket.map(|socket| socket.send_to(bytes, flow.remote)), Some(Ok(_))) {
-                    self.send_failures += 1;
+                let n = usize::from(flow.listener.0);
+                if self.outboxes.get(n).is_some_and(|outbox| outbox.is_full(bytes.len())) {
+                    self.flush_one(n);
+                }
+                match self.outboxes.get_mut(n) {
+                    Some(outbox) => outbox.push(flow.remote, bytes),
+                    None => self.send_failures += 1,
                 }
             }
         }
+    }
+
+    /// Sends the datagrams that wait.
+    pub fn flush(&mut self) {
+        for n in 0..self.outboxes.len() {
+            self.flush_one(n);
+        }
+    }
+
+    fn flush_one(&mut self, n: usize) {
+        let Some(outbox) = self.outboxes.get_mut(n) else { return };
+        self.send_failures += match self.datagrams.get(n).and_then(Option::as_ref) {
+            Some(socket) => outbox.flush(socket),
+            None => outbox.discard(),
+        };
     }
 
     /// The connections.
@@ -126,11 +154,11 @@ impl SipSockets {
         &mut self.streams
     }
 
-    /// Reads one datagram; `None` when there is none left.
-    fn receive(&self, n: usize, buffer: &mut [u8]) -> Option<(usize, SocketAddr)> {
+    /// Reads a batch of datagrams; `None` when there is none left.
+    fn receive(&mut self, n: usize) -> Option<usize> {
         loop {
-            match self.datagrams.get(n)?.as_ref()?.recv_from(buffer) {
-                Ok(read) => return Some(read),
+            match self.inbox.receive(self.datagrams.get(n)?.as_ref()?) {
+                Ok(received) => return Some(received),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return None,
                 // An ICMP error of an earlier send is reported here; the next datagram may be well.
                 Err(error) if matches!(error.kind(), io::ErrorKind::ConnectionRefused | io::ErrorKind::Interrupted) => {}

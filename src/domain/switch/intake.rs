@@ -6,8 +6,8 @@
 //! REGISTER with credentials ──▶ ▒▒▒▒ │                 │ answered 503 at once, without state
 //! everything else ────────────▶ ▒▒   ┘                 │
 //! ```
-//! What has waited too long when its turn comes is refused, not served: no rate has to be guessed, and whatever is served was sent
-//! less than T1 ago, so that it is not sent twice.
+//! A call that would wait too long is refused as it comes, by the pace at which calls have been served; what has waited too long all
+//! the same when its turn comes is refused then. So whatever is served was sent less than T1 ago, and is not sent twice.
 
 use std::{
     collections::VecDeque,
@@ -66,6 +66,17 @@ struct Bounds {
 
 /// Octets that may wait in all: with the counts above it bounds what an overload costs.
 const MAX_OCTETS: usize = 12 << 20;
+/// How long a call may be expected to wait as it comes: enough that the queue never runs dry between two readings of the sockets, half
+/// of what is refused when its turn comes, so that a pace that falls by half refuses nobody twice as late.
+const EXPECTED_WAIT: Duration = Duration::from_millis(100);
+/// Calls that may wait whatever the pace was: the pace is learnt by serving.
+const LEAST_CALLS: usize = 16;
+/// What one pause counts for at most: the machine was elsewhere, serving does not take so long.
+const LONGEST_GAP: Duration = Duration::from_millis(50);
+/// How long a pace holds after it was last seen: in calmer times it says nothing.
+const PACE_HOLDS: Duration = Duration::from_secs(1);
+/// The share of the newest gap in the pace, as a power of two: some dozen calls, some tens of milliseconds.
+const PACE_SHIFT: u32 = 5;
 /// The order in which the three lower classes are served: eight calls, four registrations, one other.
 const ORDER: [Class; 13] = {
     use Class::{Call as C, Other as O, Registration as R};
@@ -108,6 +119,37 @@ pub struct Intake {
     queues: [VecDeque<Held>; 4],
     octets: usize,
     turn: usize,
+    pace: Pace,
+}
+
+/// How much time passes from one call served to the next, while calls wait.
+#[derive(Debug, Default)]
+struct Pace {
+    /// The moving mean, and when it was last seen.
+    gap: Option<(Duration, Instant)>,
+    /// When the last call was served that left others waiting.
+    last: Option<Instant>,
+}
+
+impl Pace {
+    fn served(&mut self, now: Instant, others_wait: bool) {
+        if let Some(last) = self.last {
+            let gap = now.saturating_duration_since(last).min(LONGEST_GAP);
+            let mean = self.known(now).map_or(gap, |mean| mean - mean / (1 << PACE_SHIFT) + gap / (1 << PACE_SHIFT));
+            self.gap = Some((mean, now));
+        }
+        self.last = others_wait.then_some(now);
+    }
+
+    /// How many calls may wait.
+    fn room(&self, now: Instant) -> usize {
+        let calls = self.known(now).and_then(|gap| EXPECTED_WAIT.as_nanos().checked_div(gap.as_nanos()));
+        calls.and_then(|calls| usize::try_from(calls).ok()).map_or(usize::MAX, |calls| calls.max(LEAST_CALLS))
+    }
+
+    fn known(&self, now: Instant) -> Option<Duration> {
+        self.gap.filter(|(_, at)| now.saturating_duration_since(*at) < PACE_HOLDS).map(|(gap, _)| gap)
+    }
 }
 
 impl Intake {
@@ -115,7 +157,8 @@ impl Intake {
     pub fn take(&mut self, now: Instant, class: Class, flow: Flow, bytes: &[u8]) -> Taken {
         let bounds = class.bounds();
         let queue = &mut self.queues[class as usize];
-        if queue.len() >= bounds.messages || self.octets + bytes.len() > MAX_OCTETS {
+        let room = if class == Class::Call { bounds.messages.min(self.pace.room(now)) } else { bounds.messages };
+        if queue.len() >= room || self.octets + bytes.len() > MAX_OCTETS {
             return if class == Class::Urgent { Taken::Dropped } else { Taken::Shed(class) };
         }
         self.octets += bytes.len();
@@ -129,7 +172,13 @@ impl Intake {
         let held = self.queues[class as usize].pop_front()?;
         self.octets -= held.bytes.len();
         let waited = now.saturating_duration_since(held.since);
-        Some(if waited > class.bounds().wait { Next::Shed(held, class) } else { Next::Serve(held) })
+        if waited > class.bounds().wait {
+            return Some(Next::Shed(held, class));
+        }
+        if class == Class::Call {
+            self.pace.served(now, !self.queues[class as usize].is_empty());
+        }
+        Some(Next::Serve(held))
     }
 
     /// Whether nothing waits.

@@ -10,11 +10,12 @@ use super::{
 use crate::{
     protocol::sip::{
         build::{Header, NumberHeader},
-        field::Method,
-        flow::Flow,
+        field::{Method, Text},
+        flow::{Flow, Transport},
         message::Message,
         parse::parse,
         peek::Peek,
+        refusal::Refusal,
     },
     time::Now,
 };
@@ -23,7 +24,53 @@ use crate::{
 const RETRY_AFTER_MIN: u32 = 5;
 const RETRY_AFTER_SPREAD: u32 = 26;
 
+/// Refusals that wait to be sent, one behind the other: hundreds come at once, and none is worth an allocation of its own.
+#[derive(Debug)]
+pub(super) struct Refusals {
+    octets: Vec<u8>,
+    /// Where each goes, and where it ends in `octets`.
+    ends: Vec<(Flow, usize)>,
+    /// Tokens of dialogs have no 0, so that the ACK to what was shed is known at a glance and costs next to nothing.
+    to_tag: String,
+    server: Text,
+}
+
+impl Refusals {
+    pub fn new(mark: &str, product: &str) -> Self {
+        Self { octets: Vec::new(), ends: Vec::new(), to_tag: format!("{mark}-0"), server: Text::new(product) }
+    }
+
+    /// Writes a refusal from the request's octets; false where the request has to be parsed.
+    fn write(&mut self, flow: Flow, request: &[u8], peek: &Peek<'_>, retry_after: Option<u32>) -> bool {
+        let Some(method) = &peek.method else { return false };
+        let start = self.octets.len();
+        let refusal = Refusal { to_tag: &self.to_tag, server: self.server.as_str(), retry_after };
+        let Some(target) = refusal.write(&mut self.octets, request, method, flow.remote) else { return false };
+        // Only a datagram's source may be forged.
+        let (remote, is_too_much) = match flow.transport {
+            Transport::Udp => (target, self.octets.len() - start > 2 * request.len()),
+            Transport::Tcp => (flow.remote, false),
+        };
+        if is_too_much {
+            self.octets.truncate(start);
+            return false;
+        }
+        self.ends.push((Flow { remote, ..flow }, self.octets.len()));
+        true
+    }
+}
+
 impl Switch {
+    /// Gives out the refusals since the last time, oldest first.
+    pub fn drain_refusals(&mut self, mut sink: impl FnMut(Flow, &[u8])) {
+        let mut start = 0;
+        for (flow, end) in self.refusals.ends.drain(..) {
+            sink(flow, &self.refusals.octets[start..end]);
+            start = end;
+        }
+        self.refusals.octets.clear();
+    }
+
     /// Takes in a message as it arrives; its turn comes with [`Switch::work`]. What there is no room for is answered here.
     pub fn offer(&mut self, now: Now, flow: Flow, bytes: &[u8]) {
         self.tick(now);
@@ -39,7 +86,7 @@ impl Switch {
         match self.intake.take(now.mono, class, flow, bytes) {
             Taken::Queued => {}
             Taken::Dropped => self.counters.count(Counter::Overrun),
-            Taken::Shed(class) => self.shed(flow, bytes, class),
+            Taken::Shed(class) => self.shed(flow, bytes, &peek, class, source),
         }
     }
 
@@ -51,7 +98,10 @@ impl Switch {
                 self.receive(held.flow, &held.bytes);
                 self.finish();
             }
-            Some(Next::Shed(held, class)) => self.shed(held.flow, &held.bytes, class),
+            Some(Next::Shed(held, class)) => {
+                let source = self.source(held.flow);
+                self.shed(held.flow, &held.bytes, &Peek::at(&held.bytes), class, source);
+            }
             None => return false,
         }
         true
@@ -68,34 +118,28 @@ impl Switch {
     }
 
     /// 503 without state. Only a registered phone is told when to come again: a trunk would be silent as a whole for so long.
-    fn shed(&mut self, flow: Flow, bytes: &[u8], class: Class) {
+    fn shed(&mut self, flow: Flow, bytes: &[u8], peek: &Peek<'_>, class: Class, source: Source) {
         self.counters.count(match class {
             Class::Urgent | Class::Call => Counter::ShedCall,
             Class::Registration => Counter::ShedRegistration,
             Class::Other => Counter::ShedOther,
         });
+        let retry_after = matches!(source, Source::Phone(_)).then(|| RETRY_AFTER_MIN + self.tokens.below(RETRY_AFTER_SPREAD));
+        if self.refusals.write(flow, bytes, peek, retry_after) {
+            return;
+        }
         let Ok(request) = parse(bytes) else { return self.counters.count(Counter::Malformed) };
         if !request.is_request() {
             return;
         }
         let mut response = self.reply(&request, 503, flow.remote);
-        response.to = request.to().to_owned().with_tag(&self.shed_tag());
-        if matches!(self.source(flow), Source::Phone(_)) {
-            let after = RETRY_AFTER_MIN + self.tokens.below(RETRY_AFTER_SPREAD);
-            response.headers.push(Header::Number(NumberHeader::RetryAfter, after));
-        }
+        response.to = request.to().to_owned().with_tag(&self.refusals.to_tag);
+        response.headers.extend(retry_after.map(|seconds| Header::Number(NumberHeader::RetryAfter, seconds)));
         self.send_stateless(flow, &request, &response);
     }
 
-    /// The tag of what was shed: tokens of dialogs have no 0, so that the ACK is known at a glance and costs next to nothing.
-    fn shed_tag(&self) -> String {
-        format!("{}-0", self.tokens.mark())
-    }
-
     fn is_ours_to_ignore(&self, peek: &Peek<'_>) -> bool {
-        let mark = self.tokens.mark().as_bytes();
-        let shed = |tag: &[u8]| tag.strip_prefix(mark) == Some(b"-0".as_slice());
-        peek.method == Some(Method::Ack) && peek.to_tag.is_some_and(shed)
+        peek.method == Some(Method::Ack) && peek.to_tag == Some(self.refusals.to_tag.as_bytes())
     }
 
     /// Whether a request outside of any dialog may be looked at: strangers have a rate, and those who guess are not heard.

@@ -20,6 +20,7 @@ pub mod nonce;
 pub mod parse;
 pub mod parse_error;
 pub mod peek;
+pub mod refusal;
 pub mod registrar;
 mod scan;
 pub mod server_transaction;

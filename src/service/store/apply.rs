@@ -3,10 +3,12 @@
 //! Inserts do nothing on conflict, ends are written once, and an event is an outbox row of the change that happened.
 //! The journal's mark is written in the same transaction, so that the journal is applied exactly once.
 
+use std::collections::HashSet;
+
 use serde_json::json;
 
 use super::{
-    Store, StoreError, apply_call, apply_end, apply_queue,
+    Store, StoreError, apply_call, apply_end, apply_queue, apply_rows,
     db::{Columns, Conn, opt_id, word},
     events::{NewEvent, emit},
     identities, quality,
@@ -16,7 +18,7 @@ use super::{
 use crate::{
     domain::{
         customer::identity::{Address, country_of},
-        fact::{AgentState, Binding, CustomerChoice, Direction, Fact, InteractionOpened, WorkItemKind},
+        fact::{AgentState, Binding, CustomerChoice, Direction, Fact, InteractionOpened, SegmentKind, WorkItemKind},
     },
     ids::{AgentId, Channel, CustomerId, IdentityId, InteractionId, PhoneNumber, WorkItemId},
     time::UnixMs,
@@ -35,18 +37,14 @@ impl Store {
     /// Applies facts in order, in one transaction.
     pub async fn apply(&self, facts: &[Fact]) -> Result<(), StoreError> {
         let mut tx = self.write().await?;
-        for fact in facts {
-            one(&mut tx, fact).await?;
-        }
+        all(&mut tx, facts).await?;
         self.commit(tx).await
     }
 
     /// The same for facts of the journal; `mark` is the place after the last of them.
     pub async fn apply_from_spool(&self, facts: &[Fact], mark: SpoolMark) -> Result<(), StoreError> {
         let mut tx = self.write().await?;
-        for fact in facts {
-            one(&mut tx, fact).await?;
-        }
+        all(&mut tx, facts).await?;
         sqlx::query(
             "INSERT INTO spool_mark (spool, segment, place) VALUES ('facts', $1, $2) \
              ON CONFLICT (spool) DO UPDATE SET segment = excluded.segment, place = excluded.place",
@@ -66,15 +64,37 @@ impl Store {
     }
 }
 
-pub(super) async fn one(conn: &mut Conn, fact: &Fact) -> Result<(), StoreError> {
+/// Facts in order, but that plain rows go together and first.
+pub(super) async fn all(conn: &mut Conn, facts: &[Fact]) -> Result<(), StoreError> {
+    apply_rows::put(conn, facts).await?;
+    let mut answered = HashSet::new();
+    for fact in facts {
+        match fact {
+            // The second party's talk begins in the same instant.
+            Fact::SegmentOpened { interaction, kind: SegmentKind::Talk, from_ms, .. } => {
+                if answered.insert(*interaction) {
+                    apply_call::answered(conn, *interaction, *from_ms).await?;
+                }
+            }
+            _ if apply_rows::is_row(fact) => {}
+            _ => one(conn, fact).await?,
+        }
+    }
+    Ok(())
+}
+
+async fn one(conn: &mut Conn, fact: &Fact) -> Result<(), StoreError> {
     match fact {
         Fact::InteractionOpened(opened) => interaction_opened(conn, opened).await,
         Fact::CustomerChosen { interaction, identity, customer, choice } => {
             customer_chosen(conn, *interaction, *identity, *customer, *choice).await
         }
-        Fact::LegOpened { .. } | Fact::LegClosed { .. } | Fact::LegMeasured { .. } => apply_call::leg(conn, fact).await,
+        Fact::LegOpened { .. }
+        | Fact::LegClosed { .. }
+        | Fact::LegMeasured { .. }
+        | Fact::SegmentOpened { .. }
+        | Fact::SegmentClosed { .. } => Ok(()),
         Fact::LegQuality { leg, quality } => quality::measured(conn, *leg, quality).await,
-        Fact::SegmentOpened { .. } | Fact::SegmentClosed { .. } => apply_call::segment(conn, fact).await,
         Fact::Queued { .. } | Fact::SoundBegan { .. } | Fact::SoundEnded { .. } => apply_queue::waiting(conn, fact).await,
         Fact::OfferMade { .. } | Fact::OfferEnded { .. } => apply_call::offer(conn, fact).await,
         Fact::RecordingOpened { .. } | Fact::RecordingClosed { .. } => apply_call::recording(conn, fact).await,

@@ -1,101 +1,15 @@
-//! Facts inside a call: legs, segments, offers, tracks.
+//! Facts inside a call: the answer, offers, tracks.
 
 use super::{
     StoreError, apply_end,
     db::{Columns, Conn, opt_id, opt_word, word},
     events::{NewEvent, emit},
-    text::{LINE_MAX, NAME_MAX, line, opt_line},
+    text::{LINE_MAX, opt_line},
 };
-use crate::{
-    domain::{
-        fact::{Fact, SegmentKind},
-        media::plan::LegTotals,
-    },
-    ids::{InteractionId, LegId},
-    time::UnixMs,
-};
+use crate::{domain::fact::Fact, ids::InteractionId, time::UnixMs};
 
-pub(super) async fn leg(conn: &mut Conn, fact: &Fact) -> Result<(), StoreError> {
-    match fact {
-        Fact::LegOpened { leg, interaction, party, agent, sip_call_id, trunk, from_ms } => {
-            sqlx::query(
-                "INSERT INTO leg (leg, interaction, party, agent, sip_call_id, from_ms, trunk) VALUES ($1, $2, $3, $4, $5, $6, $7) \
-                 ON CONFLICT (leg) DO NOTHING",
-            )
-            .bind(leg.to_string())
-            .bind(interaction.to_string())
-            .bind(word(party))
-            .bind(opt_id(*agent))
-            .bind(line(&sip_call_id.0, LINE_MAX))
-            .bind(i64::from(*from_ms))
-            .bind(opt_line(trunk.as_deref(), NAME_MAX))
-            .execute(conn)
-            .await?;
-        }
-        Fact::LegClosed { leg, to_ms, cause, sip_status } => {
-            sqlx::query("UPDATE leg SET to_ms = $2, cause = $3, sip_status = $4 WHERE leg = $1 AND to_ms IS NULL")
-                .bind(leg.to_string())
-                .bind(i64::from(*to_ms))
-                .bind(word(cause))
-                .bind(sip_status.map(i64::from))
-                .execute(conn)
-                .await?;
-        }
-        Fact::LegMeasured { leg, totals } => measured(conn, *leg, totals).await?,
-        _ => {}
-    }
-    Ok(())
-}
-
-async fn measured(conn: &mut Conn, leg: LegId, totals: &LegTotals) -> Result<(), StoreError> {
-    let int = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
-    sqlx::query(
-        "UPDATE leg SET received = $2, sent = $3, lost = $4, dropped = $5, jitter_us = $6, tap_dropped = $7 WHERE leg = $1 AND received IS NULL",
-    )
-    .bind(leg.to_string())
-    .bind(int(totals.received))
-    .bind(int(totals.sent))
-    .bind(int(totals.lost))
-    .bind(int(totals.dropped))
-    .bind(i64::from(totals.jitter_us))
-    .bind(int(totals.tap_dropped))
-    .execute(conn)
-    .await?;
-    Ok(())
-}
-
-pub(super) async fn segment(conn: &mut Conn, fact: &Fact) -> Result<(), StoreError> {
-    match fact {
-        Fact::SegmentOpened { segment, interaction, leg, agent, kind, from_ms } => {
-            let new = sqlx::query(
-                "INSERT INTO segment (segment, interaction, leg, agent, kind, from_ms) VALUES ($1, $2, $3, $4, $5, $6) \
-                 ON CONFLICT (segment) DO NOTHING",
-            )
-            .bind(segment.to_string())
-            .bind(interaction.to_string())
-            .bind(opt_id(*leg))
-            .bind(opt_id(*agent))
-            .bind(word(kind))
-            .bind(i64::from(*from_ms))
-            .execute(&mut *conn)
-            .await?;
-            if new.rows_affected() > 0 && *kind == SegmentKind::Talk {
-                answered(conn, *interaction, *from_ms).await?;
-            }
-        }
-        Fact::SegmentClosed { segment, to_ms } => {
-            sqlx::query("UPDATE segment SET to_ms = $2 WHERE segment = $1 AND to_ms IS NULL")
-                .bind(segment.to_string())
-                .bind(i64::from(*to_ms))
-                .execute(conn)
-                .await?;
-        }
-        _ => {}
-    }
-    Ok(())
-}
-
-async fn answered(conn: &mut Conn, interaction: InteractionId, from_ms: u32) -> Result<(), StoreError> {
+/// Somebody answered: the first time counts.
+pub(super) async fn answered(conn: &mut Conn, interaction: InteractionId, from_ms: u32) -> Result<(), StoreError> {
     let row = sqlx::query("UPDATE interaction SET answered_ms = $2 WHERE interaction = $1 AND answered_ms IS NULL RETURNING at")
         .bind(interaction.to_string())
         .bind(i64::from(from_ms))

@@ -25,6 +25,7 @@ const MISSED_CALL_PRIORITY: u8 = 6;
 /// Priority of the reminder to wrap up.
 const REMINDER_PRIORITY: u8 = 3;
 
+/// Customer time sums customer legs.
 pub(super) async fn ended(
     conn: &mut Conn,
     interaction: InteractionId,
@@ -33,8 +34,11 @@ pub(super) async fn ended(
     answered_by: Option<AgentId>,
 ) -> Result<(), StoreError> {
     let row = sqlx::query(
-        "UPDATE interaction SET state = 'ended', ended_at = at + $2, cause = $3, answered_by = $4, version = version + 1 \
-         WHERE interaction = $1 AND state = 'open' RETURNING ended_at, direction, answered_ms, identity, customer_choice",
+        "UPDATE interaction SET state = 'ended', ended_at = at + $2, cause = $3, answered_by = $4, version = version + 1, \
+         customer_choice = COALESCE(customer_choice, CASE WHEN identity IS NULL THEN 'unknown' END), \
+         talked_ms = (SELECT SUM(CASE WHEN COALESCE(s.to_ms, $2) > s.from_ms THEN COALESCE(s.to_ms, $2) - s.from_ms ELSE 0 END) \
+         FROM segment s JOIN leg l ON l.leg = s.leg WHERE s.interaction = $1 AND s.kind = 'talk' AND l.party = 'customer') \
+         WHERE interaction = $1 AND state = 'open' RETURNING ended_at, direction, answered_ms, identity, customer_choice, recorded",
     )
     .bind(interaction.to_string())
     .bind(i64::from(at_ms))
@@ -45,17 +49,21 @@ pub(super) async fn ended(
     let Some(row) = row else { return Ok(()) };
     let at = row.at("ended_at")?;
     if row.opt_text("customer_choice")?.is_none() {
-        late_look_up(conn, interaction, row.opt_id("identity")?).await?;
+        late_look_up(conn, interaction, row.id("identity")?).await?;
     }
-    talked(conn, interaction, at_ms).await?;
+    let direction: Direction = row.word("direction")?;
     let missed = row.opt_int::<i64>("answered_ms")?.is_none() && answered_by.is_none();
-    if missed && row.word::<Direction>("direction")? == Direction::Inbound {
+    if missed && direction == Direction::Inbound {
         let due = Some(at.plus_ms(MISSED_CALL_DUE_MS));
         let item = Opened { id: None, kind: WorkItemKind::MissedCall, interaction, priority: MISSED_CALL_PRIORITY, due, owner: None };
         work_item_opened(conn, &item, None, at).await?;
     }
-    tickets::attach(conn, interaction, None, at).await?;
-    transcribe_when_whole(conn, interaction).await?;
+    if direction != Direction::Internal {
+        tickets::attach(conn, interaction, None, at).await?;
+    }
+    if row.flag("recorded")? {
+        transcribe_when_whole(conn, interaction).await?;
+    }
     let data = Some(json!({ "cause": cause }));
     let event = NewEvent { kind: "interaction.ended", interaction: Some(interaction), agent: answered_by, data, ..NewEvent::default() };
     emit(conn, at, event).await
@@ -83,11 +91,8 @@ pub(super) async fn closed(conn: &mut Conn, interaction: InteractionId, at_ms: u
 }
 
 /// The look-up at the pop never answered: an address of exactly one customer still tells who it was.
-async fn late_look_up(conn: &mut Conn, interaction: InteractionId, identity: Option<IdentityId>) -> Result<(), StoreError> {
-    let owners = match identity {
-        Some(identity) => identities::owners(conn, identity).await?,
-        None => Vec::new(),
-    };
+async fn late_look_up(conn: &mut Conn, interaction: InteractionId, identity: IdentityId) -> Result<(), StoreError> {
+    let owners = identities::owners(conn, identity).await?;
     let (customer, choice) = match owners.as_slice() {
         [sole] => (Some(sole.customer), "sole"),
         _ => (None, "unknown"),
@@ -98,20 +103,6 @@ async fn late_look_up(conn: &mut Conn, interaction: InteractionId, identity: Opt
         .bind(choice)
         .execute(conn)
         .await?;
-    Ok(())
-}
-
-/// Customer time sums customer legs.
-async fn talked(conn: &mut Conn, interaction: InteractionId, end_ms: u32) -> Result<(), StoreError> {
-    sqlx::query(
-        "UPDATE interaction SET talked_ms = (SELECT SUM(CASE WHEN COALESCE(s.to_ms, $2) > s.from_ms THEN COALESCE(s.to_ms, $2) - s.from_ms \
-         ELSE 0 END) FROM segment s JOIN leg l ON l.leg = s.leg WHERE s.interaction = $1 AND s.kind = 'talk' AND l.party = 'customer') \
-         WHERE interaction = $1",
-    )
-    .bind(interaction.to_string())
-    .bind(i64::from(end_ms))
-    .execute(conn)
-    .await?;
     Ok(())
 }
 

@@ -69,27 +69,20 @@ pub enum AuditAction {
 
 pub(super) async fn emit(conn: &mut Conn, at: UnixMs, event: NewEvent) -> Result<(), StoreError> {
     let seq = next_number(conn, "event").await?;
-    let customer = match (event.customer, event.interaction) {
-        (None, Some(interaction)) => customer_of(conn, interaction).await?,
-        (customer, _) => customer,
-    };
-    sqlx::query("INSERT INTO event (seq, at, kind, interaction, customer, agent, data) VALUES ($1, $2, $3, $4, $5, $6, $7)")
-        .bind(seq)
-        .bind(at.0)
-        .bind(event.kind)
-        .bind(opt_id(event.interaction))
-        .bind(opt_id(customer))
-        .bind(opt_id(event.agent))
-        .bind(event.data.map(|data| data.to_string()))
-        .execute(conn)
-        .await?;
+    sqlx::query(
+        "INSERT INTO event (seq, at, kind, interaction, customer, agent, data) VALUES ($1, $2, $3, $4, \
+         COALESCE(CAST($5 AS TEXT), (SELECT customer FROM interaction WHERE interaction = $4)), $6, $7)",
+    )
+    .bind(seq)
+    .bind(at.0)
+    .bind(event.kind)
+    .bind(opt_id(event.interaction))
+    .bind(opt_id(event.customer))
+    .bind(opt_id(event.agent))
+    .bind(event.data.map(|data| data.to_string()))
+    .execute(conn)
+    .await?;
     Ok(())
-}
-
-async fn customer_of(conn: &mut Conn, interaction: InteractionId) -> Result<Option<CustomerId>, StoreError> {
-    let row =
-        sqlx::query("SELECT customer FROM interaction WHERE interaction = $1").bind(interaction.to_string()).fetch_optional(conn).await?;
-    Ok(row.map(|row| row.opt_id("customer")).transpose()?.flatten())
 }
 
 pub(super) async fn last(conn: &mut Conn) -> Result<i64, StoreError> {

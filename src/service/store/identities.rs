@@ -37,7 +37,7 @@ pub(super) async fn find_or_create(
         return Ok(identity);
     }
     let identity = fresh(IdentityId::new, at)?;
-    sqlx::query(
+    let new = sqlx::query(
         "INSERT INTO identity (identity, kind, normalised, raw, country, first_seen) VALUES ($1, $2, $3, $4, $5, $6) \
          ON CONFLICT (kind, normalised) DO NOTHING",
     )
@@ -49,6 +49,9 @@ pub(super) async fn find_or_create(
     .bind(at.0)
     .execute(&mut *conn)
     .await?;
+    if new.rows_affected() > 0 {
+        return Ok(identity);
+    }
     find(conn, address).await?.ok_or(StoreError::NotFound("identity"))
 }
 

@@ -10,6 +10,7 @@ mod apply;
 mod apply_call;
 mod apply_end;
 mod apply_queue;
+mod apply_rows;
 mod brief;
 mod brief_signals;
 mod calls;
@@ -79,6 +80,8 @@ use db::{Conn, Tx};
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a caller waits for a connection; longer than [`BUSY_TIMEOUT`], so that the database's own answer comes first.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(8);
+/// Prepared statements that a connection keeps: all that there are, so that none is prepared twice.
+const STATEMENTS: usize = 512;
 /// Readers beside the writer: each is a thread of the driver, and the desk's reads are short.
 const READERS: u32 = 4;
 
@@ -106,6 +109,7 @@ impl Store {
             .synchronous(SqliteSynchronous::Normal)
             .foreign_keys(true)
             .busy_timeout(BUSY_TIMEOUT)
+            .statement_cache_capacity(STATEMENTS)
             .pragma("secure_delete", "ON")
             .pragma("temp_store", "MEMORY")
             .disable_statement_logging();

@@ -120,7 +120,7 @@ async fn restore_track(conn: &mut Conn, track: &RecoveredTrack) -> Result<bool, 
         trouble: track.trouble.clone(),
     };
     for fact in [opened, leg, begun, whole] {
-        apply::one(conn, &fact).await?;
+        apply::all(conn, &[fact]).await?;
     }
     if track.party == Party::Agent {
         // An agent has a track only once they answered.
@@ -151,8 +151,8 @@ async fn close_interaction(conn: &mut Conn, interaction: InteractionId, track_en
         .await?;
     let answered_by = talker(conn, &id).await?;
     let ended = Fact::InteractionEnded { interaction, at_ms: end_ms, cause: EndCause::Crash, answered_by };
-    apply::one(conn, &ended).await?;
-    apply::one(conn, &Fact::InteractionClosed { interaction, at_ms: end_ms, wrapped_up: false }).await
+    apply::all(conn, &[ended]).await?;
+    apply::all(conn, &[Fact::InteractionClosed { interaction, at_ms: end_ms, wrapped_up: false }]).await
 }
 
 /// The latest time on the call's axis that any row of it knows.
@@ -191,7 +191,7 @@ async fn close_agents(conn: &mut Conn, now: UnixMs) -> Result<(), StoreError> {
         .await?;
     for row in &rows {
         let gone = Fact::AgentState { agent: row.id("agent")?, state: AgentState::Offline, reason: None, at: now };
-        apply::one(conn, &gone).await?;
+        apply::all(conn, &[gone]).await?;
     }
     if !rows.is_empty() {
         emit(conn, now, NewEvent { kind: "agents.offline", ..NewEvent::default() }).await?;

@@ -1,3 +1,5 @@
+//! A refusal from the octets beside the one from typed fields, and what it leaves to the parser.
+
 use proptest::prelude::*;
 
 use super::{

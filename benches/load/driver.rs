@@ -96,6 +96,8 @@ struct Call {
     began: Instant,
     state: State,
     challenged: bool,
+    /// Its time is over: it ends as soon as it is answered.
+    over: bool,
     /// The server's ports towards caller and phone.
     ports: [u16; 2],
 }
@@ -317,6 +319,7 @@ impl<'a> Driver<'a> {
             began: Instant::now(),
             state: State::Inviting,
             challenged: false,
+            over: false,
             ports: [0; 2],
             user: user.clone(),
         };
@@ -364,15 +367,12 @@ impl<'a> Driver<'a> {
 
     fn due(&mut self, now: Instant) {
         while self.ends.front().is_some_and(|(at, ..)| *at <= now) {
-            let Some((at, slot, serial)) = self.ends.pop_front() else { return };
-            match self.calls[slot].as_ref().filter(|call| call.serial == serial).map(|call| &call.state) {
-                Some(State::Talking) => self.hang_up(slot),
-                // Not answered yet: it ends as soon as it is.
-                Some(State::Inviting) if now - at < LOST_AFTER => {
-                    self.ends.push_front((now + Duration::from_millis(1), slot, serial));
-                    break;
-                }
-                Some(State::Inviting | State::Ending(_)) | None => {}
+            let Some((_, slot, serial)) = self.ends.pop_front() else { return };
+            let Some(call) = self.calls[slot].as_mut().filter(|call| call.serial == serial) else { continue };
+            match call.state {
+                State::Talking => self.hang_up(slot),
+                State::Inviting => call.over = true,
+                State::Ending(_) => {}
             }
         }
         while self.losses.front().is_some_and(|(at, ..)| *at <= now) {

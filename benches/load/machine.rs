@@ -51,8 +51,22 @@ impl Cpu {
 
 /// Resident memory, octets.
 pub fn resident(pid: u32) -> u64 {
+    memory(pid, "VmRSS:")
+}
+
+/// The most resident memory since [`forget_peak`], octets.
+pub fn peak(pid: u32) -> u64 {
+    memory(pid, "VmHWM:").max(resident(pid))
+}
+
+/// From here on the peak is counted anew, as far as the kernel lets us.
+pub fn forget_peak(pid: u32) {
+    let _ = fs::write(format!("/proc/{pid}/clear_refs"), "5");
+}
+
+fn memory(pid: u32, what: &str) -> u64 {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap_or("0");
+    let line = status.lines().find_map(|line| line.strip_prefix(what)).unwrap_or("0");
     line.trim().trim_end_matches(" kB").parse::<u64>().unwrap_or(0) * 1024
 }
 

@@ -141,16 +141,24 @@ impl Server {
         page.lines().filter(counted).collect::<Vec<_>>().join(", ")
     }
 
-    /// Waits until every fact is in the database; false where that takes longer.
-    pub fn settled_within(&self, patience: Duration) -> bool {
-        let deadline = Instant::now() + patience;
+    /// What was refused for lack of time, and datagrams that the kernel dropped.
+    pub fn sheds(&self) -> String {
+        let page = self.get("/metrics").unwrap_or_default();
+        let counted = page.lines().filter(|line| line.contains("_shed_") || line.contains("overrun"));
+        let drops = machine::socket_drops(self.address.into());
+        counted.map(str::to_owned).chain([format!("dropped by the kernel {drops}")]).collect::<Vec<_>>().join(", ")
+    }
+
+    /// Waits until every fact is in the database, and says how long that took; `None` where it takes longer.
+    pub fn settled_within(&self, patience: Duration) -> Option<Duration> {
+        let begin = Instant::now();
         while self.metric("throughline_spool_backlog") > 0.0 {
-            if Instant::now() > deadline {
-                return false;
+            if begin.elapsed() > patience {
+                return None;
             }
             std::thread::park_timeout(Duration::from_millis(100));
         }
-        true
+        Some(begin.elapsed())
     }
 }
 

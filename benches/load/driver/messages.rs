@@ -138,9 +138,13 @@ impl Driver<'_> {
                 }
                 call.ports[0] = sip::sdp_port(response.body()).unwrap_or(0);
                 call.state = State::Talking;
+                let over = call.over;
                 self.inviting -= 1;
                 self.outcome.talked += 1;
                 self.ask(slot, "ACK2", "", "");
+                if over {
+                    self.hang_up(slot);
+                }
             }
             (_, 200..300) if invite => self.ask(slot, "ACK2", "", ""),
             (State::Inviting, 401) if !call.challenged => {

@@ -33,7 +33,7 @@ use crate::{
         api::{self, Api},
         clock,
         control_thread::{Control, ControlHandle, ControlMessage},
-        jobs::{self, Jobs},
+        jobs::{self, Jobs, Redaction},
         live::LiveHub,
         media_threads::{MediaStartError, MediaThreads},
         recorder::{Recorder, RecorderConfig},
@@ -112,7 +112,7 @@ async fn run(config: Config, demo: bool) -> Result<(), AppError> {
         let seed = seed_demo(&store, &config.sip.realm, clock::now().wall).await?;
         people_admin::print_welcome(&config, &seed);
     }
-    let live = LiveHub::new(u64::try_from(store.next_epoch().await?).unwrap_or_default());
+    let live = LiveHub::redacting(u64::try_from(store.next_epoch().await?).unwrap_or_default(), config.speech.redaction.rules.clone());
     let control = Control::new().map_err(io_error("the control thread cannot start"))?;
     let handle = control.handle();
     let before = store.people(clock::now().wall).await?;
@@ -144,8 +144,14 @@ async fn run(config: Config, demo: bool) -> Result<(), AppError> {
     let thread = control.start(switch, sockets, effects).map_err(io_error("the control thread cannot start"))?;
 
     let (stop, stopping) = watch::channel(false);
-    let workers = background(&config, queues, &store, &live, &handle, &stopping)?;
-    let parts = metrics::api_parts(&config, &store, &live, &handle, &media, &recorder, &spool.handle());
+    let redaction = Redaction {
+        rules: config.speech.redaction.rules.clone(),
+        audio: if config.speech.redaction.audio { jobs::in_recordings(config.recording.folder.clone()) } else { Arc::new(|_, _| Ok(0)) },
+        counters: Arc::default(),
+    };
+    let workers = background(&config, queues, &store, &live, (&handle, &redaction), &stopping)?;
+    let counting = metrics::Counting { media: &media, recorder: &recorder, spool: &spool.handle(), redaction: &redaction.counters };
+    let parts = metrics::api_parts(&config, &store, &live, &handle, &counting);
     let mut api_stop = stopping.clone();
     let serving = tokio::spawn(api::serve(listener, Api::new(parts), async move {
         let _ = api_stop.wait_for(|stop| *stop).await;
@@ -233,7 +239,7 @@ fn background(
     queues: Vec<Queue>,
     store: &Store,
     live: &LiveHub,
-    handle: &ControlHandle,
+    (handle, redaction): (&ControlHandle, &Redaction),
     stopping: &watch::Receiver<bool>,
 ) -> Result<Vec<tokio::task::JoinHandle<()>>, AppError> {
     let mut tasks = vec![
@@ -253,7 +259,8 @@ fn background(
         let tracks = jobs::from_recordings(config.recording.folder.clone());
         let hub = live.clone();
         let changed = Arc::new(move |fact| hub.publish(fact));
-        let jobs = Jobs { store: store.clone(), pool, tracks, changed, alarm: Arc::new(alarms(handle, "speech")) };
+        let (redaction, alarm) = (redaction.clone(), Arc::new(alarms(handle, "speech")));
+        let jobs = Jobs { store: store.clone(), pool, tracks, changed, alarm, redaction };
         tasks.push(tokio::spawn(jobs::run(jobs, stopping.clone())));
     }
     Ok(tasks)

@@ -8,6 +8,7 @@ use crate::{
     service::{
         api::Parts,
         control_thread::{ControlHandle, ControlMessage},
+        jobs::RedactionCounters,
         live::LiveHub,
         media_threads::{MediaCounters, MediaThreads},
         recorder::{self, Recorder},
@@ -16,18 +17,19 @@ use crate::{
     },
 };
 
+/// Parts that count.
+pub(super) struct Counting<'a> {
+    pub media: &'a Arc<MediaThreads>,
+    pub recorder: &'a Recorder,
+    pub spool: &'a SpoolHandle,
+    pub redaction: &'a Arc<RedactionCounters>,
+}
+
 /// What the API is built of.
-pub(super) fn api_parts(
-    config: &Config,
-    store: &Store,
-    live: &LiveHub,
-    handle: &ControlHandle,
-    media: &Arc<MediaThreads>,
-    recorder: &Recorder,
-    spool: &SpoolHandle,
-) -> Parts {
+pub(super) fn api_parts(config: &Config, store: &Store, live: &LiveHub, handle: &ControlHandle, counting: &Counting<'_>) -> Parts {
     let (control, ready, page) = (handle.clone(), handle.clone(), handle.clone());
-    let (media, recorder, spool) = (Arc::downgrade(media), recorder.counters().clone(), spool.clone());
+    let (media, recorder) = (Arc::downgrade(counting.media), counting.recorder.counters().clone());
+    let (spool, redaction) = (counting.spool.clone(), counting.redaction.clone());
     Parts {
         store: store.clone(),
         live: live.clone(),
@@ -39,11 +41,13 @@ pub(super) fn api_parts(
             }
             recorder_lines(&mut text, &recorder);
             spool_lines(&mut text, &spool);
+            redaction_lines(&mut text, &redaction);
             text
         }),
         not_ready: Box::new(move || ready.not_ready()),
         http: config.http.clone(),
         recordings: config.recording.folder.clone(),
+        redaction: config.speech.redaction.rules.clone(),
     }
 }
 
@@ -84,6 +88,15 @@ fn recorder_lines(text: &mut String, counters: &recorder::Counters) {
         ("written_bytes_total", &counters.octets_written),
     ] {
         line(text, &format!("recorder_{name}"), counter.load(Relaxed));
+    }
+}
+
+fn redaction_lines(text: &mut String, counters: &RedactionCounters) {
+    use std::sync::atomic::Ordering::Relaxed;
+    for (name, counter) in
+        [("masked_total", &counters.masked), ("audio_blocks_total", &counters.blocks), ("audio_failed_total", &counters.failed)]
+    {
+        line(text, &format!("redaction_{name}"), counter.load(Relaxed));
     }
 }
 

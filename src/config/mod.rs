@@ -4,6 +4,7 @@
 //! the database.
 
 pub mod reader;
+mod redaction;
 mod sections;
 pub mod trunks;
 
@@ -18,6 +19,7 @@ use ipnet::IpNet;
 use reader::{Mistake, Mistakes, Section};
 use toml::Table;
 
+pub use redaction::Redaction;
 pub(crate) use sections::{OTHER_DESCRIPTORS, descriptor_limit};
 pub use trunks::{Trunk, TrunkAccount, TrunkNumber, TrunkOutbound};
 
@@ -226,6 +228,8 @@ pub struct Speech {
     pub model: Option<PathBuf>,
     /// Worker processes; 0 chooses cores − 1, at least 1.
     pub workers: u16,
+    /// Numbers that must not be kept.
+    pub redaction: Redaction,
 }
 
 /// Why there is no configuration.

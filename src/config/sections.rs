@@ -3,9 +3,9 @@
 use std::{path::PathBuf, time::Duration};
 
 use super::{
-    Config, Http, Limits, Listener, ListenerTransport, Media, Node, Queue, RecordPolicy, Recording, Sip, SoundChoice, Speech,
+    Config, Http, Limits, Listener, ListenerTransport, Media, Node, Queue, RecordPolicy, Recording, Redaction, Sip, SoundChoice, Speech,
     reader::{Mistakes, Section},
-    trunks,
+    redaction, trunks,
 };
 
 use crate::domain::routing::Answer;
@@ -32,7 +32,8 @@ pub(super) fn read<'a>(file: impl Fn(&'static str) -> Section<'a>) -> Config {
     let recording = media_file.table("recording", |s| recording(s, &node));
     media_file.finish();
     let mut speech_file = file("speech.toml");
-    let speech = speech_file.table("speech", speech);
+    let redaction = speech_file.table("redaction", redaction::read);
+    let speech = speech_file.table("speech", |s| speech(s, redaction));
     speech_file.finish();
     Config { node, http, sip, trunks, destinations, queues, media, recording, speech }
 }
@@ -159,12 +160,13 @@ fn recording(s: &mut Section<'_>, node: &Node) -> Recording {
     Recording { policy, on_hold: s.flag("record_on_hold", false), folder, reserve_mb }
 }
 
-fn speech(s: &mut Section<'_>) -> Speech {
+fn speech(s: &mut Section<'_>, redaction: Redaction) -> Speech {
     let model = s.text("model", "");
     Speech {
         enabled: s.flag("enabled", true),
         model: (!model.is_empty()).then(|| PathBuf::from(model)),
         workers: u16::try_from(s.number("workers", 0, 0..=64)).unwrap_or(0),
+        redaction,
     }
 }
 

@@ -236,3 +236,16 @@ fn a_password_file_is_read_from_the_folder_and_refused_where_others_may_read_it(
     assert_eq!(account.password.text(), "from-a-file");
     fs::remove_dir_all(&folder).expect("removed");
 }
+
+#[test]
+fn numbers_of_the_companys_own_are_read_and_a_wrong_expression_is_named() {
+    let read = |text: &str| Config::parse(&[("speech.toml".to_owned(), text.to_owned())]);
+    let config =
+        read("[redaction]\nkeep_last_four = true\n[[redaction.pattern]]\nname = \"policy\"\nregex = '\\bPX\\d{4}\\b'").expect("is right");
+    let rules = &config.speech.redaction.rules;
+    assert!((rules.keep_last_four, rules.off, rules.patterns.len(), config.speech.redaction.audio) == (true, false, 1, true));
+    let mistakes = read("[[redaction.pattern]]\nname = \"policy\"\nregex = '('\n[[redaction.pattern]]\nname = \"a]\"\nregex = 'a'");
+    let mistakes = mistakes.expect_err("two mistakes");
+    let found: Vec<_> = mistakes.iter().map(|m| (m.file.as_str(), m.key.as_str())).collect();
+    assert_eq!(found, [("speech.toml", "redaction.pattern[0].regex"), ("speech.toml", "redaction.pattern[1].name")]);
+}

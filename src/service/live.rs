@@ -13,9 +13,12 @@ use std::{
 
 use tokio::sync::broadcast;
 
-use super::live_words::LiveWordsStore;
+use super::{clock, live_redaction::LiveRedaction, live_words::LiveWordsStore};
 use crate::{
-    domain::live::{AgentView, Board, LiveFact, LiveWords, QueueView},
+    domain::{
+        insight::redaction::Rules,
+        live::{AgentView, Board, LiveFact, LiveWords, QueueView},
+    },
     ids::{AgentId, InteractionId},
 };
 
@@ -106,12 +109,18 @@ pub struct LiveHub {
     epoch: u64,
     latest: Arc<Mutex<Latest>>,
     words: Arc<LiveWordsStore>,
+    redaction: Arc<LiveRedaction>,
 }
 
 impl LiveHub {
     /// An empty ring; `epoch` tells this start of the process from earlier ones.
     pub fn new(epoch: u64) -> Self {
-        Self { epoch, latest: Arc::default(), words: Arc::default() }
+        Self::redacting(epoch, Arc::default())
+    }
+
+    /// The same, taking other numbers out of words than the usual ones.
+    pub fn redacting(epoch: u64, rules: Arc<Rules>) -> Self {
+        Self { epoch, latest: Arc::default(), words: Arc::default(), redaction: Arc::new(LiveRedaction::new(rules)) }
     }
 
     /// This start of the process.
@@ -136,8 +145,10 @@ impl LiveHub {
     }
 
     /// Adds a fact; never waits for a reader.
-    pub fn publish(&self, fact: LiveFact) {
-        if let LiveFact::Words(words) = &fact {
+    pub fn publish(&self, mut fact: LiveFact) {
+        if let LiveFact::Words(words) = &mut fact {
+            // Words leave speech by this door only.
+            self.redaction.mask(words, clock::now().mono);
             self.words.put(words);
         }
         let mut latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);

@@ -8,6 +8,7 @@ pub mod demo;
 pub mod eval;
 pub mod jobs;
 pub mod live;
+pub mod live_redaction;
 pub mod live_words;
 pub mod media_threads;
 pub mod recorder;

@@ -114,6 +114,7 @@ fn shown(gap: PartyGap) -> Option<RecordingGap> {
     let kind = match gap.kind {
         track::GapKind::Lost | track::GapKind::Unwritten => GapKind::Lost,
         track::GapKind::Paused => GapKind::Paused,
+        track::GapKind::Redacted => GapKind::Redacted,
         track::GapKind::Silence => return None,
     };
     Some(RecordingGap { party: gap.party, kind, from_ms: gap.from_ms, to_ms: gap.to_ms })

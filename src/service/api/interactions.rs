@@ -71,11 +71,12 @@ async fn must_own(api: &Api, caller: &Caller, id: InteractionId) -> Result<(), P
     if live { Ok(()) } else { may_hear(api, caller, id).await }
 }
 
-fn checked(text: String) -> Result<String, Problem> {
+/// Typed text that is short enough, without the numbers that nobody may store.
+fn checked(api: &Api, text: &str) -> Result<String, Problem> {
     if text.chars().count() > TEXT {
         return Err(Problem::bad_request(format!("The text is longer than {TEXT} characters. Shorten it; nothing was lost.")));
     }
-    Ok(text)
+    Ok(api.masked(text))
 }
 
 #[derive(Deserialize)]
@@ -91,7 +92,7 @@ pub(super) async fn save_draft(
     Json(draft): Json<Draft>,
 ) -> Result<Json<Value>, Problem> {
     must_own(&api, &caller, id).await?;
-    let version = api.store.save_draft(id, caller.me.agent, &checked(draft.text)?, draft.version, clock::now().wall).await?;
+    let version = api.store.save_draft(id, caller.me.agent, &checked(&api, &draft.text)?, draft.version, clock::now().wall).await?;
     Ok(Json(json!({"version": version})))
 }
 
@@ -106,7 +107,7 @@ pub(super) async fn add_note(
     Path(id): Path<InteractionId>,
     Json(note): Json<NewNote>,
 ) -> Result<Json<Note>, Problem> {
-    let text = checked(note.text)?;
+    let text = checked(&api, &note.text)?;
     if text.trim().is_empty() {
         return Err(Problem::bad_request("A note needs some text."));
     }
@@ -172,9 +173,9 @@ pub(super) async fn wrap_up(
     }
     let mut promises = Vec::new();
     for promise in finished.promises {
-        promises.push(PromiseMade { text: checked(promise.text)?, due: promise.due });
+        promises.push(PromiseMade { text: checked(&api, &promise.text)?, due: promise.due });
     }
-    let done = WrapUp { disposition: finished.disposition, note: checked(finished.note)?, solved: finished.solved, promises };
+    let done = WrapUp { disposition: finished.disposition, note: checked(&api, &finished.note)?, solved: finished.solved, promises };
     api.store.wrap_up(id, caller.me.agent, &done, clock::now().wall).await?;
     (api.control)(DeskCommand::FinishWrapUp { agent: caller.me.agent, interaction: id });
     Ok(StatusCode::NO_CONTENT)

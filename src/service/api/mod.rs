@@ -31,7 +31,14 @@ use axum::{
 use tokio::sync::Semaphore;
 
 use super::{live::LiveHub, store::Store};
-use crate::{config, domain::live::DeskCommand, ids::AgentId};
+use crate::{
+    config,
+    domain::{
+        insight::redaction::{self, Rules},
+        live::DeskCommand,
+    },
+    ids::AgentId,
+};
 
 /// Largest request body: a note or a draft.
 const BODY: usize = 64 << 10;
@@ -52,6 +59,8 @@ pub struct Parts {
     pub http: config::Http,
     /// Folder of the tracks.
     pub recordings: std::path::PathBuf,
+    /// Numbers that nobody may store, not even by typing.
+    pub redaction: Arc<Rules>,
 }
 
 struct Shared {
@@ -78,6 +87,11 @@ impl Api {
     /// Wraps the parts.
     pub fn new(parts: Parts) -> Self {
         Self(Arc::new(Shared { parts, throttle: throttle::Throttle::default(), hashing: Semaphore::new(1), desks: Mutex::default() }))
+    }
+
+    /// Typed text as it may be stored: card numbers and the like are replaced by what they were.
+    fn masked(&self, text: &str) -> String {
+        redaction::mask_typed(text, &self.redaction).0
     }
 
     /// Counts a desk that opens (+1) or closes (−1), and tells control.

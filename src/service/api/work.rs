@@ -51,5 +51,5 @@ pub(super) async fn close(
     if why.is_empty() || why.chars().count() > WHY {
         return Err(Problem::bad_request(format!("Say in 1 to {WHY} characters why it is done.")));
     }
-    Ok(Json(api.store.close_work_item(id, caller.me.agent, why, clock::now().wall).await?))
+    Ok(Json(api.store.close_work_item(id, caller.me.agent, &api.masked(why), clock::now().wall).await?))
 }

@@ -1,11 +1,12 @@
 //! Slow work: claim, run, retry with backoff, idempotent. A live call never waits for it.
 //!
 //! ```text
-//! job table ─▶ run ─▶ tracks ─▶ speech pool ─▶ transcript ─▶ card, mood, promises ─▶ record ─▶ LiveFact::Changed
+//! job table ─▶ run ─▶ tracks ─▶ speech pool ─▶ transcript ─▶ redaction ─▶ card, mood, promises ─▶ record ─▶ LiveFact::Changed
 //! ```
 //! One job per kind and subject: a run that was cut off is run again and its results replace the earlier ones.
 
 mod findings;
+mod redaction;
 mod tracks;
 mod transcribe;
 
@@ -23,6 +24,7 @@ use super::{
 };
 use crate::{domain::live::LiveFact, ids::InteractionId, time::UnixMs};
 
+pub use redaction::{RedactAudio, Redaction, RedactionCounters, in_recordings};
 pub use tracks::from_recordings;
 
 /// The job table is looked at this often, besides after every commit: leases that ran out, retries that came due.
@@ -42,6 +44,8 @@ pub struct Jobs {
     pub pool: Arc<Pool>,
     /// The recordings.
     pub tracks: Arc<ReadTracks>,
+    /// Numbers that must not be kept.
+    pub redaction: Redaction,
     /// Tells the desks.
     pub changed: Arc<dyn Fn(LiveFact) + Send + Sync>,
     /// Trouble of speech as a whole, in one sentence; `None` when it is over. May be told the same again.

@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Mutex, atomic::AtomicUsize, atomic::Ordering},
 };
 
-use super::{Jobs, step};
+use super::{Jobs, Redaction, step};
 use crate::{
     domain::{
         fact::{Direction, EndCause, Fact, InteractionOpened},
@@ -108,12 +108,23 @@ async fn scene(pool: Pool, readable: bool) -> Scene {
     };
     let changed = move |fact| tell.lock().expect("not poisoned").push(fact);
     Scene {
-        jobs: Jobs { store, pool: Arc::new(pool), tracks: Arc::new(tracks), changed: Arc::new(changed), alarm: Arc::new(|_| {}) },
+        jobs: Jobs {
+            store,
+            pool: Arc::new(pool),
+            tracks: Arc::new(tracks),
+            changed: Arc::new(changed),
+            alarm: Arc::new(|_| {}),
+            redaction: no_redaction(),
+        },
         interaction,
         told,
         read,
         _folder: folder,
     }
+}
+
+fn no_redaction() -> Redaction {
+    Redaction { rules: Arc::default(), audio: Arc::new(|_, _| Ok(0)), counters: Arc::default() }
 }
 
 fn script() -> Pool {

@@ -20,7 +20,8 @@ fn track(mono: render::MonoTrack) -> TrackAudio {
     let gap = |gap: &render::Gap| {
         let kind = match gap.kind {
             Filled::Lost | Filled::Unwritten => GapKind::Lost,
-            Filled::Paused => GapKind::Paused,
+            // Taken out on purpose, as in a pause: nobody may be told that words are missing there.
+            Filled::Paused | Filled::Redacted => GapKind::Paused,
             // The peer chose to send nothing: that is silence, not a loss.
             Filled::Silence => return None,
         };

@@ -1,6 +1,6 @@
 //! Words of a call from its tracks, then card, mood and promises from its words.
 
-use super::{Jobs, findings};
+use super::{Jobs, findings, redaction};
 use crate::{
     domain::{insight::utterance::Transcript, live::LiveFact},
     fault::{self, Fault},
@@ -30,9 +30,15 @@ enum Trouble {
 pub(super) async fn run(jobs: &Jobs, job: &Job, at: UnixMs) -> Result<(), StoreError> {
     let interaction = job.interaction()?;
     let customer = jobs.store.interaction_access(interaction).await?.and_then(|access| access.customer);
+    if let Err(trouble) = redaction::resume(jobs, interaction).await {
+        return not_redacted(jobs, job, interaction, customer, trouble, at).await;
+    }
     match words(jobs, interaction).await {
-        Ok(transcript) => {
+        Ok(mut transcript) => {
             (jobs.alarm)(None);
+            if let Err(trouble) = redaction::apply(jobs, interaction, &mut transcript, at).await {
+                return not_redacted(jobs, job, interaction, customer, trouble, at).await;
+            }
             save(jobs, interaction, customer, &transcript, at).await?;
         }
         Err(Trouble::Speech(SpeechError::Stopped)) => return Ok(()),
@@ -51,6 +57,24 @@ pub(super) async fn run(jobs: &Jobs, job: &Job, at: UnixMs) -> Result<(), StoreE
     jobs.store.finish_job(job, at).await?;
     (jobs.changed)(LiveFact::Changed { interaction, customer });
     Ok(())
+}
+
+/// Without redaction nothing is saved: the job is tried again.
+async fn not_redacted(
+    jobs: &Jobs,
+    job: &Job,
+    interaction: InteractionId,
+    customer: Option<CustomerId>,
+    trouble: redaction::Trouble,
+    at: UnixMs,
+) -> Result<(), StoreError> {
+    match trouble {
+        redaction::Trouble::Store(error) => Err(error),
+        redaction::Trouble::Audio(why) => {
+            let why = format!("Numbers could not be taken out of the recording: {why}");
+            fail(jobs, job, interaction, customer, &why, at).await
+        }
+    }
 }
 
 async fn fail(

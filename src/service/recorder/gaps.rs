@@ -1,4 +1,4 @@
-//! Where a call's tracks hold no audio, for the player: losses and pauses by side, on the call's axis.
+//! Where a call's tracks hold no audio, for the player: losses, pauses and redactions by side, on the call's axis.
 
 use std::path::PathBuf;
 
@@ -45,7 +45,9 @@ pub fn of_call(tracks: &[PathBuf], most: usize) -> Result<Vec<PartyGap>, TrackEr
 fn of_track(index: &TrackIndex) -> Vec<PartyGap> {
     let mut gaps: Vec<(PartyGap, u64)> = Vec::new();
     for piece in &index.pieces {
-        let Content::Gap(kind @ (GapKind::Lost | GapKind::Paused | GapKind::Unwritten)) = piece.content else { continue };
+        let Content::Gap(kind @ (GapKind::Lost | GapKind::Paused | GapKind::Redacted | GapKind::Unwritten)) = piece.content else {
+            continue;
+        };
         let to_ms = milliseconds(piece.end_us);
         match gaps.last_mut() {
             Some((last, end_us)) if last.kind == kind && *end_us == piece.start_us => {

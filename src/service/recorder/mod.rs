@@ -31,6 +31,7 @@ pub mod index;
 pub mod paths;
 pub mod peaks;
 pub mod recover;
+pub mod redact;
 pub mod render;
 pub mod storage;
 #[cfg(test)]

@@ -77,6 +77,8 @@ pub enum GapKind {
     Silence,
     /// Not kept on purpose.
     Paused,
+    /// Overwritten: somebody said a number that must not be kept. The block keeps its length, filled with zeroes.
+    Redacted,
     /// It came, but could not be written, or is damaged on disk. Never a block of its own: a hole between blocks.
     Unwritten,
 }
@@ -124,7 +126,7 @@ impl TrackTotals {
         match kind {
             GapKind::Lost => self.lost_us += us,
             GapKind::Silence => self.silence_us += us,
-            GapKind::Paused => self.paused_us += us,
+            GapKind::Paused | GapKind::Redacted => self.paused_us += us,
             GapKind::Unwritten => self.unwritten_us += us,
         }
     }
@@ -165,6 +167,7 @@ pub fn encode_gap(out: &mut Vec<u8>, head: &TapOpen, kind: GapKind, mut axis_us:
         GapKind::Lost => 2,
         GapKind::Silence => 3,
         GapKind::Paused => 4,
+        GapKind::Redacted => 6,
         GapKind::Unwritten => return,
     };
     while duration_us > 0 {
@@ -173,6 +176,11 @@ pub fn encode_gap(out: &mut Vec<u8>, head: &TapOpen, kind: GapKind, mut axis_us:
         axis_us += part;
         duration_us -= part;
     }
+}
+
+/// Appends a gap that takes the place of audio: `octets` zeroes stand where payload was, at most [`PAYLOAD_MAX`].
+pub fn encode_redacted(out: &mut Vec<u8>, head: &TapOpen, codec: Codec, axis_us: u64, duration_us: u32, octets: usize) {
+    encode(out, head, [6, codec_octet(codec)], axis_us, duration_us, &vec![0; octets]);
 }
 
 /// Appends the head once more and the closing block.
@@ -249,6 +257,7 @@ fn read_block(header: &[u8], payload: &[u8]) -> Option<Block> {
         2 => BlockKind::Gap(GapKind::Lost),
         3 => BlockKind::Gap(GapKind::Silence),
         4 => BlockKind::Gap(GapKind::Paused),
+        6 => BlockKind::Gap(GapKind::Redacted),
         5 if payload.len() == CLOSE_PAYLOAD => BlockKind::Close(read_closing(payload)),
         _ => return None,
     };

@@ -65,6 +65,8 @@ pub enum AuditAction {
     LogIn,
     /// Changed people or phones.
     ManagePeople,
+    /// Numbers were taken out of words and recording; nobody did it but the rules.
+    Redact,
 }
 
 pub(super) async fn emit(conn: &mut Conn, at: UnixMs, event: NewEvent) -> Result<(), StoreError> {

@@ -213,6 +213,8 @@ pub enum GapKind {
     Lost,
     /// Not kept on purpose.
     Paused,
+    /// A number that must not be kept was said here.
+    Redacted,
 }
 
 /// The words of a call.

@@ -12,7 +12,7 @@ use crate::service::recorder::{
 };
 
 /// `audio 0-200, silence 200-300`, milliseconds; neighbours of one kind are joined.
-fn picture(index: &TrackIndex) -> String {
+pub(super) fn picture(index: &TrackIndex) -> String {
     let mut joined: Vec<(String, u64, u64)> = Vec::new();
     for piece in &index.pieces {
         let name = match piece.content {

@@ -17,6 +17,7 @@ use crate::{
 };
 
 mod format;
+mod redaction;
 mod sound;
 mod threads;
 

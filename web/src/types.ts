@@ -127,7 +127,7 @@ export interface SoundSample {
 export interface LegSound { leg: Id; party: Party; samples: SoundSample[] }
 export interface SoundSpan { party: Party; kind: "hard_to_hear" | "not_heard" | "hears_badly" | "hears_nothing"; from_ms: number; to_ms: number; text: string }
 export interface CallSound { spans: SoundSpan[]; legs: LegSound[] }
-export interface Gap { party: Party; kind: "lost" | "paused"; from_ms: number; to_ms: number }
+export interface Gap { party: Party; kind: "lost" | "paused" | "redacted"; from_ms: number; to_ms: number }
 
 export interface InteractionPage {
   interaction: Id; channel: Channel; direction: Direction; at: UnixMs; ended_at: UnixMs | null; duration_ms: number | null; state: "open" | "ended" | "closed";

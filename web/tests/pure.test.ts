@@ -8,7 +8,7 @@ import { backoffMs } from "../src/net/live.ts";
 import { keyName } from "../src/words/key_name.ts";
 import * as format from "../src/words/format.ts";
 import { callerLine, callerName, moodTrend, offerGone, workLine } from "../src/words/labels.ts";
-import { recordingSentence, transcriptLines, transcriptSentence, wordAt } from "../src/words/transcript.ts";
+import { recordingSentence, takenOut, transcriptLines, transcriptSentence, wordAt } from "../src/words/transcript.ts";
 import { WrapUpForm } from "../src/state/wrap_up.ts";
 import { together } from "../src/words/queues.ts";
 import { axisStep, laneBars } from "../src/words/wave.ts";
@@ -99,6 +99,16 @@ test("the pause of a hold is said once, as a hold; any other pause once for both
   const gaps = [gap("customer", 25_010, 33_990), gap("agent", 25_010, 33_990), gap("customer", 44_000, 50_000), gap("agent", 44_000, 50_000)];
   const marks = transcriptLines({ ...page(), recording: { ...page().recording, gaps } }).filter((line) => line.kind === "mark").map((line) => line.kind === "mark" && line.text);
   assert.deepEqual(marks, ["on hold 0:09", "recording paused 0:06 · silence kept"]);
+});
+
+test("a number that was taken out is told from words in brackets, keeps its full stop, and needs no line of its own", () => {
+  assert.deepEqual(takenOut("[card number]."), { what: "card number", after: "." });
+  assert.equal(takenOut("brackets]"), null);
+  assert.equal(takenOut("number"), null);
+  const gaps = [{ party: "customer" as const, kind: "redacted" as const, from_ms: 40_000, to_ms: 50_000 }, { party: "agent" as const, kind: "redacted" as const, from_ms: 40_000, to_ms: 50_500 }];
+  const taken = { ...page(), recording: { ...page().recording, gaps } };
+  assert.ok(!transcriptLines(taken).some((line) => line.kind === "mark" && line.at === 40_000));
+  assert.equal(recordingSentence(taken), null);
 });
 
 test("promises that were heard stand ready in wrap-up until somebody changes them", () => {

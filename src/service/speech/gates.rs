@@ -28,6 +28,10 @@ const LOOP_WORDS: usize = 4;
 /// A word may be timed this far behind the audio: model times are rough.
 const BEYOND_MS: u32 = 1_000;
 
+/// People do say "one one one one".
+const SPOKEN_DIGITS: [&str; 14] =
+    ["zero", "oh", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "eleven", "double", "triple"];
+
 /// Why a piece has no words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Rejection {
@@ -127,7 +131,7 @@ pub fn after(heard: &Heard, voiced_ms: u32, audio_ms: u32, t: &Thresholds) -> Op
 /// Index of the word at which the text begins to go round: the second of at least four equal phrases in a row.
 pub fn loop_start(words: &[HeardWord]) -> Option<usize> {
     let words: Vec<String> = words.iter().map(|w| plain(std::slice::from_ref(w))).collect();
-    let digits = |w: &String| w.chars().all(|c| c.is_ascii_digit());
+    let digits = |w: &String| w.chars().all(|c| c.is_ascii_digit()) || SPOKEN_DIGITS.contains(&w.as_str());
     (1..=LOOP_WORDS).find_map(|n| {
         let last = words.len().checked_sub(n * LOOP)?;
         let repeats = |at: &usize| (1..LOOP).all(|k| words[*at..at + n] == words[at + k * n..at + (k + 1) * n]);

@@ -84,6 +84,10 @@ function drawWave(canvas: HTMLCanvasElement, page: InteractionPage, peaks: Peaks
   const lanes = height - AXIS_PX - STRIP_PX;
   for (const hold of holds(page)) hatch(context, x(hold.from_ms), x(hold.to_ms), lanes, colour.warnSoft, colour.warn);
   for (const gap of unexplained(page)) {
+    if (gap.kind === "redacted") {
+      hatch(context, x(gap.from_ms), x(gap.to_ms), lanes / 2, colour.line, colour.muted, gap.party === "customer" ? 0 : lanes / 2);
+      continue;
+    }
     const top = gap.kind === "paused" ? 0 : gap.party === "customer" ? 0 : lanes / 2;
     context.fillStyle = colour.badSoft;
     context.fillRect(x(gap.from_ms), top, Math.max(2, x(gap.to_ms) - x(gap.from_ms)), gap.kind === "paused" ? lanes : lanes / 2);
@@ -113,20 +117,20 @@ function drawLane(
   context.globalAlpha = 1;
 }
 
-function hatch(context: CanvasRenderingContext2D, from: number, to: number, height: number, soft: string, strong: string): void {
+function hatch(context: CanvasRenderingContext2D, from: number, to: number, height: number, soft: string, strong: string, top = 0): void {
   context.save();
   context.beginPath();
-  context.rect(from, 0, Math.max(2, to - from), height);
+  context.rect(from, top, Math.max(2, to - from), height);
   context.clip();
   context.fillStyle = soft;
-  context.fillRect(from, 0, to - from, height);
+  context.fillRect(from, top, to - from, height);
   context.strokeStyle = strong;
   context.globalAlpha = 0.35;
   context.lineWidth = 1;
   context.beginPath();
   for (let at = from - height; at < to; at += 8) {
-    context.moveTo(at, height);
-    context.lineTo(at + height, 0);
+    context.moveTo(at, top + height);
+    context.lineTo(at + height, top);
   }
   context.stroke();
   context.restore();

@@ -6,10 +6,11 @@ import type { LiveUtterance } from "../types.ts";
 import { arrived, FOLLOWING, jumpLabel, scrolled, type Follow } from "../words/follow.ts";
 import { duration } from "../words/format.ts";
 import { aloud, keyOf, lagText, LATER, liveLines, wordless, type LiveLine } from "../words/live_words.ts";
+import { takenOut } from "../words/transcript.ts";
 import { ArrowDown } from "./icons.tsx";
 import { Tag } from "./bits.tsx";
 import { useVirtual } from "./virtual.ts";
-import { DOUBTFUL } from "./words.tsx";
+import { DOUBTFUL, TakenOut } from "./words.tsx";
 
 /** Heights guessed before a line is drawn and measured, px. */
 const GUESS = { line: 19, chars: 44, speaker: 17, around: 12 };
@@ -110,7 +111,7 @@ function Heard({ utterance }: { utterance: LiveUtterance }) {
   const { words, partial } = utterance;
   return (
     <>
-      {words.map((word, index) => (word.confidence < DOUBTFUL && !partial ? <span key={index} class="word doubtful" title={`${word.confidence} % sure`}>{word.text}</span> : word.text))
+      {words.map((word, index) => (takenOut(word.text) ? <TakenOut key={index} text={word.text} /> : word.confidence < DOUBTFUL && !partial ? <span key={index} class="word doubtful" title={`${word.confidence} % sure`}>{word.text}</span> : word.text))
         .flatMap((shown, index) => (index === 0 ? [shown] : [" ", shown]))}
       {partial && "…"}
     </>

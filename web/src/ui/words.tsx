@@ -5,7 +5,7 @@ import { loaded, playFrom, playing, position } from "../state/player.ts";
 import type { InteractionPage, Utterance } from "../types.ts";
 import { duration } from "../words/format.ts";
 import { wordless } from "../words/live_words.ts";
-import { transcriptLines, wordAt, type Line } from "../words/transcript.ts";
+import { takenOut, transcriptLines, wordAt, type Line } from "../words/transcript.ts";
 
 /** Confidence under which a word is drawn as doubtful, percent. */
 export const DOUBTFUL = 50;
@@ -47,11 +47,18 @@ function Spoken({ utterance }: { utterance: Utterance }) {
     <>
       {utterance.words.map((word, index) => (
         <>
-          <span key={index} data-from={word.from_ms} class={word.confidence < DOUBTFUL ? "word doubtful" : "word"} title={word.confidence < DOUBTFUL ? `${word.confidence} % sure` : undefined}>{word.text}</span>{" "}
+          {takenOut(word.text) ? <TakenOut key={index} text={word.text} />
+            : <span key={index} data-from={word.from_ms} class={word.confidence < DOUBTFUL ? "word doubtful" : "word"} title={word.confidence < DOUBTFUL ? `${word.confidence} % sure` : undefined}>{word.text}</span>}{" "}
         </>
       ))}
     </>
   );
+}
+
+/** A number that must not be kept: what it was, instead of it. */
+export function TakenOut({ text }: { text: string }) {
+  const found = takenOut(text);
+  return found && <><span class="taken-out" title="Not kept: taken out of the words and the recording">{found.what}</span>{found.after}</>;
 }
 
 function NotUnderstood({ utterance }: { utterance: Utterance }) {

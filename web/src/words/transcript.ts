@@ -17,6 +17,8 @@ export function transcriptLines(page: InteractionPage): Line[] {
     { kind: "say", key: `${utterance.leg}/${utterance.from_ms}`, at: utterance.from_ms, utterance, speaker: true }));
   for (const hold of holds(page)) lines.push({ kind: "mark", key: `hold/${hold.from_ms}`, at: hold.from_ms, text: `on hold ${duration(hold.to_ms - hold.from_ms)}` });
   for (const gap of unexplained(page)) {
+    // The words say it themselves: [card number].
+    if (gap.kind === "redacted") continue;
     if (gap.to_ms - gap.from_ms >= GAP_SHOWN_MS) lines.push({ kind: "mark", key: `gap/${gap.party}/${gap.from_ms}`, at: gap.from_ms, text: gapText(gap) });
   }
   lines.sort((a, b) => a.at - b.at || (a.kind === "mark" ? -1 : 1));
@@ -41,7 +43,7 @@ export function unexplained(page: Pick<InteractionPage, "recording" | "segments"
   const held = holds(page);
   const pauses: Gap[] = [];
   return page.recording.gaps.filter((gap) => {
-    if (gap.kind === "lost") return true;
+    if (gap.kind !== "paused") return true;
     if (held.some((hold) => gap.from_ms < hold.to_ms && gap.to_ms > hold.from_ms)) return false;
     if (pauses.some((pause) => gap.from_ms < pause.to_ms && gap.to_ms > pause.from_ms)) return false;
     pauses.push(gap);
@@ -52,6 +54,12 @@ export function unexplained(page: Pick<InteractionPage, "recording" | "segments"
 function gapText(gap: Gap): string {
   const length = duration(gap.to_ms - gap.from_ms);
   return gap.kind === "paused" ? `recording paused ${length} · silence kept` : `${length} of the ${gap.party}'s audio lost`;
+}
+
+/** What stands where a number was taken out ("[card number]."): its name, and the punctuation after it; null for any other word. */
+export function takenOut(text: string): { what: string; after: string } | null {
+  const found = /^\[([^\]]+)\](.*)$/.exec(text);
+  return found ? { what: found[1] ?? "", after: found[2] ?? "" } : null;
 }
 
 /** The word that sounds at a time: the last that began, while it or the breath after it lasts. */

@@ -13,6 +13,7 @@ use super::{
     patterns,
     stream::{Aside, Group, Stream, is_month},
 };
+use crate::domain::insight::utterance::Utterance;
 
 /// Groups of one number may be so far apart, announced or not.
 const CHAIN_MS: (u32, u32) = (20_000, 8_000);
@@ -36,6 +37,8 @@ const PART_MIN: usize = 4;
 const LONG_MIN: usize = 12;
 /// Fewest digits of a card number by which it is known again.
 const AGAIN_MIN: usize = 4;
+/// What was not understood so close to a number may be a part of it.
+const BESIDE_MS: u32 = 3_000;
 /// A noun so many words before a number makes it another thing.
 const NOUN_WITHIN: usize = 6;
 
@@ -69,8 +72,17 @@ struct Search<'a> {
     hot: Vec<(u32, u32)>,
 }
 
+/// What is found in a call.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    /// Words.
+    pub marks: Vec<Mark>,
+    /// Utterances that nobody understood, where a number was expected.
+    pub unheard: Vec<(usize, Kind)>,
+}
+
 /// All marks; `known` are card numbers found before, and takes up those found now.
-pub(super) fn marks(streams: &[Stream], rules: &Rules, known: &mut Vec<String>) -> Vec<Mark> {
+pub(super) fn find(said: &[Utterance], streams: &[Stream], rules: &Rules, known: &mut Vec<String>) -> Found {
     let done = streams.iter().map(|s| vec![false; s.groups.len()]).collect();
     let mut search = Search { streams, cues: cues::find(streams), rules, marks: Vec::new(), done, hot: Vec::new() };
     search.by_check_digit(known);
@@ -81,7 +93,8 @@ pub(super) fn marks(streams: &[Stream], rules: &Rules, known: &mut Vec<String>) 
     for (n, stream) in streams.iter().enumerate() {
         search.marks.extend(patterns::find(stream, rules).into_iter().map(|(words, kind)| Mark { stream: n, words, kind }));
     }
-    search.marks
+    let unheard = said.iter().enumerate().filter_map(|(at, utterance)| Some((at, search.unheard(utterance)?))).collect();
+    Found { marks: search.marks, unheard }
 }
 
 impl Search<'_> {
@@ -210,15 +223,27 @@ impl Search<'_> {
         })
     }
 
-    /// Whether a noun or a cue right before says that the number is another thing.
+    /// Whether a noun or a cue right before says that the number is another thing. A number in between takes it up.
     fn another_thing(&self, chain: &Chain, at: usize) -> bool {
-        let (group, words) = (self.group(chain, at), &self.streams[chain.stream].words);
-        let before = &words[group.words.0.saturating_sub(NOUN_WITHIN)..group.words.0];
+        let (group, stream) = (self.group(chain, at), &self.streams[chain.stream]);
+        let words = &stream.words;
+        let number_before = chain.groups[at].checked_sub(1).map_or(0, |n| stream.groups[n].words.1 + 1);
+        let before = &words[group.words.0.saturating_sub(NOUN_WITHIN).max(number_before).min(group.words.0)..group.words.0];
         let named = before.iter().any(|w| cues::names_another_thing(&w.plain) && group.from_ms <= w.to_ms.saturating_add(CHAIN_MS.1));
         let plus = words[group.words.0].plain.starts_with('+');
         let all = [Cue::Card, Cue::Code, Cue::Expiry, Cue::Iban, Cue::LastFour, Cue::Else];
         let latest = self.last(&all, group.from_ms, CARD_WITHIN_MS);
-        named || plus || latest.is_some_and(|h| h.cue == Cue::Else) || self.soon(&[Cue::Else], chain.stream, group.to_ms)
+        let open = |h: &Heard| h.cue == Cue::Else && !self.taken_up(h.at_ms, group.from_ms);
+        named || plus || latest.is_some_and(|h| open(&h)) || self.soon(&[Cue::Else], chain.stream, group.to_ms)
+    }
+
+    /// Whether a number was said between.
+    fn taken_up(&self, from_ms: u32, to_ms: u32) -> bool {
+        let between = |g: &Group| g.from_ms >= from_ms && g.to_ms <= to_ms && g.digits().len() > 2;
+        self.streams.iter().any(|stream| {
+            let first = stream.groups.partition_point(|g| g.from_ms < from_ms);
+            stream.groups[first..].iter().take_while(|g| g.from_ms <= to_ms).any(between)
+        })
     }
 
     /// Digits where a number was announced, whatever their check digit says.
@@ -274,15 +299,18 @@ impl Search<'_> {
             let atoms: Vec<(usize, String)> = (0..chain.groups.len())
                 .flat_map(|at| self.group(&chain, at).atoms.iter().map(move |atom| (at, atom.text.clone())))
                 .collect();
-            if let Some((first, last)) = iban_in(&atoms) {
+            let mut rest = &atoms[..];
+            while let Some((first, last)) = iban_in(rest) {
                 self.mark(&chain, first..last + 1, Kind::AccountNumber);
-                continue;
+                rest = &rest[rest.iter().take_while(|(group, _)| *group <= last).count()..];
             }
+        }
+        for chain in self.chains(true) {
             let from_ms = self.group(&chain, 0).from_ms;
             let digits: usize = (0..chain.groups.len()).map(|at| self.group(&chain, at).digits().len()).sum();
             let expected = self.last(&[Cue::Iban], from_ms, CARD_WITHIN_MS).is_some()
                 || self.soon(&[Cue::Iban], chain.stream, self.group(&chain, chain.groups.len() - 1).to_ms);
-            if expected && digits >= PART_MIN && !self.done[chain.stream][chain.groups[0]] && !self.another_thing(&chain, 0) {
+            if expected && digits >= PART_MIN && !self.another_thing(&chain, 0) {
                 self.mark(&chain, 0..chain.groups.len(), Kind::AccountNumber);
             }
         }
@@ -299,6 +327,28 @@ impl Search<'_> {
                     self.mark(&Chain { stream: n, groups: vec![g] }, 0..1, Kind::CardNumber);
                 }
             }
+        }
+    }
+
+    /// What may have been said where nothing was understood: the answer to a question for a number, or a part between two.
+    fn unheard(&self, utterance: &Utterance) -> Option<Kind> {
+        if utterance.rejected.is_none() || !utterance.words.is_empty() {
+            return None;
+        }
+        let asked = [Cue::Card, Cue::Code, Cue::Iban, Cue::Else];
+        let cue = self.last(&asked, utterance.from_ms, CODE_WITHIN_MS).map(|h| h.cue);
+        let beside = |mark: &&Mark| {
+            let stream = &self.streams[mark.stream];
+            let (from, to) = (stream.words[mark.words.0].from_ms, stream.words[mark.words.1].to_ms);
+            stream.leg == utterance.leg
+                && utterance.from_ms <= to.saturating_add(BESIDE_MS)
+                && from <= utterance.to_ms.saturating_add(BESIDE_MS)
+        };
+        match cue {
+            Some(Cue::Card) => Some(Kind::CardNumber),
+            Some(Cue::Code) => Some(Kind::SecurityCode),
+            Some(Cue::Iban) => Some(Kind::AccountNumber),
+            _ => self.marks.iter().find(beside).map(|mark| mark.kind),
         }
     }
 

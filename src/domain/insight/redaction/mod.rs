@@ -164,7 +164,7 @@ fn mask_all(said: &[Utterance], rules: &Rules, known: &mut Vec<String>) -> (Vec<
         return (said.to_vec(), Vec::new());
     }
     let streams = stream::streams(said);
-    let mut marks = find::marks(&streams, rules, known);
+    let find::Found { mut marks, unheard } = find::find(said, &streams, rules, known);
     marks.sort_by_key(|m| (m.stream, m.words));
     let mut redacted: Vec<Redacted> = Vec::new();
     let mut per_utterance: BTreeMap<usize, Vec<(usize, usize, Kind)>> = BTreeMap::new();
@@ -195,6 +195,10 @@ fn mask_all(said: &[Utterance], rules: &Rules, known: &mut Vec<String>) -> (Vec<
             Some(_) | None => redacted.push(Redacted { leg: stream.leg, from_ms, to_ms, kind: mark.kind }),
         }
     }
+    redacted.extend(unheard.into_iter().filter_map(|(at, kind)| {
+        let Utterance { leg, from_ms, to_ms, .. } = *said.get(at)?;
+        Some(Redacted { leg, from_ms, to_ms, kind })
+    }));
     redacted.sort_by_key(|r| (r.from_ms, r.to_ms));
     let mask = |(n, utterance): (usize, &Utterance)| match per_utterance.get(&n) {
         Some(spans) => masked(utterance, spans, rules),

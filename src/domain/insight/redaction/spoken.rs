@@ -113,6 +113,9 @@ fn piece(word: &str) -> Piece {
     if FILLERS.contains(&word) {
         return Piece::Filler;
     }
+    if word == "x-ray" {
+        return Piece::Alphabet('X');
+    }
     if ALPHABET.contains(&word) {
         return word.chars().next().map_or(Piece::Other, |c| Piece::Alphabet(c.to_ascii_uppercase()));
     }

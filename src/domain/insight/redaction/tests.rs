@@ -257,3 +257,18 @@ fn typed_numbers_are_masked_and_typed_text_stays() {
     }
     assert!(is_card_number("378282246310005"));
 }
+
+#[test]
+fn an_answer_that_nobody_understood_is_taken_out_of_the_audio() {
+    let mut transcript = call(&["A: And the security code?", "C: what", "A: Thank you. How is the weather?", "C: fine"]);
+    for at in [1, 3] {
+        transcript.utterances[at].words.clear();
+        transcript.utterances[at].rejected = Some("key tones".into());
+    }
+    let found = redact(&mut transcript, &Rules::default());
+    assert_eq!(found.first().map(|r| (r.from_ms, r.kind)), Some((transcript.utterances[1].from_ms, Kind::SecurityCode)));
+    let mut transcript = call(&["A: How is the weather?", "C: what"]);
+    transcript.utterances[1].words.clear();
+    transcript.utterances[1].rejected = Some("unsure".into());
+    assert!(redact(&mut transcript, &Rules::default()).is_empty());
+}

@@ -49,6 +49,14 @@ export function utterances() {
   return all;
 }
 
+/** The last customer's line of a call with a number taken out of words and recording. */
+export function takeOut(page) {
+  const said = page.transcript.utterances.filter((one) => one.party === "customer" && one.words.length > 5).at(-1);
+  const [first, last] = [said.words[2], said.words[4]];
+  said.words.splice(2, 3, { text: "[card number].", from_ms: first.from_ms, to_ms: last.to_ms, confidence: 93 });
+  page.recording.gaps = ["customer", "agent"].map((party) => ({ party, kind: "redacted", from_ms: first.from_ms - 1500, to_ms: last.to_ms + (party === "customer" ? 150 : 500) }));
+}
+
 /** The same script as it is told while the call is on. */
 export function liveUtterances() {
   return utterances().map(({ sentiment: _, ...one }) => ({ ...one, partial: false }));

@@ -205,7 +205,9 @@ export class Mock {
       return undefined;
     }
     const stage = which === demo.CALL && this.view.call === null && this.view.wrap_up === null ? "done" : which === demo.CALL ? this.stage : "done";
-    return send(200, { ...demo.interactionPage(which, now, { stage, trouble: this.recording, coverage: this.coverage }), draft: this.drafts.get(which) ?? null });
+    const page = demo.interactionPage(which, now, { stage, trouble: this.recording, coverage: this.coverage });
+    if (this.takenOut) demo.takeOut(page);
+    return send(200, { ...page, draft: this.drafts.get(which) ?? null });
   }
 
   page(url, all) {

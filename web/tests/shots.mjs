@@ -47,6 +47,7 @@ const SHOTS = [
   ["calls-empty", { user: "sofia", prepare: (mock) => { mock.noCalls = true; } }, goto("/#/calls", ".calls-list .empty")],
   ["review", { user: "sofia" }, review],
   ["review-no-recording", { user: "sofia", prepare: (mock) => { mock.recording = { state: "none", trouble: null, duration_ms: null, gaps: [{ party: "customer", kind: "paused", from_ms: 40_000, to_ms: 70_000 }] }; mock.coverage = { customer: 41, agent: 90 }; } }, goto(`/#/calls/${demo.CALL}`, ".words .say")],
+  ["review-taken-out", { user: "sofia", prepare: (mock) => { mock.takenOut = true; } }, async (desk) => { await goto(`/#/calls/${demo.CALL}`, ".taken-out")(desk); await desk.page.locator(".taken-out").scrollIntoViewIfNeeded(); await desk.page.waitForTimeout(150); }],
   ["review-error", { user: "sofia", prepare: (mock) => { mock.fail.set("/api/interactions", { status: 404, error: "This call is not here, or not yours to open." }); } }, goto(`/#/calls/${demo.CALL}`, ".problem")],
 ];
 const PHONE_TABS = { "pop-known": ["Customer"], "in-call": ["Live"], "wrap-up": ["Live"], idle: ["Work"] };

@@ -85,7 +85,9 @@ function drawWave(canvas: HTMLCanvasElement, page: InteractionPage, peaks: Peaks
   for (const hold of holds(page)) hatch(context, x(hold.from_ms), x(hold.to_ms), lanes, colour.warnSoft, colour.warn);
   for (const gap of unexplained(page)) {
     if (gap.kind === "redacted") {
-      hatch(context, x(gap.from_ms), x(gap.to_ms), lanes / 2, colour.line, colour.muted, gap.party === "customer" ? 0 : lanes / 2);
+      const laneTop = gap.party === "customer" ? 0 : lanes / 2;
+      hatch(context, x(gap.from_ms), x(gap.to_ms), lanes / 2, colour.line, colour.muted, laneTop);
+      inside(context, "not kept", x(gap.from_ms), x(gap.to_ms), laneTop + lanes / 2 - 3, colour.muted);
       continue;
     }
     const top = gap.kind === "paused" ? 0 : gap.party === "customer" ? 0 : lanes / 2;
@@ -115,6 +117,16 @@ function drawLane(
     context.fillRect(i * BAR_PX, middle - size, BAR_PX - 1.2, size * 2);
   }
   context.globalAlpha = 1;
+}
+
+/** A small text in a stretch, where it fits. */
+function inside(context: CanvasRenderingContext2D, text: string, from: number, to: number, bottom: number, colour: string): void {
+  context.font = "10px system-ui, sans-serif";
+  context.textBaseline = "bottom";
+  const size = context.measureText(text).width;
+  if (size + 4 > to - from) return;
+  context.fillStyle = colour;
+  context.fillText(text, (from + to - size) / 2, bottom);
 }
 
 function hatch(context: CanvasRenderingContext2D, from: number, to: number, height: number, soft: string, strong: string, top = 0): void {

@@ -5,6 +5,7 @@ use std::{
     fs,
     path::{Path, PathBuf},
     sync::{Arc, Mutex},
+    time::Duration,
 };
 
 use crossbeam_channel::{Sender, bounded};
@@ -278,13 +279,13 @@ fn opened(interaction: InteractionId, at: UnixMs, legs: &[(LegId, Party); 2], re
 
 /// Waits for a state, up to a minute.
 async fn wait_until(mut holds: impl FnMut() -> bool) {
-    for _ in 0..6_000 {
-        if holds() {
-            return;
+    let mut look = tokio::time::interval(Duration::from_millis(10));
+    let there = async {
+        while !holds() {
+            look.tick().await;
         }
-        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
-    }
-    panic!("it never happened");
+    };
+    tokio::time::timeout(Duration::from_secs(60), there).await.expect("the state comes");
 }
 
 /// The turns of a written dialogue as a transcript, a word every 300 ms.

@@ -42,7 +42,7 @@ const FIRST: i64 = 1_772_701_200_000;
 /// A word in the double's ears.
 const WORD_MS: u32 = 100;
 /// Silence between lines.
-const PAUSE_MS: u32 = 800;
+const PAUSE_MS: u32 = 700;
 
 /// A word, when it is said.
 #[derive(Clone)]

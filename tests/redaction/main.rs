@@ -50,7 +50,7 @@ fn calls(planted: &[Planted]) -> Vec<Vec<Line>> {
         let mut lines = vec![opening(), reason()];
         for number in some {
             lines.extend(number.lines.iter().cloned());
-            lines.push(("A", "Thank you I will send the refund tomorrow".to_owned()));
+            lines.push(("A", "Thank you".to_owned()));
         }
         lines
     };

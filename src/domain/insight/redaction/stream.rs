@@ -164,11 +164,14 @@ pub(super) struct Stream {
     pub groups: Vec<Group>,
 }
 
+/// One leg, its words, and their pieces with the word that each is of.
+type Leg = (LegId, Vec<Said>, Vec<(Piece, usize)>);
+
 /// A stream for each leg.
 pub(super) fn streams(utterances: &[Utterance]) -> Vec<Stream> {
     let mut order: Vec<usize> = (0..utterances.len()).collect();
     order.sort_by_key(|i| (utterances[*i].from_ms, utterances[*i].to_ms));
-    let mut legs: Vec<(LegId, Vec<Said>, Vec<(Piece, usize)>)> = Vec::new();
+    let mut legs: Vec<Leg> = Vec::new();
     for at in order {
         let utterance = &utterances[at];
         let found = legs.iter().position(|(leg, ..)| *leg == utterance.leg);

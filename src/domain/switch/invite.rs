@@ -175,7 +175,7 @@ impl Switch {
                 }
                 self.apply(id, ports, actions);
                 self.board.touch();
-                self.keep(call);
+                self.keep(Box::new(call));
             }
             Some(Err(error)) => self.refuse_incoming(flow, request, server, ports, error),
             // A panic before there was a call: nothing of it was applied, the caller hears 500.

@@ -8,6 +8,7 @@
 mod apply;
 mod board;
 mod calling;
+mod calls;
 mod challenge;
 mod config;
 mod consistency;
@@ -94,7 +95,7 @@ pub struct Switch {
     /// What became of today's calls.
     day: Day,
     ports: PortPool,
-    calls: BTreeMap<InteractionId, Call>,
+    calls: calls::Calls,
     /// What has been written of each call.
     ledgers: HashMap<InteractionId, ledger::Ledger>,
     deadlines: BTreeSet<(Instant, InteractionId)>,
@@ -148,7 +149,7 @@ impl Switch {
             waiting: Waiting::default(),
             day: Day::new(now.wall, BTreeMap::new()),
             ports: PortPool::new(config.ports.iter().copied()),
-            calls: BTreeMap::new(),
+            calls: calls::Calls::default(),
             ledgers: HashMap::new(),
             deadlines: BTreeSet::new(),
             deadline_of: HashMap::new(),

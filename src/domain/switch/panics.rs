@@ -41,7 +41,7 @@ impl Panics {
 
 impl Switch {
     /// Ends a call whose turn panicked.
-    pub(super) fn call_panicked(&mut self, mut call: Call) {
+    pub(super) fn call_panicked(&mut self, mut call: Box<Call>) {
         let id = call.id();
         self.counters.count(Counter::CallPanicked);
         self.panics.note(self.now.mono);

@@ -1,20 +1,16 @@
 //! Trunks as they are now: their addresses, how many calls they carry, and which of them a call is sent to.
 
 use std::{
-    collections::{BTreeMap, HashMap, VecDeque},
+    collections::{HashMap, VecDeque},
     net::{IpAddr, SocketAddr},
     time::{Duration, Instant},
 };
 
 use ipnet::IpNet;
 
-use super::{Switch, TrunkConfig, trunk_registration::Registration};
+use super::{Switch, TrunkConfig, calls::Calls, trunk_registration::Registration};
 use crate::{
-    domain::{
-        call::{Call, leg::TrunkTarget},
-        routing::destination::Destination,
-    },
-    ids::InteractionId,
+    domain::{call::leg::TrunkTarget, routing::destination::Destination},
     protocol::sip::{
         flow::{Flow, ListenerId},
         transaction_layer::ClientId,
@@ -76,7 +72,7 @@ impl Trunks {
     }
 
     /// Whether a trunk takes one more call.
-    pub fn has_room(&self, config: &[TrunkConfig], calls: &BTreeMap<InteractionId, Call>, now: Instant, trunk: usize) -> bool {
+    pub fn has_room(&self, config: &[TrunkConfig], calls: &Calls, now: Instant, trunk: usize) -> bool {
         let Some((state, outbound)) = self.all.get(trunk).zip(config.get(trunk).and_then(|config| config.outbound.as_ref())) else {
             return false;
         };

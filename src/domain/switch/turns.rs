@@ -64,7 +64,7 @@ impl Switch {
     }
 
     /// Puts a call back, or forgets it where nothing is left to do.
-    pub(super) fn keep(&mut self, call: Call) {
+    pub(super) fn keep(&mut self, call: Box<Call>) {
         let id = call.id();
         if let Some(at) = self.deadline_of.remove(&id) {
             self.deadlines.remove(&(at, id));
@@ -76,7 +76,7 @@ impl Switch {
             self.deadlines.insert((at, id));
             self.deadline_of.insert(id, at);
         }
-        self.calls.insert(id, call);
+        self.calls.insert(call);
     }
 
     /// Lets go of what a call held.

@@ -2,6 +2,8 @@
 //!
 //! A glance proves nothing: what it takes for a request in a dialog may be nonsense, and is refused as such when its turn comes.
 
+use std::borrow::Cow;
+
 use memchr::memchr;
 
 use super::{
@@ -45,11 +47,21 @@ impl<'a> Peek<'a> {
     }
 
     /// The user part of the Request-URI, unescaped.
-    pub fn user(&self) -> Option<String> {
+    pub fn user(&self) -> Option<Cow<'a, str>> {
         if self.target.len() > MAX_URI_LEN {
             return None;
         }
-        Uri::parse(self.target)?.user().map(std::borrow::Cow::into_owned)
+        // A number or a plain name, as nearly always, needs no reading of the whole.
+        if let Some(rest) = self.target.strip_prefix(b"sip:")
+            && let Some(at) = rest.iter().position(|octet| !octet.is_ascii_alphanumeric() && *octet != b'+')
+            && at > 0
+            && rest[at] == b'@'
+            && let Some(host) = rest.get(at + 1)
+            && host.is_ascii_alphanumeric()
+        {
+            return std::str::from_utf8(&rest[..at]).ok().map(Cow::Borrowed);
+        }
+        Uri::parse(self.target)?.user()
     }
 
     fn look_at_headers(&mut self, mut rest: &'a [u8]) {
@@ -63,7 +75,13 @@ impl<'a> Peek<'a> {
                 && let Some(colon) = memchr(b':', line)
             {
                 match HeaderId::of(scan::trim_end(&line[..colon])) {
-                    HeaderId::To => self.to_tag = scan::tag_of(&line[colon + 1..]),
+                    HeaderId::To => {
+                        self.to_tag = scan::tag_of(&line[colon + 1..]);
+                        // Whoever says ACK is not asked who they are.
+                        if self.method == Some(Method::Ack) {
+                            return;
+                        }
+                    }
                     HeaderId::Authorization | HeaderId::ProxyAuthorization => self.has_credentials = true,
                     _ => {}
                 }
@@ -117,7 +135,7 @@ mod tests {
             assert_eq!((peek.has_credentials, peek.is_response), (credentials, !parsed.is_request()), "{first}");
             assert_eq!(peek.to_tag, parsed.to_tag().map(str::as_bytes), "{first}");
             let user = parsed.request_uri().and_then(|uri| uri.user().map(|user| user.into_owned()));
-            assert_eq!(peek.user(), user, "{first}");
+            assert_eq!(peek.user().map(Cow::into_owned), user, "{first}");
         }
     }
 

@@ -149,9 +149,11 @@ async fn run(config: Config, demo: bool) -> Result<(), AppError> {
         audio: if config.speech.redaction.audio { jobs::in_recordings(config.recording.folder.clone()) } else { Arc::new(|_, _| Ok(0)) },
         counters: Arc::default(),
     };
-    let workers = background(&config, queues, &store, &live, (&handle, &redaction), &stopping)?;
+    let pool = if config.speech.enabled { Some(Arc::new(Pool::start(wiring::speech(&config.speech))?)) } else { None };
+    let workers = background(&config, queues, &store, &live, (&handle, &redaction), &stopping, pool.as_ref())?;
     let counting = metrics::Counting { media: &media, recorder: &recorder, spool: &spool.handle(), redaction: &redaction.counters };
-    let parts = metrics::api_parts(&config, &store, &live, &handle, &counting);
+    let mut parts = metrics::api_parts(&config, &store, &live, &handle, &counting);
+    parts.speech_models = metrics::speech_models(pool);
     let mut api_stop = stopping.clone();
     let serving = tokio::spawn(api::serve(listener, Api::new(parts), async move {
         let _ = api_stop.wait_for(|stop| *stop).await;
@@ -241,6 +243,7 @@ fn background(
     live: &LiveHub,
     (handle, redaction): (&ControlHandle, &Redaction),
     stopping: &watch::Receiver<bool>,
+    pool: Option<&Arc<Pool>>,
 ) -> Result<Vec<tokio::task::JoinHandle<()>>, AppError> {
     let mut tasks = vec![
         tokio::spawn(effects::watch_people(store.clone(), handle.clone(), config.clone(), queues)),
@@ -254,8 +257,7 @@ fn background(
             std::future::pending::<()>().await;
         }));
     }
-    if config.speech.enabled {
-        let pool = Arc::new(Pool::start(wiring::speech(&config.speech))?);
+    if let Some(pool) = pool.cloned() {
         let tracks = jobs::from_recordings(config.recording.folder.clone());
         let hub = live.clone();
         let changed = Arc::new(move |fact| hub.publish(fact));

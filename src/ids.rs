@@ -84,6 +84,8 @@ ids! {
     TranscriptId,
     /// Something read out of an interaction, with evidence.
     FindingId,
+    /// Words that a person put right.
+    CorrectionId,
     /// Free text written by an agent.
     NoteId,
     /// One unit of slow work.

@@ -6,12 +6,13 @@ use crate::{
     config::Config,
     domain::media::counters::DropReason,
     service::{
-        api::Parts,
+        api::{Parts, SpeechModel, SpeechModels},
         control_thread::{ControlHandle, ControlMessage},
         jobs::RedactionCounters,
         live::LiveHub,
         media_threads::{MediaCounters, MediaThreads},
         recorder::{self, Recorder},
+        speech::Pool,
         spool::SpoolHandle,
         store::Store,
     },
@@ -25,7 +26,7 @@ pub(super) struct Counting<'a> {
     pub redaction: &'a Arc<RedactionCounters>,
 }
 
-/// What the API is built of.
+/// What the API is built of; the speech models come with the pool.
 pub(super) fn api_parts(config: &Config, store: &Store, live: &LiveHub, handle: &ControlHandle, counting: &Counting<'_>) -> Parts {
     let (control, ready, page) = (handle.clone(), handle.clone(), handle.clone());
     let (media, recorder) = (Arc::downgrade(counting.media), counting.recorder.counters().clone());
@@ -45,10 +46,20 @@ pub(super) fn api_parts(config: &Config, store: &Store, live: &LiveHub, handle: 
             text
         }),
         not_ready: Box::new(move || ready.not_ready()),
+        speech_models: Box::new(SpeechModels::default),
         http: config.http.clone(),
         recordings: config.recording.folder.clone(),
         redaction: config.speech.redaction.rules.clone(),
     }
+}
+
+/// The models that the pool would find now.
+pub(super) fn speech_models(pool: Option<Arc<Pool>>) -> Box<dyn Fn() -> SpeechModels + Send + Sync> {
+    Box::new(move || match pool.as_ref().map(|pool| pool.model()) {
+        Some(Ok((name, _))) => SpeechModels { models: vec![SpeechModel { name, usual: true }], trouble: None },
+        Some(Err(_)) => SpeechModels { models: Vec::new(), trouble: Some("No speech model. Admin: `throughline model`.".to_owned()) },
+        None => SpeechModels { models: Vec::new(), trouble: Some("Calls are not transcribed here: [speech] enabled is off.".to_owned()) },
+    })
 }
 
 fn line(text: &mut String, name: &str, value: u64) {

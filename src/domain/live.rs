@@ -272,6 +272,8 @@ pub struct BoardAgent {
     pub agent: AgentId,
     /// Their name.
     pub name: String,
+    /// The call that they are in.
+    pub interaction: Option<InteractionId>,
     /// What they are doing.
     pub state: AgentState,
     /// The reason they gave.

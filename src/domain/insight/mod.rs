@@ -8,6 +8,7 @@
 
 pub mod acts;
 pub mod card;
+pub mod correction;
 pub mod dates;
 pub mod promises;
 pub mod redaction;

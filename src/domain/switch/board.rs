@@ -6,6 +6,7 @@ use super::{Counter, Output, Switch};
 use crate::{
     domain::{
         call::Call,
+        fact::AgentState,
         live::{AgentView, Board, BoardAgent, LiveFact, QueueView},
     },
     ids::AgentId,
@@ -106,6 +107,7 @@ impl Switch {
                 .map(|agent| BoardAgent {
                     agent: agent.profile.id,
                     name: agent.profile.name.clone(),
+                    interaction: agent.interaction().filter(|_| agent.state() == AgentState::Busy),
                     state: agent.state(),
                     reason: agent.reason().map(str::to_owned),
                     since: agent.since,

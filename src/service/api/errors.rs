@@ -43,6 +43,11 @@ impl Problem {
         Self::new(StatusCode::FORBIDDEN, "forbidden", format!("This needs the role {who_may}. An administrator can give it."))
     }
 
+    /// 403 for what may be read but not changed.
+    pub fn not_yours(sentence: &str) -> Self {
+        Self::new(StatusCode::FORBIDDEN, "forbidden", sentence)
+    }
+
     /// 403 for a request from another site.
     pub fn foreign_origin() -> Self {
         Self::new(StatusCode::FORBIDDEN, "foreign_origin", "Requests from other sites are refused. Add the origin to [http] origins.")

@@ -42,7 +42,7 @@ pub(super) async fn page(State(api): State<Api>, caller: Caller, Path(id): Path<
 }
 
 /// Supervisors read all, agents what they took part in and what is on a customer's record.
-async fn may_read(api: &Api, caller: &Caller, id: InteractionId) -> Result<(), Problem> {
+pub(super) async fn may_read(api: &Api, caller: &Caller, id: InteractionId) -> Result<(), Problem> {
     let access = api.store.interaction_access(id).await?.ok_or_else(Problem::not_found)?;
     let own = access.agents.contains(&caller.me.agent);
     if own || access.customer.is_some() || caller.me.role >= Role::Supervisor { Ok(()) } else { Err(Problem::not_found()) }

@@ -62,7 +62,8 @@ pub(super) async fn words(State(api): State<Api>, caller: Caller, Path(id): Path
         let subject = ("interaction", id.to_string());
         api.store.audit(caller.me.agent, AuditAction::ReadTranscript, subject, clock::now().wall).await?;
     }
-    Ok(Json(json!({"utterances": utterances, "lag_ms": lag_ms})))
+    let trouble = if utterances.is_empty() { (api.speech_models)().trouble } else { None };
+    Ok(Json(json!({"utterances": utterances, "lag_ms": lag_ms, "trouble": trouble})))
 }
 
 /// What a desk may ask; [`DeskCommand`] without the agent, which is the session's.

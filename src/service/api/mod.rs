@@ -13,7 +13,11 @@ mod interactions;
 mod live;
 mod queues;
 mod throttle;
+mod words;
 mod work;
+
+#[cfg(test)]
+mod tests;
 
 use std::{
     collections::HashMap,
@@ -29,6 +33,8 @@ use axum::{
     routing::{get, post, put},
 };
 use tokio::sync::Semaphore;
+
+pub use words::{SpeechModel, SpeechModels};
 
 use super::{live::LiveHub, store::Store};
 use crate::{
@@ -55,6 +61,8 @@ pub struct Parts {
     pub metrics: Box<dyn Fn() -> String + Send + Sync>,
     /// Why no new calls are taken; `None` when they are.
     pub not_ready: Box<dyn Fn() -> Option<&'static str> + Send + Sync>,
+    /// The models that calls can be transcribed with.
+    pub speech_models: Box<dyn Fn() -> SpeechModels + Send + Sync>,
     /// Configuration of the server.
     pub http: config::Http,
     /// Folder of the tracks.
@@ -125,6 +133,12 @@ pub fn router(api: Api) -> Router {
         .route("/api/interactions/{id}/live-words", get(live::words))
         .route("/api/interactions/{id}/draft", put(interactions::save_draft))
         .route("/api/interactions/{id}/notes", post(interactions::add_note))
+        .route("/api/interactions/{id}/words", get(words::words))
+        .route("/api/interactions/{id}/corrections", post(words::correct))
+        .route("/api/interactions/{id}/corrections/{correction}/undo", post(words::take_back))
+        .route("/api/interactions/{id}/transcribe", post(words::transcribe))
+        .route("/api/speech/models", get(words::models))
+        .route("/api/findings/{id}", post(words::judge))
         .route("/api/interactions/{id}/customer", post(interactions::choose_customer))
         .route("/api/interactions/{id}/wrap-up", post(interactions::wrap_up))
         .route("/api/work-items", get(work::list))

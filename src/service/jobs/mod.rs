@@ -71,7 +71,10 @@ pub async fn run(jobs: Jobs, mut stop: watch::Receiver<bool>) {
 
 /// Runs one due job; false when there is none.
 pub async fn step(jobs: &Jobs, at: UnixMs) -> Result<bool, StoreError> {
-    let Some(job) = jobs.store.claim_job(&[JobKind::Transcribe], at, LEASE_MS).await? else { return Ok(false) };
-    transcribe::run(jobs, &job, at).await?;
+    let Some(job) = jobs.store.claim_job(&[JobKind::Card, JobKind::Transcribe], at, LEASE_MS).await? else { return Ok(false) };
+    match job.kind {
+        JobKind::Transcribe => transcribe::run(jobs, &job, at).await?,
+        JobKind::Card => transcribe::read_again(jobs, &job, at).await?,
+    }
     Ok(true)
 }

@@ -9,6 +9,7 @@ use super::{Jobs, Redaction, step};
 use crate::{
     domain::{
         fact::{Direction, EndCause, Fact, InteractionOpened},
+        insight::correction::Span,
         live::LiveFact,
         media::plan::Codec,
     },
@@ -18,7 +19,7 @@ use crate::{
             Heard, HeardWord, Pool, PoolConfig, Request, TrackAudio, TranscribeError, Transcriber, file,
             model::{Model, Thresholds},
         },
-        store::Store,
+        store::{NewCorrection, Store},
     },
     time::UnixMs,
 };
@@ -206,4 +207,44 @@ async fn a_job_that_is_run_twice_leaves_one_card() {
     assert_eq!(page["transcript"]["revision"], 2);
     assert_eq!(page["transcript"]["utterances"].as_array().map(Vec::len), Some(2));
     assert_eq!(page["card"]["lines"].as_array().expect("a list").iter().filter(|l| l["label"] == "reason").count(), 1);
+}
+
+#[tokio::test]
+async fn a_word_that_is_put_right_is_read_out_again_and_outlives_a_new_revision() {
+    let scene = scene(script(), true).await;
+    assert!(step(&scene.jobs, CALL.plus_ms(30_000)).await.expect("runs"));
+    let agent = AgentId::new(CALL, [3; 10]);
+    let before = page(&scene).await;
+    let word = &before["transcript"]["utterances"][0]["words"][1];
+    assert_eq!(word["text"], "headset");
+    let ms = |key: &str| u32::try_from(word[key].as_u64().expect("a place")).expect("in a call");
+    let span = Span { leg: leg(1), from_ms: ms("from_ms"), to_ms: ms("to_ms") };
+    let new = NewCorrection { revision: 1, span, before: "headset".into(), after: "handset".into() };
+    scene.jobs.store.correct(scene.interaction, agent, &new, CALL.plus_ms(40_000)).await.expect("corrected");
+    assert!(step(&scene.jobs, CALL.plus_ms(41_000)).await.expect("reads it out again"));
+    let after = page(&scene).await;
+    assert_eq!(after["card"]["lines"][0]["text"], "My handset is broken and this is unacceptable");
+    assert_eq!(after["title"], "My handset is broken and this is unacceptable", "lists and search show the title");
+    assert_eq!(after["card"]["lines"][0]["evidence"], before["card"]["lines"][0]["evidence"], "it plays from the same place");
+    scene.jobs.store.transcribe_again(scene.interaction, None, agent, CALL.plus_ms(50_000)).await.expect("queued");
+    assert!(step(&scene.jobs, CALL.plus_ms(51_000)).await.expect("runs"));
+    let again = page(&scene).await;
+    assert_eq!((&again["transcript"]["revision"], &again["transcript"]["corrections"][0]["state"]), (&2.into(), &"stands".into()));
+    assert_eq!(again["transcript"]["utterances"][0]["words"][1]["text"], "handset");
+    assert_eq!(again["card"]["lines"][0]["text"], "My handset is broken and this is unacceptable");
+}
+
+#[tokio::test]
+async fn a_model_that_is_not_here_is_said_and_the_words_stay() {
+    let scene = scene(script(), true).await;
+    assert!(step(&scene.jobs, CALL.plus_ms(30_000)).await.expect("runs"));
+    let agent = AgentId::new(CALL, [3; 10]);
+    scene.jobs.store.transcribe_again(scene.interaction, Some("large"), agent, CALL.plus_ms(40_000)).await.expect("queued");
+    for try_at in [60_000, 600_000, 6_000_000] {
+        assert!(step(&scene.jobs, CALL.plus_ms(try_at)).await.expect("runs"));
+    }
+    let page = page(&scene).await;
+    assert_eq!((&page["transcript"]["state"], &page["transcript"]["redo"]["state"]), (&"done".into(), &"failed".into()));
+    assert!(page["transcript"]["redo"]["trouble"].as_str().expect("says why").contains("large"));
+    assert_eq!(page["transcript"]["utterances"].as_array().map(Vec::len), Some(2));
 }

@@ -21,6 +21,8 @@ const REFERENCE_MIN: usize = 4;
 
 /// Why there is no transcript.
 enum Trouble {
+    /// The model that was asked for is not here.
+    NotHere(String),
     /// The recording cannot be read.
     Tracks(String),
     /// Speech cannot do it.
@@ -33,7 +35,7 @@ pub(super) async fn run(jobs: &Jobs, job: &Job, at: UnixMs) -> Result<(), StoreE
     if let Err(trouble) = redaction::resume(jobs, interaction).await {
         return not_redacted(jobs, job, interaction, customer, trouble, at).await;
     }
-    match words(jobs, interaction).await {
+    match words(jobs, interaction, job.model.as_deref()).await {
         Ok(mut transcript) => {
             (jobs.alarm)(None);
             if let Err(trouble) = redaction::apply(jobs, interaction, &mut transcript, at).await {
@@ -49,6 +51,10 @@ pub(super) async fn run(jobs: &Jobs, job: &Job, at: UnixMs) -> Result<(), StoreE
             return Ok(());
         }
         Err(Trouble::Speech(e)) => return fail(jobs, job, interaction, customer, &e.to_string(), at).await,
+        Err(Trouble::NotHere(model)) => {
+            let why = format!("There is no speech model {model} here: choose another, or have an administrator fetch it");
+            return fail(jobs, job, interaction, customer, &why, at).await;
+        }
         Err(Trouble::Tracks(why)) => {
             let why = format!("The recording cannot be read: {why}");
             return fail(jobs, job, interaction, customer, &why, at).await;
@@ -92,8 +98,11 @@ async fn fail(
 }
 
 /// Reads and transcribes on a thread that may block.
-async fn words(jobs: &Jobs, interaction: InteractionId) -> Result<Transcript, Trouble> {
-    jobs.pool.model().map_err(Trouble::Speech)?;
+async fn words(jobs: &Jobs, interaction: InteractionId, model: Option<&str>) -> Result<Transcript, Trouble> {
+    let (current, _) = jobs.pool.model().map_err(Trouble::Speech)?;
+    if let Some(other) = model.filter(|model| *model != current) {
+        return Err(Trouble::NotHere(other.to_owned()));
+    }
     let (tracks, pool) = (jobs.tracks.clone(), jobs.pool.clone());
     let work = tokio::task::spawn_blocking(move || {
         let mut tracks = tracks(interaction).map_err(Trouble::Tracks)?;
@@ -112,11 +121,27 @@ async fn save(
     transcript: &Transcript,
     at: UnixMs,
 ) -> Result<(), StoreError> {
+    jobs.store.save_transcript(interaction, transcript, at).await?;
+    read_out(jobs, interaction, customer, at).await
+}
+
+/// Card, mood and promises of the newest words, with what people put right in them.
+async fn read_out(jobs: &Jobs, interaction: InteractionId, customer: Option<CustomerId>, at: UnixMs) -> Result<(), StoreError> {
+    let Some((revision, transcript)) = jobs.store.corrected_transcript(interaction).await? else { return Ok(()) };
     let subjects = subjects(jobs, customer).await?;
     let references = subjects.iter().flat_map(|s| references(s)).collect::<Vec<_>>();
-    let saved = jobs.store.save_transcript(interaction, transcript, at).await?;
-    let found = findings::of(transcript, interaction.made_at(), &subjects, &references);
-    jobs.store.save_findings(interaction, saved.revision, &found, at).await
+    let found = findings::of(&transcript, interaction.made_at(), &subjects, &references);
+    jobs.store.save_findings(interaction, revision, &found, at).await
+}
+
+/// Reads a corrected transcript out again.
+pub(super) async fn read_again(jobs: &Jobs, job: &Job, at: UnixMs) -> Result<(), StoreError> {
+    let interaction = job.interaction()?;
+    let customer = jobs.store.interaction_access(interaction).await?.and_then(|access| access.customer);
+    read_out(jobs, interaction, customer, at).await?;
+    jobs.store.finish_job(job, at).await?;
+    (jobs.changed)(LiveFact::Changed { interaction, customer });
+    Ok(())
 }
 
 /// What the customer's open tickets are about.

@@ -55,6 +55,12 @@ pub enum AuditAction {
     ReadTranscript,
     /// Played a recording.
     PlayRecording,
+    /// Put words of a transcript right, or took that back.
+    CorrectWords,
+    /// Had a call transcribed again.
+    TranscribeAgain,
+    /// Confirmed, edited or rejected something that was read out of an interaction.
+    JudgeFinding,
     /// Was shown a pop.
     Pop,
     /// Said who a caller is.

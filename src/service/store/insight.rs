@@ -7,7 +7,7 @@ use sha2::{Digest as _, Sha256};
 use super::{
     FindingStatus, SentimentView, Store, StoreError,
     db::{Columns, Conn, fresh, opt_id, word},
-    events::{NewEvent, emit},
+    events::{AuditAction, NewEvent, emit, write_audit},
     people_admin::hex,
     take_numbers,
     text::{LINE_MAX, clip, line},
@@ -75,6 +75,19 @@ pub struct EvidenceRow {
     pub chars: Option<(u32, u32)>,
     /// The words themselves: only their hash is stored.
     pub quote: Option<String>,
+}
+
+/// What a judgement of a finding has to know.
+#[derive(Clone, Debug)]
+pub struct FindingFacts {
+    /// The interaction that it was read out of.
+    pub interaction: InteractionId,
+    /// What kind.
+    pub kind: FindingKind,
+    /// As it stands.
+    pub value: Value,
+    /// As it was read out first, where somebody edited it.
+    pub proposed: Option<Value>,
 }
 
 /// A transcript's place in the record.
@@ -151,6 +164,20 @@ impl Store {
         self.commit(tx).await
     }
 
+    /// Whose a finding is, what kind, its value and what was read out first.
+    pub async fn finding(&self, finding: FindingId) -> Result<Option<FindingFacts>, StoreError> {
+        let mut conn = self.read().await?;
+        let row = sqlx::query("SELECT interaction, kind, value, proposed FROM finding WHERE finding = $1")
+            .bind(finding.to_string())
+            .fetch_optional(&mut *conn)
+            .await?;
+        let read = |row: super::db::Row| {
+            let proposed = row.opt_text("proposed")?.map(|_| row.json("proposed")).transpose()?;
+            Ok(FindingFacts { interaction: row.id("interaction")?, kind: row.word("kind")?, value: row.json("value")?, proposed })
+        };
+        row.map(read).transpose()
+    }
+
     /// A person confirms, edits (with the new value) or rejects a finding.
     pub async fn judge_finding(
         &self,
@@ -173,6 +200,8 @@ impl Store {
         .await?
         .ok_or(StoreError::NotFound("finding"))?;
         let interaction = row.opt_id("interaction")?;
+        let subject = ("finding", finding.to_string());
+        write_audit(&mut tx, at, Some(agent), AuditAction::JudgeFinding, subject, Some(&word(&status))).await?;
         emit(&mut tx, at, NewEvent { kind: "finding.judged", interaction, agent: Some(agent), ..NewEvent::default() }).await?;
         self.commit(tx).await
     }

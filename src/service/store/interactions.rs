@@ -1,15 +1,16 @@
 //! One interaction in full, and who may see it.
 
 use super::{
-    FindingKind, InteractionPage, LegView, MessageView, OfferRow, RecordingState, RecordingView, SegmentView, SoundView, Store, StoreError,
-    SuggestedDisposition, TicketChoice,
+    FindingKind, FindingStatus, InteractionPage, LegView, MessageView, OfferRow, RecordingState, RecordingView, SegmentView, SoundView,
+    Store, StoreError, SuggestedDisposition, TicketChoice,
     customers::who,
     db::{Columns, Conn, Row},
-    insight_read::{card_of, card_trouble, promises_heard, sentiment_of, single, transcript_of},
+    insight_read::{card_of, card_trouble, promises_heard, sentiment_of, single},
     notes::{draft, notes_of},
     quality::quality_of,
     text::fold,
     timeline::{length, title_in_words},
+    transcripts::transcript_of,
     work_items::promises_of_interaction,
 };
 use crate::{
@@ -313,7 +314,8 @@ async fn suggestions(
     let found: Option<serde_json::Value> = single(conn, interaction, FindingKind::Disposition).await?;
     let found = found.as_ref().and_then(|value| value.get("disposition")).and_then(|value| value.as_str()).unwrap_or_default().to_owned();
     let mut said = fold(title);
-    for line in card.map(|card| card.lines.as_slice()).unwrap_or_default() {
+    let lines = card.map(|card| card.lines.as_slice()).unwrap_or_default();
+    for line in lines.iter().filter(|line| line.status != FindingStatus::Rejected) {
         said.push(' ');
         said.push_str(&fold(&line.text));
     }

@@ -6,11 +6,11 @@ use serde_json::json;
 use super::{
     Store, StoreError,
     db::{Columns, Conn, Row, fresh, word},
-    events::{NewEvent, emit},
+    events::{AuditAction, NewEvent, emit, write_audit},
     text::{LINE_MAX, line},
 };
 use crate::{
-    ids::{InteractionId, JobId},
+    ids::{AgentId, InteractionId, JobId},
     time::UnixMs,
 };
 
@@ -44,6 +44,8 @@ pub struct Job {
     pub lease: i64,
     /// The worker has to be done by then.
     pub leased_until: UnixMs,
+    /// The model that a transcription was asked for; `None`: the configured one.
+    pub model: Option<String>,
 }
 
 impl Job {
@@ -72,7 +74,7 @@ impl Store {
     pub async fn enqueue_job(&self, kind: JobKind, subject: &str, again: bool, now: UnixMs) -> Result<(), StoreError> {
         let mut tx = self.write().await?;
         if again {
-            let reset = "UPDATE job SET state = 'waiting', attempts = 0, run_after = $3, trouble = NULL, finished_at = NULL \
+            let reset = "UPDATE job SET state = 'waiting', attempts = 0, run_after = $3, trouble = NULL, detail = NULL, finished_at = NULL \
                  WHERE kind = $1 AND subject = $2 AND state IN ('done', 'parked')";
             let reset = sqlx::query(reset).bind(word(&kind)).bind(subject).bind(now.0).execute(&mut *tx).await?;
             if reset.rows_affected() > 0 {
@@ -80,6 +82,36 @@ impl Store {
             }
         }
         enqueue(&mut tx, kind, subject, now).await?;
+        self.commit(tx).await
+    }
+
+    /// Has a call transcribed again, by a named model where one is named. [`StoreError::Conflict`] carries `{state}` when it
+    /// is waited for or done already.
+    pub async fn transcribe_again(
+        &self,
+        interaction: InteractionId,
+        model: Option<&str>,
+        agent: AgentId,
+        now: UnixMs,
+    ) -> Result<(), StoreError> {
+        let subject = interaction.to_string();
+        let mut tx = self.write().await?;
+        super::notes::must_exist(&mut tx, interaction).await?;
+        let open: Option<String> = sqlx::query_scalar(
+            "SELECT state FROM job WHERE kind = 'transcribe' AND subject = $1 AND (state = 'waiting' OR state = 'running')",
+        )
+        .bind(&subject)
+        .fetch_optional(&mut *tx)
+        .await?;
+        if let Some(state) = open {
+            return Err(StoreError::Conflict { what: "the transcription", current: json!({ "state": state }) });
+        }
+        enqueue_anew(&mut tx, JobKind::Transcribe, &subject, now).await?;
+        let detail = model.map(|model| json!({ "model": line(model, LINE_MAX) }).to_string());
+        let asked = "UPDATE job SET detail = $2 WHERE kind = 'transcribe' AND subject = $1";
+        sqlx::query(asked).bind(&subject).bind(detail).execute(&mut *tx).await?;
+        let about = ("interaction", subject);
+        write_audit(&mut tx, now, Some(agent), AuditAction::TranscribeAgain, about, model).await?;
         self.commit(tx).await
     }
 
@@ -95,7 +127,7 @@ impl Store {
                 "UPDATE job SET state = 'running', attempts = attempts + 1, lease = lease + 1, leased_until = $3 \
                  WHERE job = (SELECT job FROM job WHERE kind = $1 AND (state = 'waiting' OR state = 'running') \
                  AND (CASE WHEN state = 'waiting' THEN run_after ELSE leased_until END) <= $2 ORDER BY run_after, job LIMIT 1) \
-                 AND (state = 'waiting' OR state = 'running') RETURNING job, kind, subject, attempts, lease, leased_until",
+                 AND (state = 'waiting' OR state = 'running') RETURNING job, kind, subject, attempts, lease, leased_until, detail",
             )
             .bind(word(kind))
             .bind(now.0)
@@ -168,7 +200,8 @@ impl Store {
         .await?;
         let ours = deferred.rows_affected() > 0;
         if ours && job.kind == JobKind::Transcribe {
-            let says = "UPDATE interaction SET transcript_trouble = $2 WHERE interaction = $1";
+            let says = "UPDATE interaction SET transcript_trouble = $2 WHERE interaction = $1 \
+                 AND NOT EXISTS (SELECT 1 FROM transcript t WHERE t.interaction = $1 AND t.kind = 'final')";
             sqlx::query(says).bind(&job.subject).bind(&trouble).execute(&mut *tx).await?;
         }
         self.commit(tx).await?;
@@ -202,6 +235,7 @@ fn read(row: &Row) -> Result<Job, StoreError> {
         attempt: row.int("attempts")?,
         lease: row.int("lease")?,
         leased_until: row.at("leased_until")?,
+        model: model_asked(row.opt_text("detail")?.as_deref()),
     })
 }
 
@@ -222,9 +256,25 @@ pub(super) async fn enqueue(conn: &mut Conn, kind: JobKind, subject: &str, now: 
     Ok(())
 }
 
+/// Queues a job, or has it run anew; a worker that is at it loses its lease, because what it works on has changed.
+pub(super) async fn enqueue_anew(conn: &mut Conn, kind: JobKind, subject: &str, now: UnixMs) -> Result<(), StoreError> {
+    let anew = "UPDATE job SET state = 'waiting', attempts = 0, run_after = $3, lease = lease + 1, leased_until = NULL, trouble = NULL, \
+         detail = NULL, finished_at = NULL WHERE kind = $1 AND subject = $2";
+    let anew = sqlx::query(anew).bind(word(&kind)).bind(subject).bind(now.0).execute(&mut *conn).await?;
+    if anew.rows_affected() > 0 { announce(conn, kind, subject, now).await } else { enqueue(conn, kind, subject, now).await }
+}
+
+/// The model in a job's detail.
+pub(super) fn model_asked(detail: Option<&str>) -> Option<String> {
+    let detail: serde_json::Value = serde_json::from_str(detail?).ok()?;
+    detail.get("model")?.as_str().map(str::to_owned)
+}
+
 async fn announce(conn: &mut Conn, kind: JobKind, subject: &str, now: UnixMs) -> Result<(), StoreError> {
     if kind == JobKind::Transcribe {
-        let pending = "UPDATE interaction SET transcript_state = 'pending', transcript_trouble = NULL WHERE interaction = $1";
+        // Words that are there stay shown while they are made again, whatever becomes of that.
+        let pending = "UPDATE interaction SET transcript_state = 'pending', transcript_trouble = NULL WHERE interaction = $1 \
+             AND NOT EXISTS (SELECT 1 FROM transcript t WHERE t.interaction = $1 AND t.kind = 'final')";
         sqlx::query(pending).bind(subject).execute(&mut *conn).await?;
     }
     let data = Some(json!({ "kind": word(&kind) }));
@@ -252,7 +302,8 @@ async fn park_lost(conn: &mut Conn, kind: JobKind, now: UnixMs) -> Result<(), St
 
 async fn give_up(conn: &mut Conn, kind: JobKind, subject: &str, trouble: &str, now: UnixMs) -> Result<(), StoreError> {
     if kind == JobKind::Transcribe {
-        let failed = "UPDATE interaction SET transcript_state = 'failed', transcript_trouble = $2 WHERE interaction = $1";
+        let failed = "UPDATE interaction SET transcript_state = 'failed', transcript_trouble = $2 WHERE interaction = $1 \
+             AND NOT EXISTS (SELECT 1 FROM transcript t WHERE t.interaction = $1 AND t.kind = 'final')";
         sqlx::query(failed).bind(subject).bind(trouble).execute(&mut *conn).await?;
     }
     let data = Some(json!({ "kind": word(&kind) }));

@@ -22,6 +22,7 @@ const FILES: &[(i64, &str, &str)] = &[
     (9, "outbound", include_str!("../../../migrations/0009_outbound.sql")),
     (10, "binding_transport", include_str!("../../../migrations/0010_binding_transport.sql")),
     (11, "redaction", include_str!("../../../migrations/0011_redaction.sql")),
+    (12, "corrections", include_str!("../../../migrations/0012_corrections.sql")),
 ];
 
 pub(super) async fn run(writer: &SqlitePool) -> Result<(), StoreError> {

@@ -6,14 +6,13 @@ use crate::{
     domain::{
         customer::brief::Who,
         fact::{Direction, EndCause, OfferOutcome, SegmentKind, SoundKind},
-        insight::utterance::Word,
         media::plan::LegTotals,
     },
     ids::{Channel, FindingId, InteractionId, LegId, Party, PhoneNumber, TicketId},
     time::UnixMs,
 };
 
-use super::{Note, QualityView, TranscriptState, WorkItem};
+use super::{Note, QualityView, TranscriptView, WorkItem};
 
 /// Everything about one interaction.
 #[derive(Clone, Debug, Serialize)]
@@ -217,55 +216,6 @@ pub enum GapKind {
     Redacted,
 }
 
-/// The words of a call.
-#[derive(Clone, Debug, Serialize)]
-pub struct TranscriptView {
-    /// Where they stand.
-    pub state: TranscriptState,
-    /// One sentence with the remedy.
-    pub trouble: Option<String>,
-    /// Model file.
-    pub model: Option<String>,
-    /// BCP 47.
-    pub language: Option<String>,
-    /// Grows with each run.
-    pub revision: Option<u32>,
-    /// Percent understood, by side.
-    pub coverage: CoverageView,
-    /// By time.
-    pub utterances: Vec<UtteranceView>,
-}
-
-/// Percent of voiced audio that has words, by side.
-#[derive(Clone, Copy, Debug, Default, Serialize)]
-pub struct CoverageView {
-    /// The customer's.
-    pub customer: Option<u8>,
-    /// The agents'.
-    pub agent: Option<u8>,
-}
-
-/// One piece of speech.
-#[derive(Clone, Debug, Serialize)]
-pub struct UtteranceView {
-    /// The speaker.
-    pub leg: LegId,
-    /// Their side.
-    pub party: Party,
-    /// Beginning on the axis.
-    pub from_ms: u32,
-    /// End on the axis.
-    pub to_ms: u32,
-    /// Percent.
-    pub confidence: u8,
-    /// Why no words are shown.
-    pub rejected: Option<String>,
-    /// −100…100.
-    pub sentiment: Option<i16>,
-    /// The words.
-    pub words: Vec<Word>,
-}
-
 /// One written message.
 #[derive(Clone, Debug, Serialize)]
 pub struct MessageView {
@@ -317,6 +267,8 @@ pub struct CardLine {
     pub evidence: Vec<CardEvidence>,
     /// What people say of it.
     pub status: FindingStatus,
+    /// What was read out first, where somebody edited it.
+    pub proposed: Option<String>,
 }
 
 /// The fixed labels of a card, in their order.

@@ -137,6 +137,6 @@ async fn what_people_said_of_a_finding_outlives_the_next_revision() {
     let lines = store.interaction_page(call, daniel).await.expect("a page").card.expect("a card").lines;
     assert_eq!(
         lines.iter().map(|line| (line.text.as_str(), line.status)).collect::<Vec<_>>(),
-        [("Charged twice for 48215", FindingStatus::Edited)]
+        [("Charged twice for 48215", FindingStatus::Edited), ("Refund of $45", FindingStatus::Rejected)]
     );
 }

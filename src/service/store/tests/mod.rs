@@ -6,6 +6,7 @@ mod desk;
 mod jobs;
 mod queue;
 mod sql;
+mod words;
 mod writers;
 
 use tempfile::TempDir;

@@ -9,7 +9,7 @@ use super::*;
 
 /// Tables that grow with the house: no reading statement may walk through one of them.
 const LARGE: &str = "customer|identity|identity_customer|interaction|leg|segment|offer|message|recording|transcript|utterance|finding|evidence|\
-                     note|draft|sound|ticket|ticket_interaction|work_item|event|audit";
+                     note|draft|correction|sound|ticket|ticket_interaction|work_item|event|audit";
 
 /// Indexes that hold the open ones only: to walk through them is to walk through the work at hand.
 const PARTIAL: [&str; 2] = ["INDEX work_item_due", "INDEX interaction_open"];

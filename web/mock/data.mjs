@@ -77,13 +77,15 @@ export function later(from_ms, to_ms) {
 export const CARD = {
   title: "Invoice 4711 charged twice, refund by Wednesday", outcome: "solved",
   lines: [
-    { label: "reason", text: "“I was charged twice, and this is the second time I call about it.”", evidence: [{ party: "customer", from_ms: 15230, to_ms: 19800 }], status: "proposed" },
-    { label: "details", text: "Invoice 4711 · 1,249 kroner", evidence: [{ party: "agent", from_ms: 10270, to_ms: 14800 }, { party: "agent", from_ms: 34280, to_ms: 39000 }], status: "proposed" },
-    { label: "agreed", text: "“I will refund 1,249 kroner to your card.”", evidence: [{ party: "agent", from_ms: 34280, to_ms: 39000 }], status: "proposed" },
-    { label: "open", text: "Confirmation to be sent", evidence: [{ party: "agent", from_ms: 42320, to_ms: 47200 }], status: "proposed" },
-    { label: "outcome", text: "Solved: “That is great, thank you very much”", evidence: [{ party: "customer", from_ms: 47610, to_ms: 51000 }], status: "proposed" },
+    { label: "reason", text: "“I was charged twice, and this is the second time I call about it.”", evidence: [{ party: "customer", from_ms: 15230, to_ms: 19800 }], status: "proposed", proposed: null },
+    { label: "details", text: "Invoice 4711 · 1,249 kroner", evidence: [{ party: "agent", from_ms: 10270, to_ms: 14800 }, { party: "agent", from_ms: 34280, to_ms: 39000 }], status: "proposed", proposed: null },
+    { label: "agreed", text: "“I will refund 1,249 kroner to your card.”", evidence: [{ party: "agent", from_ms: 34280, to_ms: 39000 }], status: "proposed", proposed: null },
+    { label: "open", text: "Confirmation to be sent", evidence: [{ party: "agent", from_ms: 42320, to_ms: 47200 }], status: "proposed", proposed: null },
+    { label: "outcome", text: "Solved: “That is great, thank you very much”", evidence: [{ party: "customer", from_ms: 47610, to_ms: 51000 }], status: "proposed", proposed: null },
   ],
 };
+
+CARD.lines.forEach((line, index) => { line.finding = id("8", index + 1); });
 
 export function timeline(now, count = 0) {
   const base = { direction: "inbound", ended_at: null, outcome: null, agent: null, ticket: null, body: null, card: null, sentiment: null, recorded: false, transcript: "none", duration_ms: null, disposition: null, notes: [] };
@@ -93,7 +95,7 @@ export function timeline(now, count = 0) {
       body: "Hello,\n\nI see two payments of 1,249 kr for the same invoice, 4711, on the 3rd and on the 5th. Your colleague said on the phone that it would be back on the account by Friday, and it is not.\n\nCould you please look into it? I do not want to call a third time.\n\nKind regards\nMaria Jensen" },
     { ...base, interaction: id("1", 2), channel: "phone", at: now - 8 * DAY - 2 * HOUR, title: "Two payments for invoice 4711", outcome: "not_solved", agent: "Tom Weber", ticket, recorded: true, transcript: "done", duration_ms: 391_000,
       disposition: "Billing › double charge", sentiment: -31,
-      card: { title: "Two payments", outcome: "not_solved", lines: [CARD.lines[0], { label: "agreed", text: "“The refund will be on your account by Friday.”", evidence: [{ party: "agent", from_ms: 42320, to_ms: 47200 }], status: "confirmed" }, { label: "open", text: "Finance has to book it", evidence: [{ party: "agent", from_ms: 20050, to_ms: 24000 }], status: "proposed" }] },
+      card: { title: "Two payments", outcome: "not_solved", lines: [CARD.lines[0], { label: "agreed", text: "“The refund will be on your account by Friday.”", evidence: [{ party: "agent", from_ms: 42320, to_ms: 47200 }], status: "confirmed", proposed: null }, { label: "open", text: "Finance has to book it", evidence: [{ party: "agent", from_ms: 20050, to_ms: 24000 }], status: "proposed", proposed: null }] },
       notes: [{ note: id("f", 1), text: "Sent to finance, ref F-2231.", by: "Tom Weber", at: now - 8 * DAY }] },
     { ...base, interaction: id("1", 3), channel: "chat", at: now - 20 * DAY, title: "Where do I find my invoices?", outcome: "solved", agent: "Lea Brandt", sentiment: 35, body: "Maria: Where do I find my invoices?\nLea: Under Account › Invoices; I have sent you the link.\nMaria: Found it, thanks!" },
     { ...base, interaction: id("1", 4), channel: "whatsapp", at: now - 25 * DAY, title: "Delivery on Thursday?", outcome: "solved", agent: "Ann Keller", body: "Is the delivery on Thursday in the morning? – Yes, between 9 and 11." },
@@ -155,7 +157,35 @@ export function customerPage(now) {
   };
 }
 
-export function interactionPage(interaction, now, { stage = "done", trouble = null, coverage = { customer: 96, agent: 98 } } = {}) {
+const NO_WORDS = { state: "pending", trouble: null, model: null, language: null, revision: null, kind: null, at: null, coverage: { customer: null, agent: null }, legs: [], utterances: [], corrections: [], revisions: [], redo: null };
+
+/** One revision; `corrections` are laid over the words as the server does. */
+export function transcript(now, { coverage = { customer: 96, agent: 98 }, revision = 1, revisions = 1, corrections = [], redo = null } = {}) {
+  const list = Array.from({ length: revisions }, (_, n) => ({ revision: n + 1, kind: "final", model: n === 0 ? "demo-phone.en" : "large-v3-turbo", at: now - 2 * HOUR + n * 40 * MIN }));
+  const words = utterances();
+  if (revision > 1) words[4].words[3] = { ...words[4].words[3], text: "charge", confidence: 88 };
+  const undone = new Set(corrections.map((one) => one.undoes).filter(Boolean));
+  const shown = corrections.filter((one) => !one.undoes).map(({ undoes: _, ...one }) => ({ ...one, state: undone.has(one.correction) ? "taken_back" : one.state }));
+  for (const one of shown.filter((each) => each.state === "stands")) lay(words, one);
+  const leg = (party, lost) => ({ leg: legs[party], party, understood: coverage[party] - lost, not_understood: 100 - coverage[party], lost, waiting: 0 });
+  return { state: "done", trouble: null, model: list[revision - 1].model, language: "en", revision, kind: "final", at: list[revision - 1].at, coverage, legs: [leg("customer", 2), leg("agent", 0)], utterances: words, corrections: shown, revisions: list, redo };
+}
+
+function lay(words, one) {
+  const utterance = words.find((each) => each.leg === one.leg && each.from_ms < one.to_ms && one.from_ms < each.to_ms);
+  if (!utterance) return;
+  const inside = (word) => word.from_ms >= one.from_ms && word.to_ms <= one.to_ms;
+  const at = Math.max(0, utterance.words.findIndex(inside));
+  const after = one.after === "" ? [] : [{ text: one.after, from_ms: one.from_ms, to_ms: one.to_ms, confidence: 100 }];
+  utterance.words = [...utterance.words.slice(0, at), ...after, ...utterance.words.slice(at).filter((word) => !inside(word))];
+  utterance.rejected = utterance.words.length === 0 ? "struck out" : null;
+}
+
+export function wordsAt(words, { leg, from_ms, to_ms }) {
+  return words.filter((each) => each.leg === leg).flatMap((each) => each.words).filter((word) => word.from_ms >= from_ms && word.to_ms <= to_ms).map((word) => word.text).join(" ");
+}
+
+export function interactionPage(interaction, now, { stage = "done", trouble = null, coverage = { customer: 96, agent: 98 }, words = {} } = {}) {
   const done = stage === "done";
   const at = now - 3 * HOUR;
   const segment = (leg, agent, kind, from_ms, to_ms, position = null) => ({ leg, agent, kind, from_ms, to_ms, position });
@@ -170,7 +200,7 @@ export function interactionPage(interaction, now, { stage = "done", trouble = nu
     offers: [{ agent: "Tom Weber", at_ms: 40, acked_ms: 74, rang_ms: 76, lead_ms: 2, outcome: "declined" }, { agent: "Ann Keller", at_ms: 200, acked_ms: 236, rang_ms: 260, lead_ms: 24, outcome: "accepted" }],
     recording: trouble ?? { state: "ready", trouble: null, duration_ms: DURATION, gaps: [{ party: "customer", kind: "lost", from_ms: 44_000, to_ms: 45_200 }] },
     quality: done ? QUALITY() : { spans: [], legs: [] },
-    transcript: { state: done ? "done" : "pending", trouble: null, model: "demo-phone.en", language: "en", revision: done ? 1 : null, coverage: done ? coverage : { customer: null, agent: null }, utterances: done ? utterances() : [] },
+    transcript: done ? transcript(now, { coverage, ...words }) : NO_WORDS,
     card: done && coverage.customer >= 60 ? CARD : null, card_trouble: done && coverage.customer < 60 ? `${coverage.customer} % understood` : null,
     sentiment: { overall: done ? -12 : null, trend: done ? [-48, 40] : null, confidence: 71, why: done ? ["charged twice", "second time"] : [], enough: done },
     notes: done ? [{ note: id("f", 9), text: "Finance ticket raised, ref F-2231. Call back Wednesday if not booked.", by: "Ann Keller", at: now - 2 * HOUR }] : [],
@@ -213,7 +243,7 @@ export function callRows(now) {
 }
 
 export function board(now) {
-  const agent = (n, name, state, reason, since, phone_registered = true) => ({ agent: id("a", n), name, state, reason, since: now - since, phone_registered });
+  const agent = (n, name, state, reason, since, phone_registered = true) => ({ agent: id("a", n), name, interaction: state === "busy" ? (n === 1 ? CALL : id("1", 200 + n)) : null, state, reason, since: now - since, phone_registered });
   return {
     waiting: 3, longest_since: now - 82_000, calls: 2,
     callers: [

@@ -32,6 +32,11 @@ export class Mock {
     this.heard = new Map(); // words of the call that is on, by leg and beginning
     this.lag = 640;
     this.noModel = false;
+    this.corrections = [];
+    this.revisions = 1;
+    this.redo = null;
+    this.judged = new Map(); // finding → {status, text?}
+    this.running = false; // the call's page is of a call that is on
     this.view = this.ready();
     this.board = demo.board(Date.now());
     this.queues = demo.queues(Date.now());
@@ -192,7 +197,18 @@ export class Mock {
     if (noun === "work-items" && method === "GET") return send(200, this.work ?? demo.workItems(now));
     if (noun === "work-items") return send(200, { ...demo.workItems(now).find((item) => item.work_item === which), state: verb === "close" ? "done" : "accepted", owner: this.me.name });
     if (noun === "calls") return send(200, this.calls(url, now));
+    if (noun === "speech") return send(200, { models: [{ name: "demo-phone.en", usual: true }, { name: "large-v3-turbo", usual: false }], trouble: null });
+    if (noun === "findings") {
+      this.judged.set(which, body);
+      return send(204);
+    }
     if (noun !== "interactions") return send(404, { error: "Not here.", code: "not_found" });
+    if (verb === "words") return send(200, this.transcript(now, Number(url.searchParams.get("revision") ?? this.revisions)));
+    if (verb === "corrections") return this.correct(path.split("/")[5], body, now, send);
+    if (verb === "transcribe") {
+      this.redo = { state: "waiting", model: body.model, trouble: null };
+      return send(202, { state: "waiting" });
+    }
     if (verb === "live-words") return send(200, { utterances: [...this.heard.values()].sort((a, b) => a.from_ms - b.from_ms), lag_ms: this.lag, trouble: this.noModel ? "No speech model. Admin: throughline model fetch." : null });
     if (verb === "audio.wav") return this.wav(request, send);
     if (verb === "peaks") return send(200, sound.peaks);
@@ -205,9 +221,42 @@ export class Mock {
       return undefined;
     }
     const stage = which === demo.CALL && this.view.call === null && this.view.wrap_up === null ? "done" : which === demo.CALL ? this.stage : "done";
-    const page = demo.interactionPage(which, now, { stage, trouble: this.recording, coverage: this.coverage });
+    const page = demo.interactionPage(which, now, { stage, trouble: this.recording, coverage: this.coverage, words: { revision: this.revisions, revisions: this.revisions, corrections: this.corrections, redo: this.redo } });
     if (this.takenOut) demo.takeOut(page);
-    return send(200, { ...page, draft: this.drafts.get(which) ?? null });
+    const open = this.running ? { state: "open", ended_at: null, duration_ms: null, recording: { state: "open", trouble: null, duration_ms: null, gaps: [] }, transcript: { ...page.transcript, state: "none", utterances: [], legs: [] }, card: null, quality: { spans: [], legs: [] }, notes: [] } : {};
+    return send(200, { ...page, card: this.card(page.card), ...open, draft: this.drafts.get(which) ?? null });
+  }
+
+  transcript(now, revision = this.revisions) {
+    return demo.transcript(now, { revision, revisions: this.revisions, corrections: this.corrections, redo: this.redo, ...(this.coverage ? { coverage: this.coverage } : {}) });
+  }
+
+  correct(undoes, body, now, send) {
+    if (undoes) {
+      const first = this.corrections.find((one) => one.correction === undoes);
+      this.corrections.push({ ...first, correction: demo.id("7", this.corrections.length + 1), before: first.after, after: first.before, undoes, at: now });
+      return send(200, first);
+    }
+    const there = demo.wordsAt(this.transcript(now).utterances, body);
+    if (there !== body.before) return send(409, { error: "Somebody else changed this meanwhile. Both texts are kept.", code: "conflict", current: { text: there, correction: this.corrections.at(-1) ?? null } });
+    const made = { correction: demo.id("7", this.corrections.length + 1), leg: body.leg, from_ms: body.from_ms, to_ms: body.to_ms, before: body.before, after: body.after, by: this.me.name, at: now, state: "stands" };
+    this.corrections.push(made);
+    return send(200, made);
+  }
+
+  /** Somebody else puts a word right: the third word of the fifth line. */
+  otherCorrects(after) {
+    const { leg, words } = demo.utterances()[4];
+    this.corrections.push({ correction: demo.id("7", this.corrections.length + 1), leg, from_ms: words[3].from_ms, to_ms: words[3].to_ms, before: words[3].text, after, by: "Tom Weber", at: Date.now() - 120_000, state: "stands" });
+  }
+
+  /** Lines of the card as people judged them. */
+  card(card) {
+    return card && { ...card, lines: card.lines.map((line) => {
+      const said = this.judged.get(line.finding);
+      if (!said) return line;
+      return said.status === "edited" ? { ...line, status: "edited", text: said.text, proposed: line.text } : { ...line, status: said.status };
+    }) };
   }
 
   page(url, all) {

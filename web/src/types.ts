@@ -34,7 +34,7 @@ export interface AgentView {
   offer: OfferView | null; call: CallView | null; wrap_up: WrapUpView | null;
 }
 export type OfferGone = "caller_hung_up" | "answered_elsewhere" | "no_answer" | "declined" | "phone_busy" | "phone_failed";
-export interface BoardAgent { agent: Id; name: string; state: AgentState; reason: string | null; since: UnixMs; phone_registered: boolean }
+export interface BoardAgent { agent: Id; name: string; /** The call they are in. */ interaction: Id | null; state: AgentState; reason: string | null; since: UnixMs; phone_registered: boolean }
 export interface WaitingCaller { interaction: Id; name: string | null; number: string | null; queue: string; since: UnixMs; position: number; offered_to: string | null }
 /** `callers` names the first 50; the figures count all. */
 export interface Board { waiting: number; longest_since: UnixMs | null; callers: WaitingCaller[]; calls: number; agents: BoardAgent[]; alarms: string[] }
@@ -90,7 +90,9 @@ export interface CustomerPage { customer: Who; identities: IdentityRow[]; ticket
 
 export type CardLabel = "reason" | "details" | "done" | "agreed" | "open" | "outcome";
 export interface Evidence { party: Party; from_ms: number; to_ms: number }
-export interface CardLine { label: CardLabel; text: string; evidence: Evidence[]; status: "proposed" | "confirmed" | "edited" | "rejected" }
+export type FindingStatus = "proposed" | "confirmed" | "edited" | "rejected";
+/** `proposed`: what was read out first, where somebody edited it. */
+export interface CardLine { finding: Id; label: CardLabel; text: string; evidence: Evidence[]; status: FindingStatus; proposed: string | null }
 export interface Card { title: string; outcome: "solved" | "not_solved" | "unclear"; lines: CardLine[] }
 
 export type TranscriptState = "none" | "pending" | "done" | "failed";
@@ -129,16 +131,26 @@ export interface SoundSpan { party: Party; kind: "hard_to_hear" | "not_heard" | 
 export interface CallSound { spans: SoundSpan[]; legs: LegSound[] }
 export interface Gap { party: Party; kind: "lost" | "paused" | "redacted"; from_ms: number; to_ms: number }
 
+/** One revision of the words, corrections in their places. */
+export interface Transcript {
+  state: TranscriptState; trouble: string | null; model: string | null; language: string | null; revision: number | null; kind: "live" | "final" | null; at: UnixMs | null;
+  coverage: { customer: number | null; agent: number | null }; legs: LegShares[]; utterances: Utterance[]; corrections: Correction[]; revisions: Revision[]; redo: Redo | null;
+}
+/** Percent of what was voiced or lost. */
+export interface LegShares { leg: Id; party: Party; understood: number; not_understood: number; lost: number; waiting: number }
+export interface Revision { revision: number; kind: "live" | "final"; model: string; at: UnixMs }
+/** A transcription that was asked for while there are words. */
+export interface Redo { state: "waiting" | "running" | "failed"; model: string | null; trouble: string | null }
+export interface Correction { correction: Id; leg: Id; from_ms: number; to_ms: number; before: string; after: string; by: string; at: UnixMs; state: "stands" | "taken_back" | "no_longer_fits" }
+export interface SpeechModels { models: { name: string; usual: boolean }[]; trouble: string | null }
+
 export interface InteractionPage {
   interaction: Id; channel: Channel; direction: Direction; at: UnixMs; ended_at: UnixMs | null; duration_ms: number | null; state: "open" | "ended" | "closed";
   customer: Who | null; number: string | null; called: string | null; queue: string | null; cause: string | null; disposition: string | null; title: string | null;
   legs: Leg[]; segments: Segment[]; sounds: Sound[]; offers: OfferRow[];
   recording: { state: "none" | "open" | "ready" | "trouble"; trouble: string | null; duration_ms: number | null; gaps: Gap[] };
   quality: CallSound;
-  transcript: {
-    state: TranscriptState; trouble: string | null; model: string | null; language: string | null; revision: number | null;
-    coverage: { customer: number | null; agent: number | null }; utterances: Utterance[];
-  };
+  transcript: Transcript;
   card: Card | null; card_trouble: string | null;
   sentiment: { overall: number | null; trend: [number, number] | null; confidence: number; why: string[]; enough: boolean } | null;
   notes: Note[]; ticket: (TicketRef & { why: string | null }) | null; draft: { text: string; version: number } | null;

@@ -375,6 +375,111 @@ desk("without a model it is said who can help; what is not understood, and what 
   await page.locator(".live-words .not-understood").first().waitFor();
 });
 
+const openCall = async ({ page, url }) => { await page.goto(`${url}/#/calls/${demo.CALL}`); await page.locator(".words .say").first().waitFor(); };
+const posted = (mock, part) => mock.log.filter((entry) => entry.method === "POST" && entry.path?.includes(part));
+
+desk("a word is put right in its place, shown as such, and taken back", { user: "sofia" }, async (opened) => {
+  const { mock, page } = opened;
+  await openCall(opened);
+  await page.locator(".word", { hasText: "charged" }).first().dblclick();
+  await page.locator(".word-input").waitFor();
+  await page.keyboard.press("Escape");
+  assert.equal(await page.locator(".word-input").count(), 0);
+  assert.equal(posted(mock, "/corrections").length, 0, "Escape changes nothing");
+  await page.locator(".word", { hasText: "charged" }).first().click();
+  await page.keyboard.press("e");
+  await page.keyboard.type("billed");
+  await page.keyboard.press("Enter");
+  await page.locator(".word.corrected", { hasText: "billed" }).waitFor();
+  const [sent1] = posted(mock, "/corrections");
+  assert.deepEqual([sent1.body.before, sent1.body.after, sent1.body.revision], ["charged", "billed", 1]);
+  assert.match(await page.locator(".word.corrected").getAttribute("title"), /Sofia Lindqvist wrote this for “charged”/);
+  await page.locator(".corrections").getByRole("button", { name: "Undo" }).click();
+  await page.locator(".word", { hasText: "charged" }).first().waitFor();
+  await page.locator(".corrections", { hasText: "taken back" }).waitFor();
+});
+
+desk("several selected words and what was not understood are put right too", { user: "sofia" }, async (opened) => {
+  const { mock, page } = opened;
+  await openCall(opened);
+  await page.evaluate(() => {
+    const words = [...document.querySelectorAll(".word")];
+    const at = words.findIndex((word) => word.textContent === "charged");
+    getSelection().setBaseAndExtent(words[at].firstChild, 1, words[at + 1].firstChild, 2);
+  });
+  await page.keyboard.press("e");
+  assert.equal(await page.locator(".word-input").inputValue(), "charged twice,");
+  await page.keyboard.press("Escape");
+  await page.locator(".words .not-understood").dblclick();
+  await page.locator(".word-input").fill("hello?");
+  await page.keyboard.press("Enter");
+  await until("sent", () => posted(mock, "/corrections").length === 1);
+  assert.deepEqual([posted(mock, "/corrections")[0].body.before, posted(mock, "/corrections")[0].body.after], ["", "hello?"]);
+});
+
+desk("the other's words are shown beside mine, and neither is lost", { user: "sofia" }, async (opened) => {
+  const { mock, page } = opened;
+  await openCall(opened);
+  await page.locator(".word", { hasText: "charged" }).first().dblclick();
+  mock.otherCorrects("billed");
+  await page.locator(".word-input").fill("debited");
+  await page.keyboard.press("Enter");
+  await page.locator(".edit-note.conflict", { hasText: /Tom Weber wrote\s*billed\s*here/ }).waitFor();
+  assert.equal(await page.locator(".word-input").inputValue(), "debited");
+  await page.getByRole("button", { name: "Write mine" }).click();
+  await page.locator(".word.corrected", { hasText: "debited" }).waitFor();
+  assert.equal(posted(mock, "/corrections").at(-1).body.before, "billed");
+});
+
+desk("a call is transcribed again, its state is said, and an older revision can be read", { user: "sofia" }, async (opened) => {
+  const { mock, page } = opened;
+  await openCall(opened);
+  await page.getByRole("button", { name: /Transcribe again/ }).click();
+  await page.getByRole("menuitem", { name: "large-v3-turbo" }).click();
+  await page.getByText("waits to be transcribed by large-v3-turbo").waitFor();
+  mock.redo = null;
+  mock.revisions = 2;
+  mock.cardArrives();
+  const chooser = page.getByLabel("Revision of the words");
+  await chooser.waitFor();
+  await page.locator(".word", { hasText: /^charge$/ }).waitFor();
+  await chooser.selectOption("1");
+  await page.locator(".word", { hasText: /^charged$/ }).first().waitFor();
+  await page.getByText("An older revision.").waitFor();
+  await page.locator(".call-facts .play-chip").first().click();
+  await page.locator(".say.now").waitFor();
+});
+
+desk("a supervisor reads along from the board", { user: "sofia", prepare: (mock) => { mock.running = true; mock.stage = "pending"; } }, async ({ mock, page }) => {
+  mock.speak(0, 3);
+  await page.locator(".agents").getByRole("link", { name: /On a call/ }).first().click();
+  await page.locator(".live-now .say").nth(2).waitFor();
+  await until("asked to watch", () => sent(mock, "watch_words").some((entry) => entry.interaction === demo.CALL));
+  mock.speak(3, 4);
+  await page.locator(".live-now").getByText("I am sorry to hear that.").first().waitFor();
+});
+
+desk("lines of the card are confirmed, edited and struck out by keyboard in wrap-up", {}, async ({ mock, page }) => {
+  await pop(mock, page);
+  mock.answerCall();
+  mock.hangUp();
+  mock.cardArrives();
+  await page.locator(".live-words .card-lines").waitFor();
+  const line = (n) => page.locator(".live-words .card-lines > div").nth(n);
+  await line(0).focus();
+  await page.keyboard.press("y");
+  await line(0).getByText("confirmed").waitFor();
+  await line(1).focus();
+  await page.keyboard.press("e");
+  await page.keyboard.type("Invoice 4711, twice");
+  await page.keyboard.press("Enter");
+  await line(1).getByText("was: Invoice 4711 · 1,249 kroner").waitFor();
+  await line(3).focus();
+  await page.keyboard.press("x");
+  await page.locator(".live-words .card-lines > .rejected").waitFor();
+  assert.deepEqual(posted(mock, "/findings/").map((entry) => entry.body), [{ status: "confirmed" }, { status: "edited", text: "Invoice 4711, twice" }, { status: "rejected" }]);
+});
+
 const axe = await readFile(new URL("../node_modules/axe-core/axe.min.js", import.meta.url), "utf8").catch(() => "");
 const VIEWS = {
   login: [{ login: false }, async () => {}],
@@ -385,6 +490,7 @@ const VIEWS = {
   "live words": [{}, async (opened) => { await talking(opened, 11, { partial: 3, lag: 4300 }); opened.mock.words([demo.later(51_200, 54_000)]); await opened.page.locator(".later").waitFor(); }],
   "wrap-up": [{}, async ({ mock, page }) => { await pop(mock, page); mock.answerCall(); mock.hangUp(); mock.cardArrives(); await page.locator(".live-words .card-lines").waitFor(); await page.getByRole("button", { name: "Billing › double charge" }).click(); }],
   board: [{ user: "sofia" }, async () => {}],
+  "review, conflict": [{ user: "sofia", prepare: (mock) => { mock.revisions = 2; mock.redo = { state: "failed", model: "large-v3-turbo", trouble: "There is no such model." }; } }, async (opened) => { await openCall(opened); await opened.page.locator(".word", { hasText: "charge" }).first().dblclick(); opened.mock.otherCorrects("billed"); await opened.page.locator(".word-input").fill("x"); await opened.page.keyboard.press("Enter"); await opened.page.locator(".edit-note.conflict").waitFor(); }],
   review: [{ user: "sofia" }, async ({ page, url }) => { await page.goto(`${url}/#/calls/${demo.CALL}`); await page.locator(".word", { hasText: "charged" }).first().click(); await page.locator(".say.now").waitFor(); }],
 };
 for (const [name, [options, act]] of Object.entries(VIEWS)) {

@@ -3,7 +3,9 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { arrived, FOLLOWING, jumpLabel, scrolled } from "../src/words/follow.ts";
 import { aloud, KEPT_MAX, lagText, liveLines, merge, wordless } from "../src/words/live_words.ts";
-import type { LiveUtterance } from "../src/types.ts";
+import { correctionOf, doubts, placeOf, samePlace, sharesText } from "../src/words/corrections.ts";
+import { fired } from "../src/words/transcript.ts";
+import type { Correction, LiveUtterance, Utterance } from "../src/types.ts";
 
 const said = (leg: "c" | "a", from_ms: number, text: string, part: Partial<LiveUtterance> = {}): LiveUtterance => ({
   leg, party: leg === "c" ? "customer" : "agent", from_ms, to_ms: from_ms + 900, confidence: 90, rejected: null, partial: false,
@@ -87,4 +89,38 @@ test("the end is followed until somebody scrolls up, and again from the end", ()
 
 test("a list that shrinks at its end is still followed", () => {
   assert.equal(scrolled(FOLLOWING, 500, { top: 480, height: 880, view: 400 }), FOLLOWING);
+});
+
+const utterance = (part: Partial<Utterance> = {}): Utterance => ({ ...said("c", 1000, "I was barged twice"), sentiment: null, ...part });
+
+test("a correction goes from the first word to the last, or over all that was not understood", () => {
+  assert.deepEqual(placeOf(utterance(), 2, 1), { leg: "c", from_ms: 1100, to_ms: 1290, before: "was barged" });
+  assert.deepEqual(placeOf(utterance({ words: [], rejected: "unsure" }), 0, 0), { leg: "c", from_ms: 1000, to_ms: 1900, before: "" });
+  assert.equal(placeOf(utterance(), 9, 9), null);
+  assert.ok(samePlace(placeOf(utterance(), 1, 1), placeOf(utterance(), 1, 1)) && !samePlace(null, null));
+});
+
+test("a word is marked by the correction that stands there last, on its own leg", () => {
+  const made = (correction: string, part: Partial<Correction> = {}): Correction => ({ correction, leg: "c", from_ms: 1200, to_ms: 1290, before: "barged", after: "charged", by: "Ann", at: 1, state: "stands", ...part });
+  const word = utterance().words[2]!;
+  assert.equal(correctionOf([made("1"), made("2")], "c", word)?.correction, "2");
+  assert.equal(correctionOf([made("1"), made("2", { state: "taken_back" })], "c", word)?.correction, "1");
+  assert.equal(correctionOf([made("1")], "a", word), null);
+  assert.equal(correctionOf([made("1")], "c", utterance().words[1]!), null);
+});
+
+test("where speech went is said in words, without what there is none of", () => {
+  const shares = { leg: "c", party: "customer" as const, understood: 94, not_understood: 4, lost: 2, waiting: 0 };
+  assert.equal(sharesText(shares), "94 % understood, 4 % not understood, 2 % lost");
+  assert.equal(sharesText({ ...shares, understood: 100, not_understood: 0, lost: 0 }), "100 % understood");
+  assert.equal(sharesText({ ...shares, understood: 0, not_understood: 0, lost: 0 }), "silent throughout");
+});
+
+test("doubtful is what was refused, with the reason, and what the model was not sure of", () => {
+  const list = doubts([utterance(), utterance({ confidence: 41 }), utterance({ words: [], rejected: "repeats itself" })]);
+  assert.deepEqual(list.map((one) => one.why), ["41 % sure", "repeats itself"]);
+});
+
+test("the words that made a mood are found in their turn, punctuation or not", () => {
+  assert.deepEqual(fired(said("c", 0, "I was Charged, twice. Unacceptable!"), ["charged twice", "acceptable", "unacceptable"]), ["charged twice", "unacceptable"]);
 });

@@ -10,8 +10,9 @@ const KEYS: [string, [string, string][]][] = [
     ["Answer", "at your phone (F2 reminds)"], ["Decline", "Shift F2"], ["Hang up", "Shift F9"], ["Hold, mute", "at your phone"],
     ["Several customers", "1 2 3, 0 none"],
   ]],
-  ["Wrap-up", [["Suggested dispositions", "1 2 3"], ["Finish", "Ctrl Enter"], ["Note, or the caller's name", "N"], ["Leave a field, go back", "Esc"]]],
+  ["Wrap-up", [["Suggested dispositions", "1 2 3"], ["A promise more", "P"], ["Finish", "Ctrl Enter"], ["Note, or the caller's name", "N"], ["Leave a field, go back", "Esc"]]],
   ["Move", [["Next, previous contact", "J K"], ["Open", "Enter"], ["Go to work, customer, live", "G then W C L"], ["Board, calls (supervisor)", "G then S, G then A"], ["This map", "?"]]],
+  ["Words and card", [["Put the chosen word right", "E, or double-click"], ["Save, leave", "Enter, Esc"], ["Line of the card: right, edit, strike out", "Y E X"]]],
   ["Player", [
     ["Play, pause", "Space"], ["Back, on 5 s", "J L"], ["Back, on 2 s", "← →"], ["Turn before, after", "Shift ← →"], ["Slower, faster", ", ."],
     ["Customer, agent, both", "1 2 0"],

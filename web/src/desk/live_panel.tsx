@@ -10,6 +10,7 @@ import { interactionOf, reloadInteraction } from "../state/record.ts";
 import { me } from "../state/session.ts";
 import { Empty, Kbd, Problem, Skeleton, Tag, Timer } from "../ui/bits.tsx";
 import { AudioLines, PhoneIncoming, PhoneOff, TriangleAlert } from "../ui/icons.tsx";
+import { JudgedCard } from "../ui/card.tsx";
 import { LiveWords } from "../ui/live_words.tsx";
 import { Words } from "../ui/words.tsx";
 import type { CallView, Id, InteractionPage, LiveUtterance, OfferView, WrapUpView } from "../types.ts";
@@ -17,7 +18,6 @@ import { duration } from "../words/format.ts";
 import { opinion } from "../words/sound.ts";
 import { callerName } from "../words/labels.ts";
 import { recordingSentence, transcriptSentence, understood } from "../words/transcript.ts";
-import { CardLines } from "./entry.tsx";
 import { Notes } from "./notes.tsx";
 import { WrapUp } from "./wrap_up.tsx";
 
@@ -150,13 +150,13 @@ function AfterCall({ page, error, retry }: { page: InteractionPage | null; error
   const share = understood(page);
   return (
     <>
-      {page.card ? <CardLines card={page.card} interaction={page.interaction} />
+      {page.card ? <JudgedCard card={page.card} interaction={page.interaction} mayJudge />
         : page.card_trouble ? <p class="muted">No card: {page.card_trouble}.</p>
           : page.transcript.state === "pending" && <div class="card-wait"><span class="muted">The card comes with the words…</span><Skeleton lines={3} /></div>}
       {page.ticket && <p class="muted ticket-why">Ticket: <b>{page.ticket.subject}</b>{page.ticket.why && <> · {page.ticket.why}</>}</p>}
       {recording && <p class="warn-text">{recording}</p>}
       {sentence && (page.transcript.state !== "pending" || page.card !== null) && <p class={share !== null && share < 60 ? "warn-text" : "muted"}>{sentence}</p>}
-      <Words page={page.transcript.state === "pending" ? withHeard(page) : page} />
+      <Words page={page.transcript.state === "pending" ? withHeard(page) : page} editable />
     </>
   );
 }

@@ -99,9 +99,10 @@ function Promises({ form }: { form: WrapUpForm }) {
     form.addPromise(serverNow() + DAY_MS);
     requestAnimationFrame(() => list.current?.querySelector<HTMLInputElement>("li:last-child input")?.focus());
   };
+  useKeys({ p: () => { add(); return true; } });
   return (
     <>
-      <div class="sec"><span>Promises</span><button type="button" class="link" onClick={add}><Plus size={12} aria-hidden="true" />Add</button></div>
+      <div class="sec"><span>Promises <Kbd>P</Kbd></span><button type="button" class="link" onClick={add}><Plus size={12} aria-hidden="true" />Add</button></div>
       <ul class="promises" ref={list}>
         {rows.length === 0 && <li class="muted">None</li>}
         {rows.map((row) => (

@@ -1,6 +1,6 @@
 // The one way to the server: every answer is a value or an `ApiError` whose message can be shown.
 import type {
-  Brief, CallsPage, CustomerPage, Disposition, Id, InteractionPage, LiveSnapshot, Me, Note, Peaks, TimelinePage, UnixMs, WorkItem,
+  Brief, CallsPage, Correction, CustomerPage, Disposition, FindingStatus, Id, InteractionPage, LiveSnapshot, Me, Note, Peaks, SpeechModels, TimelinePage, Transcript, UnixMs, WorkItem,
 } from "../types.ts";
 
 /** What went wrong, in one sentence for the person at the desk. */
@@ -75,6 +75,13 @@ export const api = {
     call<TimelinePage>("GET", query(`/api/${of}/${id(whose)}/timeline`, { before, limit })),
   interaction: (interaction: Id) => call<InteractionPage>("GET", `/api/interactions/${id(interaction)}`),
   liveWords: (interaction: Id) => call<LiveSnapshot>("GET", `/api/interactions/${id(interaction)}/live-words`),
+  words: (interaction: Id, revision: number) => call<Transcript>("GET", query(`/api/interactions/${id(interaction)}/words`, { revision })),
+  correct: (interaction: Id, patch: { revision: number; leg: Id; from_ms: number; to_ms: number; before: string; after: string }) =>
+    call<Correction>("POST", `/api/interactions/${id(interaction)}/corrections`, patch),
+  takeBack: (interaction: Id, correction: Id) => call<Correction>("POST", `/api/interactions/${id(interaction)}/corrections/${id(correction)}/undo`, {}),
+  transcribeAgain: (interaction: Id, model: string | null) => call<unknown>("POST", `/api/interactions/${id(interaction)}/transcribe`, { model }),
+  speechModels: () => call<SpeechModels>("GET", "/api/speech/models"),
+  judge: (finding: Id, status: FindingStatus, text?: string) => call<void>("POST", `/api/findings/${id(finding)}`, text === undefined ? { status } : { status, text }),
   audioUrl: (interaction: Id) => `/api/interactions/${id(interaction)}/audio.wav`,
   peaks: (interaction: Id) => call<Peaks>("GET", `/api/interactions/${id(interaction)}/peaks`),
   saveDraft: (interaction: Id, text: string, version: number) => call<{ version: number }>("PUT", `/api/interactions/${id(interaction)}/draft`, { text, version }),

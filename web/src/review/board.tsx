@@ -124,7 +124,7 @@ function Agents({ agents, calls }: { agents: BoardAgent[]; calls: number }) {
         {byTimeInState(agents).map((agent) => (
           <tr key={agent.agent}>
             <th scope="row">{agent.name}</th>
-            <td><span class={`state-mark ${agent.state}`}><span class="dot" aria-hidden="true" />{STATE[agent.state]}{agent.reason && <span class="muted"> · {agent.reason}</span>}</span></td>
+            <td><span class={`state-mark ${agent.state}`}><span class="dot" aria-hidden="true" />{agent.interaction ? <a class="link" href={`#/calls/${encodeURIComponent(agent.interaction)}`}>{STATE[agent.state]}<span class="sr">: read along</span></a> : STATE[agent.state]}{agent.reason && <span class="muted"> · {agent.reason}</span>}</span></td>
             <td class="right-cell"><Timer since={agent.since} /></td>
             <td>{agent.phone_registered ? <span class="muted">registered</span> : agent.state === "offline" ? <span class="muted">–</span> : <span class="warn-text"><PhoneOff size={13} aria-hidden="true" /> not registered</span>}</td>
           </tr>

@@ -6,16 +6,22 @@ import { now } from "../state/clock.ts";
 import { useKeys } from "../state/keys.ts";
 import { changeRate, load, loaded, playing, position, rate, seek, setSolo, solo, toggle, trouble, type Solo } from "../state/player.ts";
 import { asError, interactionOf, reloadInteraction, type Loaded } from "../state/record.ts";
+import { hint } from "../state/hint.ts";
+import { liveWordsOf } from "../state/live_words.ts";
+import { watchWords } from "../state/desk.ts";
+import { mayChange } from "../state/rights.ts";
 import { go } from "../state/route.ts";
 import { Empty, Kbd, Problem, Skeleton, Tag } from "../ui/bits.tsx";
 import { Pause, Play } from "../ui/icons.tsx";
+import { LiveWords } from "../ui/live_words.tsx";
 import { Words } from "../ui/words.tsx";
-import type { InteractionPage, Peaks, Segment } from "../types.ts";
+import type { InteractionPage, LiveUtterance, Peaks, Segment, Transcript } from "../types.ts";
 import { dateTime, duration, phone } from "../words/format.ts";
 import { plain, SEGMENT } from "../words/labels.ts";
 import { holds, recordingSentence, transcriptSentence } from "../words/transcript.ts";
 import { Facts } from "./facts.tsx";
 import { SoundStrip } from "./sound_strip.tsx";
+import { TranscriptHead } from "./transcript_head.tsx";
 import { Wave } from "./wave.tsx";
 
 export function CallPage({ interaction }: { interaction: string }) {
@@ -31,6 +37,15 @@ function Call({ page }: { page: InteractionPage }) {
   const length = (peaks.kind === "ready" ? peaks.value.duration_ms : null) ?? page.recording.duration_ms ?? page.duration_ms ?? 0;
   useEffect(() => { if (playable) load(page.interaction); }, [page.interaction, playable]);
   usePlayerKeys(page, playable);
+  const [older, setOlder] = useState<Transcript | null>(null);
+  const shown = older ?? page.transcript;
+  const choose = (revision: number | null) => {
+    if (revision === null) return setOlder(null);
+    api.words(page.interaction, revision).then(setOlder, (error: unknown) => hint(error instanceof Error ? error.message : "This revision could not be read."));
+  };
+  // What somebody put right is in the older revision too.
+  useEffect(() => { if (older?.revision != null) choose(older.revision); }, [page]);
+  const on = page.state === "open";
   // From the list's row the focus goes to what was opened, or Space would press the row again.
   const player = useRef<HTMLElement>(null);
   useEffect(() => player.current?.focus({ preventScroll: true }), []);
@@ -47,11 +62,31 @@ function Call({ page }: { page: InteractionPage }) {
         {trouble.value && loaded.value === page.interaction && <p class="bad-text" role="alert">{trouble.value}</p>}
         {playable && recordingSentence(page) && <p class="warn-text">{recordingSentence(page)}</p>}
       </section>
-      <section class="call-words scroll" aria-label="Transcript" tabIndex={0}>
-        <TranscriptNote page={page} />
-        <Words page={page} follow />
-      </section>
-      <aside class="call-facts scroll" aria-label="About this call" tabIndex={0}><Facts page={page} /></aside>
+      {on ? <WordsNow page={page} /> : (
+        <section class="call-words scroll" aria-label="Transcript" tabIndex={0}>
+          <TranscriptHead page={page} shown={shown} choose={choose} />
+          {older && <p class="words-note"><Tag tone="warn">An older revision. Card and mood are of the newest.</Tag></p>}
+          <TranscriptNote page={page} />
+          <Words page={older ? { ...page, transcript: older } : page} follow editable={mayChange(page)} />
+        </section>
+      )}
+      <aside class="call-facts scroll" aria-label="About this call" tabIndex={0}><Facts page={page} shown={shown} /></aside>
+    </div>
+  );
+}
+
+/** A call that is on: a supervisor reads along. */
+function WordsNow({ page }: { page: InteractionPage }) {
+  const transcript = liveWordsOf(page.interaction);
+  useEffect(() => {
+    watchWords(page.interaction);
+    return () => watchWords(null);
+  }, [page.interaction]);
+  const agents = new Map(page.legs.map((leg) => [leg.leg, leg.agent]));
+  const nameOf = (one: LiveUtterance) => (one.party === "customer" ? (page.customer?.name ?? (page.number ? phone(page.number) : "Caller")) : (agents.get(one.leg) ?? "Agent"));
+  return (
+    <div class="call-now">
+      <LiveWords transcript={transcript} nameOf={nameOf} empty={<Empty title={transcript.trouble.value ? "No words." : "Listening."}>{transcript.trouble.value ?? "Words appear here as they are said."}</Empty>} />
     </div>
   );
 }

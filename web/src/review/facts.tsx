@@ -1,25 +1,33 @@
 // Beside the words: the card, sentiment, segments, offers with their lead, coverage, what was measured on the legs.
 import type { ComponentChildren } from "preact";
 import { now } from "../state/clock.ts";
-import { PlayEvidence, Tag } from "../ui/bits.tsx";
-import type { CardLine, InteractionPage, Leg, OfferRow } from "../types.ts";
+import { mayChange } from "../state/rights.ts";
+import { playFrom } from "../state/player.ts";
+import { Tag } from "../ui/bits.tsx";
+import { JudgedCard } from "../ui/card.tsx";
+import type { InteractionPage, Leg, OfferRow, Transcript, Utterance } from "../types.ts";
 import { ago, duration, signed } from "../words/format.ts";
-import { CARD, mood, plain, SEGMENT, SOUND } from "../words/labels.ts";
+import { mood, plain, SEGMENT, SOUND } from "../words/labels.ts";
+import { fired } from "../words/transcript.ts";
+import { Corrections, Coverage, Doubts } from "./words_facts.tsx";
 
-export function Facts({ page }: { page: InteractionPage }) {
+export function Facts({ page, shown }: { page: InteractionPage; shown: Transcript }) {
+  const may = mayChange(page);
   return (
     <>
       <Part title="Card" aside={page.card ? "each line plays" : ""}>
-        {page.card ? <CardTable lines={page.card.lines} interaction={page.interaction} />
+        {page.card ? <JudgedCard card={page.card} interaction={page.interaction} mayJudge={may} />
           : <p class="muted">{page.card_trouble ? `No card: ${page.card_trouble}.` : page.transcript.state === "pending" ? "It comes with the words." : "No card was made."}</p>}
       </Part>
       <Part title="Sentiment" aside="customer"><Sentiment page={page} /></Part>
+      {page.transcript.state === "done" && <Part title="Understood" aside="of what was said"><Coverage page={page} shown={shown} /></Part>}
+      {page.transcript.state === "done" && <Part title="Doubtful" aside="listen"><Doubts page={page} shown={shown} /></Part>}
+      {shown.corrections.length > 0 && <Part title="Corrections" aside="the model's words stay kept"><Corrections page={page} shown={shown} mayChange={may} /></Part>}
       {page.ticket && <Part title="Ticket" aside=""><p><b>{page.ticket.subject}</b></p>{page.ticket.why && <p class="muted">{page.ticket.why}</p>}</Part>}
       {page.notes.length > 0 && <Part title="Notes" aside="">{page.notes.map((note) => <p key={note.note} class="note"><b>{note.by}</b> <span class="muted">{ago(note.at, now.peek())}</span><br />{note.text}</p>)}</Part>}
       <Part title="Offers" aside="pop before ring">{page.offers.length === 0 ? <p class="muted">No agent was offered this call.</p> : page.offers.map((offer, index) => <Offer key={index} offer={offer} />)}</Part>
       <Part title="Segments" aside=""><Segments page={page} /></Part>
       {page.sounds.length > 0 && <Part title="Heard" aside="not recorded"><Sounds page={page} /></Part>}
-      <Part title="Understood" aside={page.transcript.model ?? ""}><Coverage page={page} /></Part>
       <Part title="Legs" aside="packets">{page.legs.map((leg) => <LegFacts key={leg.leg} leg={leg} />)}</Part>
     </>
   );
@@ -27,18 +35,6 @@ export function Facts({ page }: { page: InteractionPage }) {
 
 function Part({ title, aside, children }: { title: string; aside: string; children: ComponentChildren }) {
   return <section><h2 class="sec"><span>{title}</span><span>{aside}</span></h2>{children}</section>;
-}
-
-function CardTable({ lines, interaction }: { lines: CardLine[]; interaction: string }) {
-  return (
-    <dl class="card-lines">
-      {lines.map((line) => (
-        <div key={line.label + line.text} class={line.status}>
-          <dt>{CARD[line.label]}</dt><dd>{line.text} <PlayEvidence interaction={interaction} evidence={line.evidence} /></dd>
-        </div>
-      ))}
-    </dl>
-  );
 }
 
 const CURVE = { width: 320, height: 64 };
@@ -58,9 +54,24 @@ function Sentiment({ page }: { page: InteractionPage }) {
           <polyline points={points} />
         </svg>
       )}
+      <div class="turn-moods" role="group" aria-label="Turns with a mood">
+        {scored.filter((one) => one.sentiment !== 0).map((one) => <TurnMood key={one.from_ms} utterance={one} interaction={page.interaction} why={sentiment.why} at={one.from_ms / length} />)}
+      </div>
       <p><b>{mood(sentiment.overall)}</b> <span class="muted num">{signed(sentiment.overall)} · {sentiment.confidence} % sure{sentiment.trend && ` · ${signed(sentiment.trend[0])} → ${signed(sentiment.trend[1])}`}</span></p>
       {sentiment.why.length > 0 && <p class="muted">because of {sentiment.why.map((word) => `“${word}”`).join(", ")}</p>}
     </>
+  );
+}
+
+/** One turn on the strip; on hover and focus the words that made its mood. */
+function TurnMood({ utterance, interaction, why, at }: { utterance: Utterance; interaction: string; why: string[]; at: number }) {
+  const score = utterance.sentiment ?? 0;
+  const words = fired(utterance, why);
+  const said = `${duration(utterance.from_ms)} ${mood(score)} ${signed(score)}${words.length > 0 ? `: ${words.map((word) => `“${word}”`).join(", ")}` : ""}`;
+  return (
+    <button type="button" class={`turn-mood ${mood(score)}`} style={{ left: `${(at * 100).toFixed(2)}%` }} aria-label={`Play ${said}`} onClick={() => playFrom(interaction, utterance.from_ms, utterance.to_ms)}>
+      <span class="tip" aria-hidden="true">{said}</span>
+    </button>
   );
 }
 
@@ -102,21 +113,6 @@ function Sounds({ page }: { page: InteractionPage }) {
         </li>
       ))}
     </ul>
-  );
-}
-
-function Coverage({ page }: { page: InteractionPage }) {
-  const { customer, agent } = page.transcript.coverage;
-  return (
-    <>
-      {([["Customer", customer, "customer"], ["Agent", agent, "agent"]] as const).map(([label, share, party]) => (
-        <div key={label} class="fact-row">
-          <span class="share-name">{label}</span>
-          <meter class={party} min={0} max={100} value={share ?? 0} aria-label={`${label} understood`} />
-          <b class="num">{share === null ? "–" : `${share} %`}</b>
-        </div>
-      ))}
-    </>
   );
 }
 

@@ -1,56 +1,111 @@
 // A transcript: one column with a speaker gutter. A click on a word plays from just before it; the word that sounds is marked.
 import { effect } from "@preact/signals";
-import { useEffect, useMemo, useRef } from "preact/hooks";
-import { loaded, playFrom, playing, position } from "../state/player.ts";
-import type { InteractionPage, Utterance } from "../types.ts";
-import { duration } from "../words/format.ts";
+import { Fragment } from "preact";
+import { useEffect, useMemo, useRef, useState } from "preact/hooks";
+import { now } from "../state/clock.ts";
+import { useKeys } from "../state/keys.ts";
+import { loaded, pause, playFrom, playing, position } from "../state/player.ts";
+import { editing, leaveEdit, startEdit } from "../state/word_edit.ts";
+import type { Correction, InteractionPage, Utterance, Word } from "../types.ts";
+import { correctionOf, placeOf, type Place } from "../words/corrections.ts";
+import { dateTime, duration } from "../words/format.ts";
 import { wordless } from "../words/live_words.ts";
 import { takenOut, transcriptLines, wordAt, type Line } from "../words/transcript.ts";
+import { WordEditNote, WordInput } from "./word_edit.tsx";
 
 /** Confidence under which a word is drawn as doubtful, percent. */
 export const DOUBTFUL = 50;
 /** Scrolling by hand stops following for this long. */
 const FOLLOW_AGAIN_MS = 4000;
 
-export function Words({ page, follow = false }: { page: InteractionPage; follow?: boolean }) {
+/** The chosen word: `E` puts it right. By utterance, then by place in it. */
+interface Chosen { key: string; index: number }
+
+export function Words({ page, follow = false, editable = false }: { page: InteractionPage; follow?: boolean; editable?: boolean }) {
   const root = useRef<HTMLDivElement>(null);
   const lines = useMemo(() => transcriptLines(page), [page]);
   const names = useMemo(() => speakerNames(page), [page]);
+  const [chosen, setChosen] = useState<Chosen | null>(null);
   useFollow(root, page, follow);
+  useEffect(() => () => leaveEdit(), [page.interaction]);
+  const edit = (key: string, first: number, last: number) => {
+    const line = lines.find((one) => one.key === key);
+    const place = line?.kind === "say" ? placeOf(line.utterance, first, last) : null;
+    if (!place) return false;
+    getSelection()?.removeAllRanges();
+    startEdit(page.interaction, page.transcript, place);
+    return true;
+  };
+  useKeys({
+    e: () => {
+      if (!editable || editing.value) return false;
+      const range = selectedWords(root.current);
+      if (range) return edit(range.key, range.first, range.last);
+      return chosen ? edit(chosen.key, chosen.index, chosen.index) : false;
+    },
+  });
   const onClick = (event: MouseEvent) => {
-    const from = (event.target as HTMLElement).closest<HTMLElement>("[data-from]")?.dataset["from"];
-    if (from !== undefined && !getSelection()?.toString()) playFrom(page.interaction, Number(from));
+    const target = (event.target as HTMLElement).closest<HTMLElement>("[data-from]");
+    const from = target?.dataset["from"];
+    if (!target || from === undefined || getSelection()?.toString()) return;
+    const key = target.closest<HTMLElement>("[data-key]")?.dataset["key"];
+    if (editable && key !== undefined) setChosen({ key, index: Number(target.dataset["index"] ?? 0) });
+    playFrom(page.interaction, Number(from));
+  };
+  const onDblClick = (event: MouseEvent) => {
+    const target = (event.target as HTMLElement).closest<HTMLElement>("[data-index]");
+    const key = target?.closest<HTMLElement>("[data-key]")?.dataset["key"];
+    if (!editable || !target || key === undefined) return;
+    pause();
+    edit(key, Number(target.dataset["index"]), Number(target.dataset["index"]));
   };
   return (
-    <div class="words" ref={root} onClick={onClick}>
-      {lines.map((line) => <WordsLine key={line.key} line={line} names={names} />)}
+    <div class="words" ref={root} onClick={onClick} onDblClick={onDblClick}>
+      {lines.map((line) => <WordsLine key={line.key} line={line} names={names} page={page} chosen={chosen?.key === line.key ? chosen.index : null} />)}
     </div>
   );
 }
 
-function WordsLine({ line, names }: { line: Line; names: Record<"customer" | "agent", string> }) {
+/** The words of one utterance that the reader has selected. */
+function selectedWords(root: HTMLElement | null): { key: string; first: number; last: number } | null {
+  const selection = getSelection();
+  if (!root || !selection || selection.isCollapsed) return null;
+  const touched = [...root.querySelectorAll<HTMLElement>(".word[data-index]")].filter((word) => selection.containsNode(word, true));
+  const [first, last] = [touched[0], touched.at(-1)];
+  const key = first?.closest<HTMLElement>("[data-key]")?.dataset["key"];
+  if (!first || !last || key === undefined || last.closest<HTMLElement>("[data-key]")?.dataset["key"] !== key) return null;
+  return { key, first: Number(first.dataset["index"]), last: Number(last.dataset["index"]) };
+}
+
+function WordsLine({ line, names, page, chosen }: { line: Line; names: Record<"customer" | "agent", string>; page: InteractionPage; chosen: number | null }) {
   if (line.kind === "mark") return <div class="mark"><span>{line.text}</span></div>;
   const { utterance } = line;
+  const edited = editing.value;
+  const here = edited !== null && edited.interaction === page.interaction && edited.place.leg === utterance.leg && edited.place.from_ms >= utterance.from_ms && edited.place.to_ms <= utterance.to_ms;
   return (
-    <div class={`say ${utterance.party}`}>
+    <div class={`say ${utterance.party}`} data-key={line.key}>
       <button type="button" class="at num" data-from={utterance.from_ms} aria-label={`Play from ${duration(utterance.from_ms)}`}>{duration(utterance.from_ms)}</button>
       <div class="what">
         {line.speaker && <div class="speaker">{names[utterance.party]}</div>}
-        <p>{utterance.rejected === null ? <Spoken utterance={utterance} /> : <NotUnderstood utterance={utterance} />}</p>
+        <p>{utterance.rejected === null ? <Spoken utterance={utterance} corrections={page.transcript.corrections} place={here ? edited.place : null} chosen={chosen} /> : here ? <WordInput /> : <NotUnderstood utterance={utterance} />}</p>
+        {here && <WordEditNote />}
       </div>
     </div>
   );
 }
 
-function Spoken({ utterance }: { utterance: Utterance }) {
+function Spoken({ utterance, corrections, place, chosen }: { utterance: Utterance; corrections: Correction[]; place: Place | null; chosen: number | null }) {
+  let shown = false;
   return (
     <>
-      {utterance.words.map((word, index) => (
-        <>
-          {takenOut(word.text) ? <TakenOut key={index} text={word.text} />
-            : <span key={index} data-from={word.from_ms} class={word.confidence < DOUBTFUL ? "word doubtful" : "word"} title={word.confidence < DOUBTFUL ? `${word.confidence} % sure` : undefined}>{word.text}</span>}{" "}
-        </>
-      ))}
+      {utterance.words.map((word, index) => {
+        if (place && word.from_ms >= place.from_ms && word.to_ms <= place.to_ms) {
+          if (shown) return null;
+          shown = true;
+          return <Fragment key="edit"><WordInput />{" "}</Fragment>;
+        }
+        return <Fragment key={index}>{takenOut(word.text) ? <TakenOut text={word.text} /> : <OneWord word={word} index={index} correction={correctionOf(corrections, utterance.leg, word)} chosen={chosen === index} />}{" "}</Fragment>;
+      })}
     </>
   );
 }
@@ -61,10 +116,16 @@ export function TakenOut({ text }: { text: string }) {
   return found && <><span class="taken-out" title="Not kept: taken out of the words and the recording">{found.what}</span>{found.after}</>;
 }
 
+function OneWord({ word, index, correction, chosen }: { word: Word; index: number; correction: Correction | null; chosen: boolean }) {
+  const doubtful = word.confidence < DOUBTFUL;
+  const title = correction ? `${correction.by} wrote this for ${correction.before ? `“${correction.before}”` : "what was not understood"}, ${dateTime(correction.at, now.peek())}` : doubtful ? `${word.confidence} % sure` : undefined;
+  return <span data-from={word.from_ms} data-index={index} class={`word${doubtful ? " doubtful" : ""}${correction ? " corrected" : ""}${chosen ? " chosen" : ""}`} title={title}>{word.text}</span>;
+}
+
 function NotUnderstood({ utterance }: { utterance: Utterance }) {
   return (
-    <button type="button" class="not-understood" data-from={utterance.from_ms} title={utterance.rejected ?? undefined}>
-      {wordless(utterance.rejected, utterance.to_ms - utterance.from_ms, true)}
+    <button type="button" class="not-understood" data-from={utterance.from_ms} data-index={0} title={utterance.rejected ?? undefined}>
+      {utterance.rejected === "struck out" ? "struck out · listen" : wordless(utterance.rejected, utterance.to_ms - utterance.from_ms, true)}
     </button>
   );
 }

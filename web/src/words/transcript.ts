@@ -81,6 +81,13 @@ export function understood(page: Pick<InteractionPage, "transcript">): number | 
   return sides.length === 0 ? null : Math.min(...sides);
 }
 
+/** Of the words that decided the mood of a call, those that an utterance holds. */
+export function fired(utterance: Pick<Utterance, "words">, why: readonly string[]): string[] {
+  const plainly = (text: string) => ` ${text.toLowerCase().replace(/[^\p{L}\p{N}' ]+/gu, " ").replace(/\s+/g, " ").trim()} `;
+  const said = plainly(utterance.words.map((word) => word.text).join(" "));
+  return why.filter((one) => said.includes(plainly(one)));
+}
+
 /** One sentence where the words are missing or not enough, else `null`. */
 export function transcriptSentence(page: InteractionPage): string | null {
   const { state, trouble, utterances } = page.transcript;

@@ -1,0 +1,65 @@
+// Beside the words: where each leg's speech went, what should be listened to, what people put right.
+import { now } from "../state/clock.ts";
+import { takeBack } from "../state/word_edit.ts";
+import type { Correction, InteractionPage, LegShares, Transcript } from "../types.ts";
+import { PlayEvidence } from "../ui/bits.tsx";
+import { doubts, sharesText } from "../words/corrections.ts";
+import { dateTime } from "../words/format.ts";
+
+/** Doubtful spans listed; the rest is in the transcript. */
+const DOUBTS_SHOWN = 20;
+
+export function Coverage({ page, shown }: { page: InteractionPage; shown: Transcript }) {
+  const names = new Map(page.legs.map((leg) => [leg.leg, leg.party === "agent" ? (leg.agent ?? "Agent") : (page.customer?.name ?? "Customer")]));
+  if (shown.legs.length === 0) return <p class="muted">Not known.</p>;
+  return <>{shown.legs.map((leg) => <LegBar key={leg.leg} leg={leg} name={names.get(leg.leg) ?? (leg.party === "agent" ? "Agent" : "Customer")} />)}</>;
+}
+
+function LegBar({ leg, name }: { leg: LegShares; name: string }) {
+  const text = sharesText(leg);
+  const parts = [["understood", leg.understood], ["refused", leg.not_understood], ["lost", leg.lost], ["waiting", leg.waiting]] as const;
+  let x = 0;
+  return (
+    <div class={`leg-bar ${leg.party}`}>
+      <b>{name}</b>
+      <svg viewBox="0 0 100 8" preserveAspectRatio="none" aria-hidden="true">
+        {parts.map(([kind, percent]) => { const from = x; x += percent; return <rect key={kind} class={kind} x={from} width={percent} height="8" />; })}
+      </svg>
+      <span class="muted">{text}</span>
+    </div>
+  );
+}
+
+export function Doubts({ page, shown }: { page: InteractionPage; shown: Transcript }) {
+  const all = doubts(shown.utterances);
+  if (all.length === 0) return <p class="muted">Nothing doubtful.</p>;
+  return (
+    <ul class="doubts">
+      {all.slice(0, DOUBTS_SHOWN).map((one) => (
+        <li key={`${one.party}${one.from_ms}`}><PlayEvidence interaction={page.interaction} evidence={[one]} /><span>{one.why}</span><span class="muted"> · {one.party}, {((one.to_ms - one.from_ms) / 1000).toFixed(1)} s</span></li>
+      ))}
+      {all.length > DOUBTS_SHOWN && <li class="muted">and {all.length - DOUBTS_SHOWN} more</li>}
+    </ul>
+  );
+}
+
+export function Corrections({ page, shown, mayChange }: { page: InteractionPage; shown: Transcript; mayChange: boolean }) {
+  const partyOf = new Map(page.legs.map((leg) => [leg.leg, leg.party]));
+  const row = (one: Correction) => (
+    <li key={one.correction} class={one.state}>
+      <PlayEvidence interaction={page.interaction} evidence={[{ party: partyOf.get(one.leg) ?? "customer", from_ms: one.from_ms, to_ms: one.to_ms }]} />
+      <span><s>{one.before || "not understood"}</s> → <b>{one.after || "nothing said"}</b></span>
+      <span class="muted"> {one.by}, {dateTime(one.at, now.peek())}{one.state === "taken_back" && " · taken back"}</span>
+      {mayChange && one.state !== "taken_back" && <button type="button" class="link" onClick={() => void takeBack(page.interaction, one.correction)}>Undo</button>}
+    </li>
+  );
+  const fits = shown.corrections.filter((one) => one.state !== "no_longer_fits");
+  const lost = shown.corrections.filter((one) => one.state === "no_longer_fits");
+  return (
+    <>
+      {fits.length > 0 && <ul class="corrections">{[...fits].reverse().map(row)}</ul>}
+      {lost.length > 0 && <><p class="muted">No longer fits this revision:</p><ul class="corrections">{lost.map(row)}</ul></>}
+    </>
+  );
+}
+

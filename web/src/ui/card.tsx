@@ -1,0 +1,71 @@
+// The card's lines, to be confirmed, put right or struck out: by button, or by Y, E and X on the line that has the focus.
+import { useState } from "preact/hooks";
+import { api } from "../net/api.ts";
+import { hint } from "../state/hint.ts";
+import { reloadInteraction } from "../state/record.ts";
+import type { Card, CardLine, FindingStatus, Id } from "../types.ts";
+import { CARD } from "../words/labels.ts";
+import { Check, Pencil, RotateCcw, X } from "./icons.tsx";
+import { PlayEvidence } from "./bits.tsx";
+
+async function judge(interaction: Id, line: CardLine, status: FindingStatus, text?: string): Promise<boolean> {
+  try {
+    await api.judge(line.finding, status, text);
+    reloadInteraction(interaction);
+    return true;
+  } catch (error) {
+    hint(error instanceof Error ? error.message : "Not saved.");
+    return false;
+  }
+}
+
+export function JudgedCard({ card, interaction, mayJudge }: { card: Card; interaction: Id; mayJudge: boolean }) {
+  return <dl class="card-lines judged">{card.lines.map((line) => <Line key={line.finding} line={line} interaction={interaction} mayJudge={mayJudge} />)}</dl>;
+}
+
+function Line({ line, interaction, mayJudge }: { line: CardLine; interaction: Id; mayJudge: boolean }) {
+  const [text, setText] = useState<string | null>(null);
+  const act = (status: FindingStatus) => void judge(interaction, line, status);
+  const onKeyDown = (event: KeyboardEvent) => {
+    if (!mayJudge || event.target !== event.currentTarget || event.ctrlKey || event.metaKey || event.altKey) return;
+    const key = event.key.toLowerCase();
+    if (key === "y") act("confirmed");
+    else if (key === "e") setText(line.text);
+    else if (key === "x") act(line.status === "rejected" ? "proposed" : "rejected");
+    else return;
+    event.preventDefault();
+    event.stopPropagation();
+  };
+  const label = CARD[line.label];
+  return (
+    <div class={line.status} tabIndex={mayJudge ? 0 : undefined} onKeyDown={onKeyDown}>
+      <dt>{label}</dt>
+      <dd>
+        {text === null ? <span class="line-text">{line.text} </span> : <LineInput label={label} text={text} setText={setText} save={(next) => void judge(interaction, line, "edited", next).then((done) => { if (done) setText(null); })} />}
+        <PlayEvidence interaction={interaction} evidence={line.evidence} />
+        {line.status === "confirmed" && <span class="judged-mark"><Check size={12} aria-hidden="true" />confirmed</span>}
+        {line.status === "edited" && <span class="judged-mark" title={line.proposed === null ? undefined : `Was: ${line.proposed}`}><Pencil size={11} aria-hidden="true" />edited</span>}
+        {mayJudge && text === null && (
+          <span class="judge" role="group" aria-label={`${label}: right or wrong`}>
+            {line.status === "proposed" && <button type="button" aria-label={`Confirm ${label} (Y)`} title="Confirm: Y" onClick={() => act("confirmed")}><Check size={13} aria-hidden="true" /></button>}
+            {line.status !== "rejected" && <button type="button" aria-label={`Edit ${label} (E)`} title="Edit: E" onClick={() => setText(line.text)}><Pencil size={12} aria-hidden="true" /></button>}
+            {line.status === "proposed" && <button type="button" aria-label={`Strike ${label} out (X)`} title="Strike out: X" onClick={() => act("rejected")}><X size={13} aria-hidden="true" /></button>}
+            {line.status !== "proposed" && <button type="button" aria-label={`Put ${label} back`} title="As it was read out" onClick={() => act("proposed")}><RotateCcw size={12} aria-hidden="true" /></button>}
+          </span>
+        )}
+        {line.status === "edited" && line.proposed !== null && text === null && <span class="was muted">was: {line.proposed}</span>}
+      </dd>
+    </div>
+  );
+}
+
+function LineInput({ label, text, setText, save }: { label: string; text: string; setText: (text: string | null) => void; save: (text: string) => void }) {
+  const onKeyDown = (event: KeyboardEvent) => {
+    if (event.isComposing) return;
+    if (event.key === "Enter") { if (text.trim() !== "") save(text.trim()); } else if (event.key === "Escape") setText(null);
+    else return;
+    event.preventDefault();
+    event.stopPropagation();
+  };
+  return <textarea class="line-input" rows={2} aria-label={`${label}. Enter saves, Escape leaves.`} value={text} maxLength={2000} ref={(field) => { if (field && document.activeElement !== field) { field.focus(); field.select(); } }} onInput={(event) => setText(event.currentTarget.value)} onKeyDown={onKeyDown} />;
+}

@@ -7,7 +7,7 @@ mod support;
 
 use std::{io::Cursor, process::Command, time::Duration};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use support::{
     call,
     desk::Desk,
@@ -101,6 +101,30 @@ fn check_card(page: &Value) {
     assert!(trend[0].as_i64() < trend[1].as_i64(), "an angry caller left in a better mood: {trend:?}");
 }
 
+/// A supervisor puts a word right, then has the call transcribed again: the correction lies over the new revision too.
+fn check_corrections(server: &Server, interaction: &str, page: &Value) {
+    let grace = server.login("grace");
+    let utterances = page["transcript"]["utterances"].as_array().expect("a list");
+    let utterance = utterances.iter().find(|u| u["words"].as_array().is_some_and(|words| words.len() > 2)).expect("a sentence");
+    let word = &utterance["words"][1];
+    let patch = json!({
+        "revision": 1, "leg": utterance["leg"], "from_ms": word["from_ms"], "to_ms": word["to_ms"], "before": word["text"], "after": "quetzal",
+    });
+    let path = format!("/api/interactions/{interaction}");
+    let made = grace.post(&format!("{path}/corrections"), &patch);
+    assert_eq!(made.status, 200, "{}", made.json());
+    assert_eq!(grace.post(&format!("{path}/corrections"), &patch).status, 409, "the same again finds other words");
+    let has = |page: &Value| page["transcript"]["utterances"].to_string().contains("quetzal");
+    call::page(&grace, interaction, "the corrected word", has);
+    assert_eq!(grace.post(&format!("{path}/transcribe"), &json!({ "model": null })).status, 202);
+    let again = call::page(&grace, interaction, "the second revision", |page| {
+        page["transcript"]["revision"] == 2 && page["transcript"]["redo"].is_null()
+    });
+    assert_eq!(again["transcript"]["corrections"][0]["state"], "stands");
+    assert!(has(&again), "the audio is the same, so the correction fits");
+    assert_eq!(grace.get(&format!("{path}/words?revision=1")).json()["revision"], 1);
+}
+
 #[test]
 fn the_words_of_a_call_through_the_server_are_almost_those_of_the_model_alone() {
     let server = Server::plain();
@@ -121,6 +145,7 @@ fn the_words_of_a_call_through_the_server_are_almost_those_of_the_model_alone() 
     let shifts = check_recording(&agent, &interaction);
     check_sides(&page, shifts);
     check_card(&page);
+    check_corrections(&server, &interaction, &page);
     let mut model = Alone::load();
     let voices = sound::read_wav(&samples().join("call.wav"));
     let (mut total, mut path_errors, mut alone_errors) = (0, 0, 0);

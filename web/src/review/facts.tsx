@@ -17,7 +17,7 @@ export function Facts({ page, shown }: { page: InteractionPage; shown: Transcrip
     <>
       <Part title="Card" aside={page.card ? "each line plays" : ""}>
         {page.card ? <JudgedCard card={page.card} interaction={page.interaction} mayJudge={may} />
-          : <p class="muted">{page.card_trouble ? `No card: ${page.card_trouble}.` : page.transcript.state === "pending" ? "It comes with the words." : "No card was made."}</p>}
+          : <p class="muted">{page.card_trouble ? `No card: ${page.card_trouble}.` : page.state === "open" ? "It comes after the call." : page.transcript.state === "pending" ? "It comes with the words." : "No card was made."}</p>}
       </Part>
       <Part title="Sentiment" aside="customer"><Sentiment page={page} /></Part>
       {page.transcript.state === "done" && <Part title="Understood" aside="of what was said"><Coverage page={page} shown={shown} /></Part>}

@@ -50,6 +50,7 @@ async fn house() -> House {
         speech_models: Box::new(models),
         http: config::Http { listen: address, origins: Vec::new(), secure_cookies: false },
         recordings: folder.path().to_owned(),
+        redaction: std::sync::Arc::default(),
     };
     tokio::spawn(serve(listener, Api::new(parts), std::future::pending()));
     let (daniel, other, grace) = (session(&store, daniel).await, named(&store, "ann").await, named(&store, "grace").await);

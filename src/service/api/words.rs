@@ -105,6 +105,8 @@ pub(super) async fn correct(
     if to_ms <= from_ms || to_ms - from_ms > SPAN_MAX_MS {
         return Err(Problem::bad_request("A correction covers between one word and one minute of speech."));
     }
+    // What somebody types is masked as what was heard is.
+    let after = api.masked(&after);
     let new = NewCorrection { revision, span: Span { leg, from_ms, to_ms }, before, after };
     Ok(Json(api.store.correct(id, caller.me.agent, &new, clock::now().wall).await?))
 }
@@ -166,7 +168,7 @@ pub(super) async fn judge(
                 return Err(Problem::bad_request("An edited line needs words. To strike a line out, reject it."));
             }
             let mut value = facts.value;
-            value["text"] = json!(text);
+            value["text"] = json!(api.masked(text));
             Some(value)
         }
         (FindingStatus::Edited, None) => return Err(Problem::bad_request("An edited line needs words.")),

@@ -144,16 +144,11 @@ async fn run(config: Config, demo: bool) -> Result<(), AppError> {
     let thread = control.start(switch, sockets, effects).map_err(io_error("the control thread cannot start"))?;
 
     let (stop, stopping) = watch::channel(false);
-    let redaction = Redaction {
-        rules: config.speech.redaction.rules.clone(),
-        audio: if config.speech.redaction.audio { jobs::in_recordings(config.recording.folder.clone()) } else { Arc::new(|_, _| Ok(0)) },
-        counters: Arc::default(),
-    };
+    let redaction = redaction(&config);
     let pool = if config.speech.enabled { Some(Arc::new(Pool::start(wiring::speech(&config.speech))?)) } else { None };
     let workers = background(&config, queues, &store, &live, (&handle, &redaction), &stopping, pool.as_ref())?;
     let counting = metrics::Counting { media: &media, recorder: &recorder, spool: &spool.handle(), redaction: &redaction.counters };
-    let mut parts = metrics::api_parts(&config, &store, &live, &handle, &counting);
-    parts.speech_models = metrics::speech_models(pool);
+    let parts = metrics::api_parts(&config, &store, &live, &handle, &counting, pool);
     let mut api_stop = stopping.clone();
     let serving = tokio::spawn(api::serve(listener, Api::new(parts), async move {
         let _ = api_stop.wait_for(|stop| *stop).await;
@@ -233,6 +228,15 @@ fn trunk_names(config: &Config, handle: &ControlHandle) -> Result<Option<TrunkNa
     };
     let started = trunk_names::start(names, found, alarms(handle, "trunk_names"));
     started.map(Some).map_err(io_error("the thread for trunks' names cannot start"))
+}
+
+/// Which numbers are taken out, and of what.
+fn redaction(config: &Config) -> Redaction {
+    Redaction {
+        rules: config.speech.redaction.rules.clone(),
+        audio: if config.speech.redaction.audio { jobs::in_recordings(config.recording.folder.clone()) } else { Arc::new(|_, _| Ok(0)) },
+        counters: Arc::default(),
+    }
 }
 
 /// Jobs, people that change, and what the record tells the desks.

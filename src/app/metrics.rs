@@ -26,8 +26,15 @@ pub(super) struct Counting<'a> {
     pub redaction: &'a Arc<RedactionCounters>,
 }
 
-/// What the API is built of; the speech models come with the pool.
-pub(super) fn api_parts(config: &Config, store: &Store, live: &LiveHub, handle: &ControlHandle, counting: &Counting<'_>) -> Parts {
+/// What the API is built of.
+pub(super) fn api_parts(
+    config: &Config,
+    store: &Store,
+    live: &LiveHub,
+    handle: &ControlHandle,
+    counting: &Counting<'_>,
+    pool: Option<Arc<Pool>>,
+) -> Parts {
     let (control, ready, page) = (handle.clone(), handle.clone(), handle.clone());
     let (media, recorder) = (Arc::downgrade(counting.media), counting.recorder.counters().clone());
     let (spool, redaction) = (counting.spool.clone(), counting.redaction.clone());
@@ -46,7 +53,7 @@ pub(super) fn api_parts(config: &Config, store: &Store, live: &LiveHub, handle: 
             text
         }),
         not_ready: Box::new(move || ready.not_ready()),
-        speech_models: Box::new(SpeechModels::default),
+        speech_models: speech_models(pool),
         http: config.http.clone(),
         recordings: config.recording.folder.clone(),
         redaction: config.speech.redaction.rules.clone(),
@@ -54,7 +61,7 @@ pub(super) fn api_parts(config: &Config, store: &Store, live: &LiveHub, handle: 
 }
 
 /// The models that the pool would find now.
-pub(super) fn speech_models(pool: Option<Arc<Pool>>) -> Box<dyn Fn() -> SpeechModels + Send + Sync> {
+fn speech_models(pool: Option<Arc<Pool>>) -> Box<dyn Fn() -> SpeechModels + Send + Sync> {
     Box::new(move || match pool.as_ref().map(|pool| pool.model()) {
         Some(Ok((name, _))) => SpeechModels { models: vec![SpeechModel { name, usual: true }], trouble: None },
         Some(Err(_)) => SpeechModels { models: Vec::new(), trouble: Some("No speech model. Admin: `throughline model`.".to_owned()) },

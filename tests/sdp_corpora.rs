@@ -22,6 +22,7 @@ fn descriptions_of_real_devices_are_handled_as_their_index_says() {
     };
     let local = LocalMedia {
         address: "198.51.100.1".parse().unwrap(),
+        other_address: None,
         rtp_port: 40000,
         codecs: AudioCodec::ALL.to_vec(),
         comfort_noise: false,

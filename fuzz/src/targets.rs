@@ -153,6 +153,7 @@ pub fn sdp(data: &[u8]) {
     let Ok(theirs) = Sdp::parse(data) else { return };
     let local = LocalMedia {
         address: IpAddr::V4(Ipv4Addr::new(198, 51, 100, 1)),
+        other_address: None,
         rtp_port: 40_000,
         codecs: AudioCodec::ALL.to_vec(),
         comfort_noise: true,

@@ -43,7 +43,7 @@ pub(super) fn switch(config: &Config, ports: Vec<PortPair>) -> SwitchConfig {
         domain: config.sip.realm.clone(),
         product: concat!("Throughline/", env!("CARGO_PKG_VERSION")).to_owned(),
         listeners: listeners.collect(),
-        media_address: config.media.bind,
+        media_addresses: config.media.bind.clone(),
         record: match config.recording.policy {
             config::RecordPolicy::External => RecordPolicy::External,
             config::RecordPolicy::All => RecordPolicy::All,
@@ -60,6 +60,7 @@ pub(super) fn switch(config: &Config, ports: Vec<PortPair>) -> SwitchConfig {
         networks: trunk.addresses.clone(),
         country: trunk.country.clone(),
         numbers: trunk.numbers.iter().map(|number| (number.called.clone(), number.queue.clone())).collect(),
+        max_calls: trunk.max_calls,
         outbound: trunk.outbound.as_ref().map(outbound),
     });
     SwitchConfig {
@@ -84,7 +85,6 @@ fn outbound(trunk: &config::TrunkOutbound) -> OutboundTrunk {
         register_seconds: trunk.register_seconds,
         caller_number: trunk.caller_number.clone(),
         callers: trunk.callers.clone(),
-        max_calls: trunk.max_calls,
         max_calls_per_second: trunk.max_calls_per_second,
     }
 }
@@ -106,7 +106,7 @@ pub(super) fn sockets(config: &Config) -> Result<SipSockets, BindError> {
 /// How many connections there may be: what the descriptors leave beside media and everything else.
 fn connections(config: &Config) -> ConnectionLimits {
     let limits = ConnectionLimits::default();
-    let media = u64::from(config.media.ports.1 - config.media.ports.0) + 1;
+    let media = (u64::from(config.media.ports.1 - config.media.ports.0) + 1) * config.media.bind.len() as u64;
     let left = config::descriptor_limit().map_or(u64::MAX, |limit| limit.saturating_sub(media + config::OTHER_DESCRIPTORS));
     ConnectionLimits { total: limits.total.min(usize::try_from(left).unwrap_or(usize::MAX)).max(FEWEST_CONNECTIONS), ..limits }
 }
@@ -128,7 +128,8 @@ pub(super) fn media(config: &Config, clips: ClipStore) -> MediaThreadsConfig {
         threads: config.media.threads,
         silence_limit: config.media.silent,
         clips,
-        ..MediaThreadsConfig::new(config.media.bind, first..=last)
+        bind: config.media.bind.clone(),
+        ..MediaThreadsConfig::new(std::net::Ipv4Addr::LOCALHOST.into(), first..=last)
     }
 }
 

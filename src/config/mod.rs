@@ -185,8 +185,8 @@ pub enum SoundChoice {
 /// `[media]` of `media.toml`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Media {
-    /// Address of the RTP sockets.
-    pub bind: IpAddr,
+    /// Addresses of the RTP sockets, one of each IP version at most; an unspecified one stands for the listeners' addresses.
+    pub bind: Vec<IpAddr>,
     /// First and last UDP port.
     pub ports: (u16, u16),
     /// Threads.

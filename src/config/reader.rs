@@ -178,6 +178,14 @@ impl<'a> Section<'a> {
         read
     }
 
+    /// A text, or a list of texts, that each parse as `T`.
+    pub fn one_or_list<T: FromStr>(&mut self, key: &'static str, example: &str) -> Vec<T> {
+        match self.value(key) {
+            Some(Value::String(_)) => self.parsed(key, example, true).into_iter().collect(),
+            Some(_) | None => self.list(key, example),
+        }
+    }
+
     /// Reads the table `key`; an absent one reads as empty.
     pub fn table<T>(&mut self, key: &'static str, read: impl FnOnce(&mut Section<'_>) -> T) -> T {
         let empty = Table::new();

@@ -1,6 +1,6 @@
 //! The sections of each file: keys, units, defaults, ranges; then what must hold between files.
 
-use std::{path::PathBuf, time::Duration};
+use std::{net::IpAddr, path::PathBuf, time::Duration};
 
 use super::{
     Config, Http, Limits, Listener, ListenerTransport, Media, Node, Queue, RecordPolicy, Recording, Redaction, Sip, SoundChoice, Speech,
@@ -137,7 +137,14 @@ fn sound(s: &mut Section<'_>, key: &'static str) -> SoundChoice {
 }
 
 fn media(s: &mut Section<'_>) -> Media {
-    let bind = s.parsed("bind", "127.0.0.1", false).unwrap_or_else(|| [127, 0, 0, 1].into());
+    let mut bind: Vec<IpAddr> = s.one_or_list("bind", "127.0.0.1");
+    if bind.iter().filter(|address| address.is_ipv4()).count() > 1 || bind.iter().filter(|address| address.is_ipv6()).count() > 1 {
+        let remedy = "Keep one of each, or use \"0.0.0.0\" and \"::\": then peers are told the address of the listener they came to";
+        s.mistake("bind", "there are two addresses of one IP version", remedy);
+    }
+    if bind.is_empty() {
+        bind.push([127, 0, 0, 1].into());
+    }
     let text = s.text("ports", "20000-20399");
     let ports = text.split_once('-').and_then(|(a, b)| Some((a.trim().parse().ok()?, b.trim().parse().ok()?)));
     let usable = ports.filter(|(first, last): &(u16, u16)| first % 2 == 0 && last > first && *first >= 1024);
@@ -192,13 +199,19 @@ pub(super) fn cross_check(config: &Config, mistakes: &Mistakes) {
             mistakes.add("sip.toml", &format!("listener[{at}].bind"), "phones cannot be told to send to 0.0.0.0", remedy);
         }
     }
+    let has_media = |listener: &Listener| config.media.bind.iter().any(|address| address.is_ipv6() == listener.bind.is_ipv6());
+    if let Some(listener) = config.sip.listeners.iter().find(|listener| !has_media(listener)) {
+        let version = if listener.bind.is_ipv6() { "IPv6" } else { "IPv4" };
+        let problem = format!("phones that come to listener \"{}\" have no {version} address to send audio to", listener.name);
+        mistakes.add("media.toml", "media.bind", problem, "Add one, such as bind = [\"192.0.2.5\", \"2001:db8::5\"]");
+    }
     let pairs = usize::from((config.media.ports.1 - config.media.ports.0).div_ceil(2));
     let needed = config.sip.limits.max_calls * 2;
     if needed > pairs {
         let problem = format!("{} calls need {needed} pairs of ports, ports holds {pairs}", config.sip.limits.max_calls);
         mistakes.add("sip.toml", "limits.max_calls", problem, "Lower it, or widen [media] ports in media.toml");
     }
-    let descriptors = pairs as u64 * 2 + OTHER_DESCRIPTORS;
+    let descriptors = (pairs * config.media.bind.len()) as u64 * 2 + OTHER_DESCRIPTORS;
     if let Some(limit) = descriptor_limit().filter(|limit| *limit < descriptors) {
         let problem = format!("{pairs} pairs of ports need {descriptors} descriptors, this user may open {limit}");
         mistakes.add("media.toml", "media.ports", problem, "Raise the limit (ulimit -Hn), or choose a smaller range");

@@ -249,3 +249,29 @@ fn numbers_of_the_companys_own_are_read_and_a_wrong_expression_is_named() {
     let found: Vec<_> = mistakes.iter().map(|m| (m.file.as_str(), m.key.as_str())).collect();
     assert_eq!(found, [("speech.toml", "redaction.pattern[0].regex"), ("speech.toml", "redaction.pattern[1].name")]);
 }
+
+#[test]
+fn audio_has_an_address_of_each_ip_version_that_phones_come_by() {
+    let mut texts = example();
+    replaced("media.toml", "bind = \"127.0.0.1\"", "bind = [\"127.0.0.1\", \"::1\"]", &mut texts);
+    replaced("sip.toml", "[limits]", "[[listener]]\nname = \"six\"\nbind = \"[::1]:5060\"\n[limits]", &mut texts);
+    let config = Config::parse(&texts).unwrap_or_else(|m| panic!("{}", lines(&m)));
+    assert_eq!(config.media.bind.len(), 2);
+    replaced("media.toml", ", \"::1\"]", ", \"127.0.0.2\"]", &mut texts);
+    let mistakes = Config::parse(&texts).expect_err("two mistakes");
+    let told: Vec<String> = mistakes.iter().map(ToString::to_string).collect();
+    assert!(told.iter().any(|text| text.contains("two addresses of one IP version")), "{told:?}");
+    assert!(told.iter().any(|text| text.contains("no IPv6 address to send audio to")), "{told:?}");
+}
+
+#[test]
+fn a_trunk_that_only_brings_calls_has_no_cap_unless_it_is_given_one() {
+    let mut texts = example();
+    let cap = |texts: &[(String, String)]| Config::parse(texts).unwrap_or_else(|m| panic!("{}", lines(&m))).trunks[0].max_calls;
+    assert_eq!(cap(&texts), None);
+    replaced("trunks.toml", "# max_calls = 30  ", "max_calls = 7  ", &mut texts);
+    assert_eq!(cap(&texts), Some(7));
+    let limits = ("sip.toml".to_owned(), "[limits]\nmax_calls = 98\n".to_owned());
+    let outbound = [("trunks.toml".to_owned(), OUTBOUND.to_owned()), limits];
+    assert_eq!(cap(&outbound), Some(30));
+}

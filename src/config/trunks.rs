@@ -15,6 +15,8 @@ use crate::{
 
 /// Calls at once for which ports are kept beside `max_calls`, so that help can be called when everything is taken.
 pub const EMERGENCY_CALLS: usize = 2;
+/// Calls at once of a trunk that calls go out by, where nothing is said: what a stolen password can cost at most.
+const DEFAULT_MAX_CALLS: i64 = 30;
 /// Largest file that is read as a password, octets.
 const MAX_PASSWORD_FILE: u64 = 4096;
 
@@ -29,6 +31,8 @@ pub struct Trunk {
     pub country: String,
     /// Where called numbers go.
     pub numbers: Vec<TrunkNumber>,
+    /// Calls at once, both directions together; `None`: as many as the server takes.
+    pub max_calls: Option<usize>,
     /// How calls go out by it; `None` where it only brings calls.
     pub outbound: Option<TrunkOutbound>,
 }
@@ -61,8 +65,6 @@ pub struct TrunkOutbound {
     pub caller_number: Option<PhoneNumber>,
     /// Other numbers for some extensions.
     pub callers: Vec<(String, PhoneNumber)>,
-    /// Calls at once, both directions together; more are not sent to it.
-    pub max_calls: usize,
     /// Calls begun per second; more are not sent to it.
     pub max_calls_per_second: usize,
 }
@@ -170,6 +172,8 @@ fn trunk(s: &mut Section<'_>, country: &str) -> Trunk {
     let addresses: Vec<_> = s.list::<AddressOrNetwork>("addresses", "203.0.113.10").into_iter().map(|a| a.0).collect();
     let country = s.text("country", country);
     let outbound = outbound(s, &country);
+    let most = s.number("max_calls", DEFAULT_MAX_CALLS, 1..=20_000);
+    let max_calls = usize::try_from(most).ok().filter(|_| outbound.is_some() || s.has("max_calls"));
     if addresses.is_empty() && outbound.is_none() {
         s.mistake(
             "addresses",
@@ -182,7 +186,7 @@ fn trunk(s: &mut Section<'_>, country: &str) -> Trunk {
         let queue = s.required_text("queue", "support");
         called.map(|called| TrunkNumber { called, queue })
     });
-    Trunk { name, addresses, country, numbers: numbers.into_iter().flatten().collect(), outbound }
+    Trunk { name, addresses, country, numbers: numbers.into_iter().flatten().collect(), max_calls, outbound }
 }
 
 fn number(s: &mut Section<'_>, key: &'static str, country: &str, example: &str) -> Option<PhoneNumber> {
@@ -207,7 +211,6 @@ fn outbound(s: &mut Section<'_>, country: &str) -> Option<TrunkOutbound> {
         let phone = s.required_text("phone", "200");
         number(s, "number", country, "+442079460018").map(|number| (phone, number))
     });
-    let max_calls = usize::try_from(s.number("max_calls", 30, 1..=20_000)).unwrap_or(1);
     let max_calls_per_second = usize::try_from(s.number("max_calls_per_second", 5, 1..=1_000)).unwrap_or(1);
     if host.is_empty() {
         for key in ["username", "register", "caller_number", "caller"].into_iter().filter(|key| s.has(key)) {
@@ -230,7 +233,6 @@ fn outbound(s: &mut Section<'_>, country: &str) -> Option<TrunkOutbound> {
         register_seconds: register.then_some(seconds),
         caller_number,
         callers: callers.into_iter().flatten().collect(),
-        max_calls,
         max_calls_per_second,
     })
 }

@@ -187,3 +187,33 @@ fn bind(address: SocketAddr) -> io::Result<UdpSocket> {
 pub(super) fn mark(socket: &Socket, address: SocketAddr) {
     let _ = if address.is_ipv6() { socket.set_tclass_v6(CS3) } else { socket.set_tos_v4(CS3) };
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        net::{IpAddr, Ipv4Addr, Ipv6Addr},
+        time::Duration,
+    };
+
+    use super::*;
+    use crate::service::media_threads::wire_marks::{heard_with_mark, hears_marks};
+
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "real sockets are sent to now")]
+    fn what_is_sent_is_marked_as_signalling_over_both_ip_versions() {
+        for here in [IpAddr::from(Ipv4Addr::LOCALHOST), Ipv6Addr::LOCALHOST.into()] {
+            let Ok(phone) = StdSocket::bind((here, 0)) else {
+                println!("skipped: this machine has no {here}");
+                continue;
+            };
+            phone.set_read_timeout(Some(Duration::from_secs(30))).expect("a time-out");
+            hears_marks(&phone);
+            let listen = Listen { address: (here, 0).into(), udp: true, tcp: false };
+            let mut sockets = SipSockets::bind(&[listen], Vec::new(), ConnectionLimits::default()).expect("a port");
+            let flow = Flow { listener: ListenerId(0), transport: Transport::Udp, remote: phone.local_addr().expect("bound") };
+            sockets.send(Instant::now(), flow, b"OPTIONS", false);
+            let (octets, _, mark) = heard_with_mark(&phone);
+            assert_eq!((octets.as_slice(), mark), (b"OPTIONS".as_slice(), 24 << 2), "DSCP CS3 at {here}");
+        }
+    }
+}

@@ -119,6 +119,7 @@ impl Choir {
     fn media(&self, address: Ipv4Addr) -> LocalMedia {
         LocalMedia {
             address: address.into(),
+            other_address: None,
             rtp_port: self.port,
             codecs: vec![AudioCodec::Pcma],
             comfort_noise: false,
@@ -255,6 +256,7 @@ impl CrowdPhone {
         let mut invite = self.request(Method::Invite, Some(&colleague.user));
         let silent = LocalMedia {
             address: Ipv4Addr::LOCALHOST.into(),
+            other_address: None,
             rtp_port: 40_000,
             codecs: vec![AudioCodec::Pcma],
             comfort_noise: false,

@@ -3,7 +3,7 @@
 use std::{
     fs::{self, File},
     io::{Read, Write},
-    net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, UdpSocket},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
@@ -32,11 +32,11 @@ pub struct Phone {
     account: String,
 }
 
-fn free_udp() -> u16 {
+fn free_udp(here: IpAddr) -> u16 {
     // baresip takes the next port for TLS.
     wait_for("a free port", PATIENCE, || {
-        let port = UdpSocket::bind((HERE, 0)).ok()?.local_addr().ok()?.port();
-        (port % 2 == 0 && UdpSocket::bind((HERE, port + 1)).is_ok()).then_some(port)
+        let port = UdpSocket::bind((here, 0)).ok()?.local_addr().ok()?.port();
+        (port % 2 == 0 && UdpSocket::bind((here, port + 1)).is_ok()).then_some(port)
     })
 }
 
@@ -79,7 +79,9 @@ impl Phone {
     }
 
     pub fn start_unregistered(folder: &Path, account: &Account<'_>, microphone: &Path) -> Self {
-        let (sip, control_port) = (free_udp(), free_tcp());
+        // It speaks the IP version of its registrar.
+        let here: IpAddr = if account.registrar.is_ipv6() { Ipv6Addr::LOCALHOST.into() } else { HERE.into() };
+        let (sip, control_port) = (SocketAddr::new(here, free_udp(here)), free_tcp());
         fs::create_dir_all(folder.join("rec")).expect("phone folder");
         fs::write(folder.join("accounts"), "").expect("accounts");
         fs::write(folder.join("contacts"), "").expect("contacts");
@@ -96,7 +98,6 @@ impl Phone {
             .expect("baresip starts");
         let control = wait_for("baresip's control port", PATIENCE, || TcpStream::connect((HERE, control_port)).ok());
         control.set_read_timeout(Some(Duration::from_millis(20))).expect("a time-out");
-        let sip = (HERE, sip).into();
         let mut phone = Self {
             user: account.user.to_owned(),
             folder: folder.to_owned(),
@@ -224,11 +225,12 @@ fn account_line(account: &Account<'_>) -> String {
     format!("<sip:{user}@{registrar}{transport}>;auth_user={user};auth_pass={password};regint=60{parameters}")
 }
 
-fn config(folder: &Path, user: &str, sip: u16, control: u16, microphone: &Path) -> String {
+fn config(folder: &Path, user: &str, sip: SocketAddr, control: u16, microphone: &Path) -> String {
     let (folder, microphone) = (folder.display(), microphone.display());
-    let first = 30_000 + sip % 10_000;
+    let first = 30_000 + sip.port() % 10_000;
+    let here = sip.ip();
     format!(
-        "poll_method epoll\nsip_listen {HERE}:{sip}\nnet_interface {HERE}\ncall_local_timeout 120\ncall_max_calls 4\n\
+        "poll_method epoll\nsip_listen {sip}\nnet_interface {here}\ncall_local_timeout 120\ncall_max_calls 4\n\
          audio_path /usr/share/baresip\naudio_source aufile,{microphone}\naudio_player aubridge,{user}\naudio_alert aubridge,alert-{user}\n\
          ausrc_srate 8000\nauplay_srate 8000\nausrc_channels 1\nauplay_channels 1\naudio_txmode thread\naudio_level no\n\
          ausrc_format s16\nauplay_format s16\nauenc_format s16\naudec_format s16\nrtp_ports {first}-{}\nrtp_stats yes\n\

@@ -114,6 +114,8 @@ counters! {
     CallerStopped = "outbound_phone_alarm",
     /// A call that found every trunk of its route full or without an address.
     TrunkFull = "outbound_trunk_full",
+    /// A call from a trunk that brought as many as it may.
+    TrunkFullInbound = "inbound_trunk_full",
     /// A call to a trunk.
     TrunkTried = "outbound_tried",
     /// A trunk failed, and the next one was tried.

@@ -7,7 +7,10 @@ use std::{
 
 use ipnet::IpNet;
 
-use crate::{domain::media::plan::Codec, protocol::sip::timers::Timers};
+use crate::{
+    domain::media::plan::Codec,
+    protocol::sip::{flow::ListenerId, timers::Timers},
+};
 
 /// What every call goes by.
 #[derive(Clone, Debug)]
@@ -18,8 +21,9 @@ pub struct Policy {
     pub product: String,
     /// The sockets; `ListenerId` is the place in this list.
     pub listeners: Vec<ListenerConfig>,
-    /// The address of ours that RTP sockets are bound to, for peers that reach `address`es of listeners.
-    pub media_address: IpAddr,
+    /// The addresses of ours that RTP sockets are bound to, one of each IP version at most. An unspecified one (`0.0.0.0`, `::`)
+    /// stands for the address of whichever listener the peer came to.
+    pub media_addresses: Vec<IpAddr>,
     /// Which calls are recorded.
     pub record: RecordPolicy,
     /// Whether audio is kept while the customer is on hold.
@@ -32,6 +36,20 @@ pub struct Policy {
     pub timers: Timers,
     /// Waits and caps.
     pub timing: Timing,
+}
+
+impl Policy {
+    /// Where a peer that came to this listener from `remote` sends its media in this IP version, where that is served: what stands
+    /// in our `c=` line.
+    pub fn media_address(&self, listener: ListenerId, remote: IpAddr, ipv6: bool) -> Option<IpAddr> {
+        let bound = self.media_addresses.iter().copied().find(|address| address.is_ipv6() == ipv6)?;
+        let of_version = |listener: &&ListenerConfig| listener.bind.is_ipv6() == ipv6;
+        let own = self.listeners.get(usize::from(listener.0)).filter(of_version);
+        let listener = own.or_else(|| self.listeners.iter().find(of_version));
+        let external = listener.and_then(|listener| listener.external_for(remote)).filter(|external| external.is_ipv6() == ipv6);
+        let listening = || listener.map(|listener| listener.address).filter(|address| !address.is_unspecified());
+        external.or_else(|| if bound.is_unspecified() { listening() } else { Some(bound) })
+    }
 }
 
 /// One UDP socket for SIP.

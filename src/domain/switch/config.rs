@@ -42,6 +42,8 @@ pub struct TrunkConfig {
     pub country: String,
     /// The numbers that are dialled, each with the name of the queue that it leads to.
     pub numbers: Vec<(PhoneNumber, String)>,
+    /// Calls at once, both directions together; `None`: as many as there is room for.
+    pub max_calls: Option<usize>,
     /// How calls go out by it; `None` where it only brings calls.
     pub outbound: Option<OutboundTrunk>,
 }
@@ -65,8 +67,6 @@ pub struct OutboundTrunk {
     pub caller_number: Option<PhoneNumber>,
     /// Other numbers for some extensions.
     pub callers: Vec<(String, PhoneNumber)>,
-    /// Calls at once, both directions together.
-    pub max_calls: usize,
     /// Calls begun within a second.
     pub max_calls_per_second: usize,
 }

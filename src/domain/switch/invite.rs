@@ -76,6 +76,11 @@ impl Switch {
             (None, Source::Phone(_) | Source::Unknown) => Err(NoCall::from(403)),
         };
         let route = match route {
+            Ok(Route::Queue { trunk, .. }) if self.trunk_is_full(trunk) => {
+                // 503 lets a carrier try another way to us; 486 would tell its customer that somebody is busy.
+                self.counters.count(Counter::TrunkFullInbound);
+                return self.refuse_call(flow, request, NoCall::from(503));
+            }
             Ok(route) => route,
             Err(refusal) => return self.refuse_call(flow, request, refusal),
         };

@@ -76,9 +76,14 @@ impl Trunks {
         let Some((state, outbound)) = self.all.get(trunk).zip(config.get(trunk).and_then(|config| config.outbound.as_ref())) else {
             return false;
         };
-        let live = calls.values().filter(|call| !call.has_ended() && call.trunk() == Some(trunk)).count();
         let begun = state.begun.iter().filter(|at| now.saturating_duration_since(**at) < SECOND).count();
-        live < outbound.max_calls && begun < outbound.max_calls_per_second
+        !Self::is_full(config, calls, trunk) && begun < outbound.max_calls_per_second
+    }
+
+    /// Whether a trunk carries as many calls as it may, both directions together.
+    pub fn is_full(config: &[TrunkConfig], calls: &BTreeMap<InteractionId, Call>, trunk: usize) -> bool {
+        let live = || calls.values().filter(|call| !call.has_ended() && call.trunk() == Some(trunk)).count();
+        config.get(trunk).and_then(|config| config.max_calls).is_some_and(|most| live() >= most)
     }
 }
 
@@ -117,6 +122,11 @@ impl Switch {
     /// Whether a call may go to this trunk now.
     pub(super) fn trunk_has_room(&self, trunk: usize) -> bool {
         self.trunks.has_room(&self.config.trunks, &self.calls, self.now.mono, trunk)
+    }
+
+    /// Whether a call that this trunk brings is one too many.
+    pub(super) fn trunk_is_full(&self, trunk: usize) -> bool {
+        Trunks::is_full(&self.config.trunks, &self.calls, trunk)
     }
 
     /// The addresses that a call is sent to, in order; trunks that are not registered though they should be come last.

@@ -15,6 +15,8 @@ use super::{
 pub struct LocalMedia {
     /// Our address in the `c=` line, as the peer reaches it.
     pub address: IpAddr,
+    /// The same in the other IP version, where we have one: for an offer that names an address of that version.
+    pub other_address: Option<IpAddr>,
     /// Our RTP port; RTCP is the next.
     pub rtp_port: u16,
     /// The codecs that we allow, most wanted first: an answer takes the first that was offered.
@@ -86,9 +88,9 @@ impl Session {
     pub fn answer(&mut self, offer: &Sdp<'_>, local: &LocalMedia) -> Result<Answer, Refusal> {
         let audio = choose(offer)?;
         let remote = audio.remote()?;
-        if remote.is_some_and(|remote| remote.rtp.is_ipv4() != local.address.is_ipv4()) {
-            return Err(Refusal::Address);
-        }
+        let reaches = |ours: &IpAddr| remote.is_none_or(|remote| remote.rtp.is_ipv4() == ours.is_ipv4());
+        let address = std::iter::once(local.address).chain(local.other_address).find(reaches).ok_or(Refusal::Address)?;
+        let local = &LocalMedia { address, ..local.clone() };
         let find = |codec: &AudioCodec| audio.codecs.iter().find(|offered| offered.codec == *codec).copied();
         let chosen = local.codecs.iter().find_map(find).ok_or(Refusal::NoCommonCodec)?;
         let telephone_event = audio.telephone_event();

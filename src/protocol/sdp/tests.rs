@@ -9,6 +9,7 @@ use super::*;
 fn local() -> LocalMedia {
     LocalMedia {
         address: "198.51.100.1".parse().unwrap(),
+        other_address: None,
         rtp_port: 40000,
         codecs: vec![AudioCodec::Pcmu, AudioCodec::Pcma],
         comfort_noise: false,
@@ -187,6 +188,16 @@ fn an_ipv6_offer_gets_an_ipv6_answer() {
 }
 
 #[test]
+fn an_offer_is_answered_in_its_own_ip_version_where_we_have_both() {
+    let local = LocalMedia { other_address: Some("2001:db8::1".parse().unwrap()), ..local() };
+    for (theirs, ours) in [("IP4 192.0.2.9", "c=IN IP4 198.51.100.1\r\n"), ("IP6 2001:db8::9", "c=IN IP6 2001:db8::1\r\n")] {
+        let offer = format!("v=0\r\no=- 1 1 IN {theirs}\r\ns=-\r\nc=IN {theirs}\r\nt=0 0\r\nm=audio 5000 RTP/AVP 0\r\n");
+        let answered = Session::new(1).answer(&Sdp::parse(offer.as_bytes()).unwrap(), &local).unwrap();
+        assert!(String::from_utf8(answered.sdp).unwrap().contains(ours), "{theirs}");
+    }
+}
+
+#[test]
 fn hold_is_seen_from_both_sides() {
     let held = answer(&sdp("m=audio 5000 RTP/AVP 0 | a=sendonly")).unwrap().negotiated;
     assert!(held.peer_holds && !held.direction.sends() && held.direction.receives());
@@ -347,7 +358,7 @@ proptest! {
 
     #[test]
     fn what_we_answer_parses_back_and_keeps_the_m_lines(offer in nearly_sdp(), port in 1024u16..65000, v4 in any::<u32>()) {
-        let local = LocalMedia { address: IpAddr::V4(v4.into()), rtp_port: port, ..local() };
+        let local = LocalMedia { address: IpAddr::V4(v4.into()), other_address: None, rtp_port: port, ..local() };
         if let Ok(parsed) = Sdp::parse(offer.as_bytes()) {
             let mut session = Session::new(9);
             if let Ok(answered) = session.answer(&parsed, &local) {

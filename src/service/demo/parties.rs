@@ -43,7 +43,14 @@ fn refused(what: &str, status: Option<u16>) -> DemoError {
 
 fn local_media(agent: &UserAgent, player: &Player) -> Result<LocalMedia, DemoError> {
     let (address, rtp_port) = (agent.local().ip(), player.port()?);
-    Ok(LocalMedia { address, rtp_port, codecs: AudioCodec::ALL.to_vec(), comfort_noise: false, direction: Direction::SendRecv })
+    Ok(LocalMedia {
+        address,
+        other_address: None,
+        rtp_port,
+        codecs: AudioCodec::ALL.to_vec(),
+        comfort_noise: false,
+        direction: Direction::SendRecv,
+    })
 }
 
 /// An answered call.

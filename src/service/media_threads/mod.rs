@@ -10,6 +10,8 @@
 mod pool;
 mod priority;
 mod sockets;
+#[cfg(test)]
+pub(super) mod wire_marks;
 mod worker;
 
 use std::{
@@ -49,8 +51,8 @@ const COMMANDS_PER_PAIR: usize = 4;
 /// What the media threads are started with.
 #[derive(Clone, Debug)]
 pub struct MediaThreadsConfig {
-    /// The address that media sockets are bound to.
-    pub bind: IpAddr,
+    /// The addresses that media sockets are bound to: one of each IP version at most. Every pair has sockets on each.
+    pub bind: Vec<IpAddr>,
     /// UDP ports; each leg takes an even one for RTP and the next for RTCP.
     pub ports: RangeInclusive<u16>,
     /// How many threads; one for each core that media may use.
@@ -66,7 +68,7 @@ pub struct MediaThreadsConfig {
 impl MediaThreadsConfig {
     /// The usual settings on this address and these ports: one thread.
     pub fn new(bind: IpAddr, ports: RangeInclusive<u16>) -> Self {
-        Self { bind, ports, threads: 1, silence_limit: SILENCE_LIMIT, raise_priority: true, clips: ClipStore::default() }
+        Self { bind: vec![bind], ports, threads: 1, silence_limit: SILENCE_LIMIT, raise_priority: true, clips: ClipStore::default() }
     }
 }
 
@@ -87,8 +89,8 @@ pub enum MediaStartError {
     /// Every port of the range belongs to somebody else.
     #[error("all media ports {first}–{last} on {bind} are in use: stop the program that holds them (ss -lunp) or choose another range")]
     AllInUse {
-        /// The address.
-        bind: IpAddr,
+        /// The addresses.
+        bind: String,
         /// First port of the range.
         first: u16,
         /// Last port of the range.

@@ -14,13 +14,26 @@ use crate::domain::media::plan::PortPair;
 /// DSCP Expedited Forwarding (RFC 3246) in the upper six bits of the traffic class.
 const EXPEDITED_FORWARDING: u32 = 46 << 2;
 
-/// Two bound sockets.
-pub(super) struct SocketPair {
-    pub ports: PortPair,
+/// Two bound sockets of one IP version.
+pub(super) struct Side {
     pub rtp: UdpSocket,
     pub rtcp: UdpSocket,
-    /// To whom the RTP socket is connected: the system drops what others send.
+}
+
+/// The sockets of one pair of ports: two of each IP version that media is served on.
+pub(super) struct SocketPair {
+    pub ports: PortPair,
+    /// IPv4, then IPv6.
+    pub sides: [Option<Side>; 2],
+    /// To whom an RTP socket is connected: the system drops what others send.
     pub connected: Option<SocketAddr>,
+}
+
+impl SocketPair {
+    /// The sockets that reach this address.
+    pub fn towards(&self, address: SocketAddr) -> Option<&Side> {
+        self.sides[usize::from(address.is_ipv6())].as_ref()
+    }
 }
 
 /// Binds every pair of the range and deals them out to the threads in turn.
@@ -30,7 +43,7 @@ pub(super) fn bind(config: &MediaThreadsConfig) -> Result<Vec<Vec<SocketPair>>, 
         return Err(MediaStartError::NoThread);
     }
     let evens = (first..=last).filter(|port| port.is_multiple_of(2) && *port > 0 && *port < last);
-    let needed = 2 * evens.clone().count();
+    let needed = 2 * evens.clone().count() * config.bind.len();
     if needed == 0 {
         return Err(MediaStartError::NoPair { first, last });
     }
@@ -39,20 +52,20 @@ pub(super) fn bind(config: &MediaThreadsConfig) -> Result<Vec<Vec<SocketPair>>, 
     for rtp_port in evens {
         let thread = (bound % pools.len()) as u16;
         let ports = PortPair { thread, rtp_port };
-        match bind_pair(config.bind, ports) {
+        match bind_pair(&config.bind, ports) {
             Ok(pair) => {
                 pools[usize::from(thread)].push(pair);
                 bound += 1;
             }
-            Err(error) if error.kind() == io::ErrorKind::AddrInUse => in_use += 1,
-            Err(error) if matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE)) => {
+            Err((_, error)) if error.kind() == io::ErrorKind::AddrInUse => in_use += 1,
+            Err((_, error)) if matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE)) => {
                 return Err(MediaStartError::TooManyOpenFiles { first, last, needed });
             }
-            Err(source) => return Err(MediaStartError::Bind { bind: config.bind, first, last, port: rtp_port, source }),
+            Err((bind, source)) => return Err(MediaStartError::Bind { bind, first, last, port: rtp_port, source }),
         }
     }
     if bound == 0 {
-        return Err(MediaStartError::AllInUse { bind: config.bind, first, last });
+        return Err(MediaStartError::AllInUse { bind: joined(&config.bind), first, last });
     }
     if in_use > 0 {
         tracing::warn!(in_use, bound, first, last, "some media ports belong to another program and are left out");
@@ -60,10 +73,18 @@ pub(super) fn bind(config: &MediaThreadsConfig) -> Result<Vec<Vec<SocketPair>>, 
     Ok(pools)
 }
 
-fn bind_pair(bind: IpAddr, ports: PortPair) -> io::Result<SocketPair> {
-    let rtp = open(SocketAddr::new(bind, ports.rtp_port))?;
-    let rtcp = open(SocketAddr::new(bind, ports.rtp_port + 1))?;
-    Ok(SocketPair { ports, rtp, rtcp, connected: None })
+fn joined(addresses: &[IpAddr]) -> String {
+    addresses.iter().map(IpAddr::to_string).collect::<Vec<_>>().join(" and ")
+}
+
+/// All sockets of a pair, or none; an error names the address that it is about.
+fn bind_pair(addresses: &[IpAddr], ports: PortPair) -> Result<SocketPair, (IpAddr, io::Error)> {
+    let mut pair = SocketPair { ports, sides: [None, None], connected: None };
+    for bind in addresses {
+        let at = |port| open(SocketAddr::new(*bind, port)).map_err(|error| (*bind, error));
+        pair.sides[usize::from(bind.is_ipv6())] = Some(Side { rtp: at(ports.rtp_port)?, rtcp: at(ports.rtp_port + 1)? });
+    }
+    Ok(pair)
 }
 
 fn open(address: SocketAddr) -> io::Result<UdpSocket> {

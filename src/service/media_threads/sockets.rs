@@ -4,10 +4,15 @@ use std::{io, net::SocketAddr, ops::RangeInclusive, os::fd::AsRawFd};
 
 use mio::{Interest, Registry, Token};
 
-use super::{SocketCounters, pool::SocketPair};
+use super::{
+    SocketCounters,
+    pool::{Side, SocketPair},
+};
 use crate::domain::media::{engine::Transmit, plan::PortPair};
 
 const NOWHERE: u32 = u32::MAX;
+/// Tokens of one pair: RTP and RTCP over IPv4, then over IPv6.
+pub(super) const TOKENS_PER_PAIR: usize = 4;
 
 /// The pairs of one media thread.
 pub(super) struct Sockets {
@@ -32,11 +37,14 @@ impl Sockets {
         (place != NOWHERE).then_some(place as usize)
     }
 
-    /// Listens to a pair; its tokens are twice its place, and the next.
+    /// Listens to a pair, and returns its first token; the others follow.
     pub fn insert(&mut self, registry: &Registry, mut pair: SocketPair) -> io::Result<usize> {
         let place = self.free.pop().unwrap_or(self.pairs.len());
-        registry.register(&mut pair.rtp, Token(2 * place), Interest::READABLE)?;
-        registry.register(&mut pair.rtcp, Token(2 * place + 1), Interest::READABLE)?;
+        let first = TOKENS_PER_PAIR * place;
+        for (n, Side { rtp, rtcp }) in pair.sides.iter_mut().enumerate().filter_map(|(n, side)| Some((n, side.as_mut()?))) {
+            registry.register(rtp, Token(first + 2 * n), Interest::READABLE)?;
+            registry.register(rtcp, Token(first + 2 * n + 1), Interest::READABLE)?;
+        }
         if let Some(at) = pair.ports.rtp_port.checked_sub(self.lowest).and_then(|at| self.places.get_mut(usize::from(at / 2))) {
             *at = place as u32;
         }
@@ -44,7 +52,7 @@ impl Sockets {
             Some(known) => *known = Some(pair),
             None => self.pairs.push(Some(pair)),
         }
-        Ok(place)
+        Ok(first)
     }
 
     /// Gives a pair away; packets wait in it.
@@ -53,7 +61,7 @@ impl Sockets {
         let mut pair = self.pairs.get_mut(place)?.take()?;
         self.free.push(place);
         self.places[usize::from((rtp_port - self.lowest) / 2)] = NOWHERE;
-        for socket in [&mut pair.rtp, &mut pair.rtcp] {
+        for socket in pair.sides.iter_mut().flatten().flat_map(|side| [&mut side.rtp, &mut side.rtcp]) {
             if let Err(error) = registry.deregister(socket) {
                 tracing::error!(%error, "a socket of a leg that moves cannot be let go");
             }
@@ -61,22 +69,28 @@ impl Sockets {
         Some(pair)
     }
 
-    /// Reads one datagram of the pair at this place; `None` where there is no pair.
-    pub fn receive(&self, place: usize, rtcp: bool, buffer: &mut [u8]) -> Option<(PortPair, io::Result<(usize, SocketAddr)>)> {
-        let pair = self.pairs.get(place)?.as_ref()?;
-        let socket = if rtcp { &pair.rtcp } else { &pair.rtp };
-        Some((pair.ports, socket.recv_from(buffer)))
+    /// Reads one datagram of the socket with this token, and says whether it is RTCP; `None` where there is no such socket.
+    pub fn receive(&self, token: usize, buffer: &mut [u8]) -> Option<(PortPair, bool, io::Result<(usize, SocketAddr)>)> {
+        let pair = self.pairs.get(token / TOKENS_PER_PAIR)?.as_ref()?;
+        let side = pair.sides[token / 2 % 2].as_ref()?;
+        let is_rtcp = token % 2 == 1;
+        let socket = if is_rtcp { &side.rtcp } else { &side.rtp };
+        Some((pair.ports, is_rtcp, socket.recv_from(buffer)))
     }
 
     /// Sends, or drops and counts.
     pub fn send(&mut self, transmit: Transmit<'_>) {
         let Some(pair) = self.place(transmit.ports.rtp_port).and_then(|place| self.pairs.get(place)?.as_ref()) else { return };
+        let Some(side) = pair.towards(transmit.destination) else {
+            self.counters.send_failed += 1;
+            return;
+        };
         let sent = if transmit.rtcp {
-            pair.rtcp.send_to(transmit.bytes, transmit.destination)
+            side.rtcp.send_to(transmit.bytes, transmit.destination)
         } else if pair.connected == Some(transmit.destination) {
-            pair.rtp.send(transmit.bytes)
+            side.rtp.send(transmit.bytes)
         } else {
-            pair.rtp.send_to(transmit.bytes, transmit.destination)
+            side.rtp.send_to(transmit.bytes, transmit.destination)
         };
         match sent {
             Ok(_) => {}
@@ -91,11 +105,13 @@ impl Sockets {
         if pair.connected == peer {
             return;
         }
-        let done = match peer {
-            Some(peer) => pair.rtp.connect(peer),
-            None => disconnect(&pair.rtp),
-        };
-        match done {
+        let former = pair.connected.filter(|former| peer.is_none_or(|peer| peer.is_ipv6() != former.is_ipv6()));
+        let left = former.and_then(|former| pair.towards(former)).map_or(Ok(()), |side| disconnect(&side.rtp));
+        let joined = peer.map_or(Ok(()), |peer| match pair.towards(peer) {
+            Some(side) => side.rtp.connect(peer),
+            None => Err(io::ErrorKind::Unsupported.into()),
+        });
+        match left.and(joined) {
             Ok(()) => pair.connected = peer,
             // The source lock refuses strangers by itself.
             Err(_) => self.counters.connect_failed += 1,

@@ -16,7 +16,9 @@ use crate::{
     time::UnixMs,
 };
 
-const DEADLINE: Duration = Duration::from_secs(5);
+mod on_the_wire;
+
+const DEADLINE: Duration = Duration::from_secs(30);
 const LOCALHOST: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 struct House {

@@ -15,7 +15,11 @@ use std::{
 use crossbeam_channel::{Receiver, Sender, TrySendError};
 use mio::{Events, Poll, Token, Waker};
 
-use super::{Arriving, Command, Peers, Published, pool::SocketPair, sockets::Sockets};
+use super::{
+    Arriving, Command, Peers, Published,
+    pool::SocketPair,
+    sockets::{Sockets, TOKENS_PER_PAIR},
+};
 use crate::{
     domain::media::{
         engine::{Engine, EngineConfig, Outlet, Transmit},
@@ -198,7 +202,7 @@ impl Worker {
     fn adopt(&mut self, now: Instant, arriving: Vec<Arriving>) {
         for Arriving { moved, sockets } in arriving {
             match self.sockets.insert(self.poll.registry(), sockets) {
-                Ok(place) => self.unread.extend([2 * place, 2 * place + 1]),
+                Ok(first) => self.unread.extend(first..first + TOKENS_PER_PAIR),
                 Err(error) => tracing::error!(%error, "a leg that came from another media thread cannot be listened to"),
             }
             self.step_call(now, moved.into_call(), |engine, now, wire| engine.adopt(now, moved, wire));
@@ -214,9 +218,8 @@ impl Worker {
     }
 
     fn read(&mut self, token: usize, buffer: &mut [u8; DATAGRAM_MAX]) {
-        let is_rtcp = token % 2 == 1;
         for _ in 0..SOCKET_BUDGET {
-            let Some((ports, received)) = self.sockets.receive(token / 2, is_rtcp, buffer) else { return };
+            let Some((ports, is_rtcp, received)) = self.sockets.receive(token, buffer) else { return };
             match received {
                 Ok((len, source)) => {
                     self.step(clock(), |engine, now, wire| engine.handle_packet(now, ports, is_rtcp, source, &mut buffer[..len], wire));

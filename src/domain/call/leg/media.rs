@@ -1,5 +1,7 @@
 //! The leg's media: what we say of ourselves, what was agreed, and the plan that follows from it.
 
+use std::net::{IpAddr, Ipv4Addr};
+
 use super::Leg;
 use crate::{
     domain::{
@@ -43,11 +45,15 @@ impl Leg {
 
     /// The same towards a peer at this place.
     pub(super) fn local_media_at(&self, turn: &Turn<'_>, flow: Flow, codecs: &[Codec]) -> LocalMedia {
-        let policy = turn.house.policy;
-        let listener = policy.listeners.get(usize::from(flow.listener.0));
-        let external = listener.and_then(|listener| listener.external_for(flow.remote.ip()));
+        // A peer may speak SIP over one IP version and take its media over the other.
+        let agreed = self.negotiated.as_ref().and_then(|media| media.remote).map(|remote| remote.rtp.is_ipv6());
+        let ipv6 = agreed.unwrap_or(flow.remote.is_ipv6());
+        let remote = flow.remote.ip();
+        let [first, second] = [ipv6, !ipv6].map(|ipv6| turn.house.policy.media_address(flow.listener, remote, ipv6));
         LocalMedia {
-            address: external.unwrap_or(policy.media_address),
+            // `check` refuses a listener without media of its IP version.
+            address: first.or(second).unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)),
+            other_address: first.and(second),
             rtp_port: self.ports.rtp_port,
             codecs: codecs.iter().copied().map(to_sdp).collect(),
             comfort_noise: self.makes_noise,

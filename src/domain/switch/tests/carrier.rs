@@ -105,6 +105,7 @@ pub fn trunk_at(name: &str, host: &str, networks: &[&str]) -> TrunkConfig {
         networks: networks.iter().map(|network| network.parse().expect("network")).collect(),
         country: "GB".to_owned(),
         numbers: vec![(PhoneNumber::parse_e164(super::world::CALLED).expect("number"), "support".to_owned())],
+        max_calls: Some(30),
         outbound: Some(OutboundTrunk {
             host: host.to_owned(),
             port: 5060,
@@ -114,7 +115,6 @@ pub fn trunk_at(name: &str, host: &str, networks: &[&str]) -> TrunkConfig {
             register_seconds: None,
             caller_number: PhoneNumber::parse_e164(super::world::CALLED).ok(),
             callers: vec![("201".to_owned(), PhoneNumber::parse_e164("+442079460001").expect("number"))],
-            max_calls: 30,
             max_calls_per_second: 1000,
         }),
     }

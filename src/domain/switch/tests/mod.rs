@@ -1,5 +1,6 @@
 //! The switch in simulated time: scripted trunk, phones, desk, record and media around it.
 
+mod addresses;
 mod carrier;
 mod clock;
 mod flows;

@@ -97,7 +97,7 @@ fn a_phone_that_calls_all_the_time_comes_to_its_cap() {
 #[test]
 fn calls_at_once_are_capped_per_phone_and_per_trunk() {
     let (mut world, trunk) = World::outside(3, 5, |config| {
-        config.trunks[0].outbound.as_mut().expect("host").max_calls = 1;
+        config.trunks[0].max_calls = Some(1);
         config.destinations.groups[0].max_calls = 1;
     });
     world.dial(0, "02079460018");
@@ -112,7 +112,7 @@ fn calls_at_once_are_capped_per_phone_and_per_trunk() {
 fn when_every_trunk_is_full_the_phone_hears_503_in_words() {
     let (mut world, _) = World::outside(2, 6, |config| {
         for trunk in &mut config.trunks {
-            trunk.outbound.as_mut().expect("host").max_calls = 1;
+            trunk.max_calls = Some(1);
         }
         config.destinations.routes[0].trunks = vec![0];
     });
@@ -143,7 +143,7 @@ fn help_passes_every_cap_the_stop_and_the_end_of_the_server() {
         config.destinations.groups[0].max_calls = 1;
         config.destinations.groups[0].max_refused_per_hour = 1;
         for trunk in &mut config.trunks {
-            trunk.outbound.as_mut().expect("host").max_calls = 1;
+            trunk.max_calls = Some(1);
         }
         config.destinations.routes[0].trunks = vec![1];
     });
@@ -170,6 +170,38 @@ fn help_passes_every_cap_the_stop_and_the_end_of_the_server() {
     world.dial(2, "112");
     world.run(Duration::from_secs(2));
     assert_eq!(world.switch.counters().get(Counter::Emergency), 2, "even while we stop");
+    let arrived = (trunk..trunk + 2).any(|trunk| world.peers[trunk].all("INVITE").iter().any(|text| text.starts_with("INVITE sip:112@")));
+    assert!(arrived, "and help is reached: {:?}, {:?}", world.peers[trunk].heard(), world.peers[trunk + 1].heard());
+}
+
+#[test]
+fn a_call_that_a_full_trunk_brings_is_refused_and_help_still_goes_out_by_it() {
+    let (mut world, trunk) = World::outside(2, 21, |config| {
+        config.trunks[0].max_calls = Some(1);
+        config.destinations.emergency_route.as_mut().expect("help").trunks = vec![0];
+    });
+    world.ready();
+    let first = world.incoming("+442071234567");
+    world.until("talk", Duration::from_secs(10), |world| world.peers[first].is_up());
+    let second = world.incoming("+442071234568");
+    world.run(Duration::from_secs(1));
+    assert_eq!(world.peers[second].status, Some(503));
+    let refused = world.peers[second].last("503 INVITE").expect("refused");
+    assert!(!refused.contains("Retry-After"), "it would silence the whole trunk: {refused}");
+    assert_eq!(world.switch.counters().get(Counter::TrunkFullInbound), 1);
+    let idle = (0..2).find(|phone| !world.peers[*phone].is_up()).expect("one agent is free");
+    world.dial(idle, "999");
+    world.until("help", Duration::from_secs(10), |world| world.peers[trunk].is_up());
+    let now = world.now.mono;
+    world.peers[first].hang_up(now);
+    world.run(Duration::from_secs(1));
+    let now = world.now.mono;
+    world.peers[idle].hang_up(now);
+    world.run(Duration::from_secs(1));
+    world.wrap_up_all();
+    world.run(Duration::from_secs(1));
+    let third = world.incoming("+442071234569");
+    world.until("room again", Duration::from_secs(30), |world| world.peers[third].is_up());
 }
 
 #[test]

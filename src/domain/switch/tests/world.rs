@@ -109,7 +109,7 @@ pub fn config(pairs: u16) -> SwitchConfig {
                 external_address: None,
                 local_networks: Vec::new(),
             }],
-            media_address: server().ip(),
+            media_addresses: vec![server().ip()],
             record: RecordPolicy::External,
             record_on_hold: false,
             codecs: vec![Codec::Pcma, Codec::Pcmu],
@@ -124,6 +124,7 @@ pub fn config(pairs: u16) -> SwitchConfig {
             numbers: [(CALLED, "support"), (URGENT, "urgent")]
                 .map(|(number, queue)| (PhoneNumber::parse_e164(number).expect("number"), queue.to_owned()))
                 .to_vec(),
+            max_calls: None,
             outbound: None,
         }],
         destinations: Destinations::default(),

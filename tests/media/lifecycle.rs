@@ -95,6 +95,27 @@ fn reports_from_elsewhere_are_refused_and_teach_no_address() {
     assert!(bench.out.sent.iter().all(|sent| sent.destination != STRANGER));
 }
 
+#[test]
+fn reports_to_a_phone_behind_nat_go_where_its_media_and_reports_come_from() {
+    let mut bench = Bench::two_phones();
+    let (mut caller, mut agent) = (Phone::caller(), Phone::agent());
+    caller.address = "198.51.100.7:61000".to_owned();
+    let reports_to = |bench: &Bench| {
+        let mut to: Vec<String> = bench.out.sent.iter().filter(|sent| sent.rtcp).map(|sent| sent.destination.to_string()).collect();
+        to.retain(|to| *to != "192.0.2.2:50001");
+        to.dedup();
+        to
+    };
+    talk(&mut bench, &mut caller, &mut agent, 600);
+    assert_eq!(reports_to(&bench), ["198.51.100.7:61001"], "not to the address in its SDP, which leads nowhere");
+    let mut bytes = [0; COMPOUND_MAX];
+    let len = write_compound(&mut bytes, Compound { ssrc: 1, sender: None, report: None, cname: b"x", bye: false });
+    bench.hear_on(20_000, true, "198.51.100.7:61777", &bytes[..len]);
+    bench.hear_on(20_000, true, STRANGER, &bytes[..len]);
+    talk(&mut bench, &mut caller, &mut agent, 600);
+    assert_eq!(reports_to(&bench), ["198.51.100.7:61001", "198.51.100.7:61777"], "its NAT gave its reports a port of their own");
+}
+
 fn silences(bench: &Bench, leg: u8) -> Vec<u32> {
     let of_leg = |kind: MediaEventKind| match kind {
         MediaEventKind::Silent { leg: silent, silent_ms } if silent == leg_id(leg) => Some(silent_ms),

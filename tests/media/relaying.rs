@@ -172,6 +172,39 @@ fn a_key_press_keeps_its_start_its_three_ends_and_gets_the_listeners_payload_typ
 }
 
 #[test]
+fn a_key_whose_phone_goes_silent_with_it_pressed_is_released_by_time() {
+    let mut bench = Bench::two_phones();
+    let mut caller = Phone::caller();
+    caller.speak(&mut bench);
+    let packets = key_press(&mut caller, 5);
+    for packet in &packets[..4] {
+        bench.pass(FRAME);
+        bench.hear(20_000, CALLER, packet);
+    }
+    bench.pass(Duration::from_millis(400));
+    assert_eq!(bench.sent_to(AGENT).len(), 5, "it may still be pressed");
+    bench.pass(Duration::from_millis(200));
+    let sent = bench.sent_to(AGENT);
+    let ends: Vec<_> = sent[5..].iter().map(|sent| (sent.header(), TelephoneEvent::parse(sent.payload()).unwrap())).collect();
+    assert_eq!(ends.len(), 3, "released");
+    let first = sent[1].header();
+    assert!(ends.iter().all(|(header, event)| event.end && event.event == 5 && header.timestamp == first.timestamp));
+    assert_eq!(ends[2].0.sequence, first.sequence.wrapping_add(6));
+    bench.pass(Duration::from_secs(10));
+    assert_eq!(bench.sent_to(AGENT).len(), 8, "once");
+    // Its own ends were only late, and it speaks again.
+    for packet in &packets[4..] {
+        bench.hear(20_000, CALLER, packet);
+    }
+    caller.speak(&mut bench);
+    let sent = bench.sent_to(AGENT);
+    assert_eq!((sent.len(), sent[8].header().sequence), (9, first.sequence.wrapping_add(7)));
+    let mut keys = KeyDetector::default();
+    let heard: String = sent[1..8].iter().filter_map(|sent| keys.push(sent.header().timestamp, sent.payload())).collect();
+    assert_eq!(heard, "5");
+}
+
+#[test]
 fn a_key_press_is_left_out_for_a_phone_that_has_not_negotiated_it_and_leaves_no_gap() {
     let mut bench = Bench::two_phones();
     bench.replan(|plan| plan.legs[1].telephone_event = None);

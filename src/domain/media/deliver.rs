@@ -101,21 +101,31 @@ impl Engine {
         }
         let Some(leg) = self.leg_mut(slot) else { return };
         let missing = leg.key_ends.note(arrived, packet.header.payload_type, packet.payload(datagram));
+        let waits_for_end = leg.key_ends.due_at().is_some() && arrived.content == Content::Event;
         if leg.key_ends.has_made(arrived) {
             self.counters.drop(DropReason::Late);
             return;
         }
         if let Some(missing) = missing {
-            self.make_ends(now, slot, arrived, packet, missing, out);
+            self.make_ends(now, slot, arrived, packet.header, missing, out);
         }
         self.pass_on(now, slot, arrived, packet, datagram, out);
+        if waits_for_end {
+            self.arm(slot);
+        }
     }
 
-    /// Passes on the ends of a key press that were lost before `packet`.
-    fn make_ends(&mut self, now: Instant, slot: u32, arrived: &Arrived, packet: &Packet, missing: MissingEnd, out: &mut dyn Outlet) {
+    /// Ends a key whose phone has gone silent with it pressed.
+    pub(super) fn end_key(&mut self, now: Instant, slot: u32, arrived: &Arrived, missing: MissingEnd, out: &mut dyn Outlet) {
+        let header = Header { marker: false, payload_type: missing.payload_type, sequence: 0, timestamp: 0, ssrc: 0 };
+        self.make_ends(now, slot, arrived, header, missing, out);
+    }
+
+    /// Passes on the ends of a key press that are missing: their numbers and timestamps are those of their places.
+    fn make_ends(&mut self, now: Instant, slot: u32, arrived: &Arrived, header: Header, missing: MissingEnd, out: &mut dyn Outlet) {
         for place in missing.places() {
             let mut datagram = [0; HEADER_LEN + EVENT_LEN];
-            packet::encode_header(&mut datagram, Header { marker: false, payload_type: missing.payload_type, ..packet.header });
+            packet::encode_header(&mut datagram, Header { marker: false, payload_type: missing.payload_type, ..header });
             datagram[HEADER_LEN..].copy_from_slice(&missing.event.to_bytes());
             let end = Arrived { content: Content::Event, place, ..*arrived };
             if let Ok(packet) = packet::parse(&datagram) {

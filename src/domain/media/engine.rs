@@ -233,6 +233,7 @@ impl Engine {
             return Err(DropReason::RtcpWrongSource);
         }
         let received = rtcp::parse_compound(datagram, leg.sender.ssrc()).map_err(|_| DropReason::RtcpMalformed)?;
+        leg.reports_from = Some(source);
         leg.note_report(now, &received);
         self.counters.rtcp_received += 1;
         Ok(())
@@ -273,7 +274,8 @@ impl Engine {
         let limit = self.config.silence_limit;
         let Some(leg) = self.leg_mut(slot) else { return };
         let relearn_at = leg.connected.and_then(|_| leg.lock.relearn_at());
-        let due_at = [Some(leg.reporter.due_at), Some(leg.measure_at()), leg.silent_at(limit), relearn_at].into_iter().flatten().min();
+        let due_at = [Some(leg.reporter.due_at), Some(leg.measure_at()), leg.silent_at(limit), relearn_at, leg.key_ends.due_at()];
+        let due_at = due_at.into_iter().flatten().min();
         let Some(due_at) = due_at else { return };
         if leg.timer_at.is_none_or(|at| due_at < at) {
             leg.timer_at = Some(due_at);
@@ -299,6 +301,9 @@ impl Engine {
             leg.reporter.schedule(now, random);
         }
         self.stepping = Some(slot);
+        if let Some((arrived, missing)) = self.leg_mut(slot).and_then(|leg| leg.key_ends.overdue(now, leg.serial)) {
+            self.end_key(now, slot, &arrived, missing, out);
+        }
         if let Some(silent_ms) = silent {
             self.tell(call, generation, MediaEventKind::Silent { leg: id, silent_ms });
         }
@@ -311,11 +316,10 @@ impl Engine {
         self.arm(slot);
     }
 
-    /// Sends a report to the signalled RTCP address, once media has flowed.
+    /// Sends a report, once media has flowed.
     pub(super) fn send_report(&mut self, now: Instant, slot: u32, bye: bool, out: &mut dyn Outlet) {
         let Some(leg) = self.leg_mut(slot).filter(|leg| leg.has_media() && !leg.failed) else { return };
-        let destination = leg.plan.remote.map(|remote| remote.rtcp).filter(|to| !to.ip().is_unspecified() && to.port() != 0);
-        let Some(destination) = destination else { return };
+        let Some(destination) = leg.reports_to() else { return };
         let mut bytes = [0; COMPOUND_MAX];
         let len = leg.write_report(&mut bytes, now, bye);
         out.transmit(Transmit { ports: leg.plan.ports, rtcp: true, destination, bytes: &bytes[..len] });

@@ -1,15 +1,21 @@
-//! Ends of key presses that were lost on the way to us: made again from the hole that they left.
+//! Ends of key presses that were lost on the way to us: made again from the hole that they left, or after a time in which
+//! nothing more came.
 //!
 //! ```text
 //! came:    key key  ·   ·   ·   audio       three or more numbers missing after a press without an end
 //! passed:  key key end end end audio        the ends take those numbers; the real ones, if they come yet, are late
 //! ```
 
+use std::time::{Duration, Instant};
+
 use super::leg::{Arrived, Content};
 use crate::protocol::rtp::{session::Place, telephone_event::TelephoneEvent};
 
 /// How often an end is sent (RFC 4733 §2.5.1.4): fewer missing numbers cannot hide all of them.
 const ENDS: u64 = 3;
+/// A pressed key of which nothing is heard for so long is taken for released: phones repeat it every 10 to 50 ms, and no network
+/// that carries speech delays packets as long.
+const OPEN_MAX: Duration = Duration::from_millis(500);
 
 /// The newest press of one leg.
 #[derive(Clone, Copy, Debug)]
@@ -19,6 +25,7 @@ struct Press {
     payload_type: u8,
     event: TelephoneEvent,
     ended: bool,
+    heard_at: Instant,
 }
 
 /// The end that is to be made, [`Self::places`] times.
@@ -59,7 +66,7 @@ impl KeyEnds {
             if press.place.ext_ts == arrived.place.ext_ts {
                 press.ended |= event.end;
                 if arrived.place.ext_seq > press.place.ext_seq {
-                    (press.place, press.event) = (arrived.place, event);
+                    (press.place, press.event, press.heard_at) = (arrived.place, event, arrived.at);
                 }
                 self.press = Some(press);
             }
@@ -71,9 +78,26 @@ impl KeyEnds {
             self.made = Some((arrived.source, end.first.ext_seq));
         }
         if let Some(event) = event {
-            self.press = Some(Press { source: arrived.source, place: arrived.place, payload_type, event, ended: event.end });
+            let (source, place, heard_at) = (arrived.source, arrived.place, arrived.at);
+            self.press = Some(Press { source, place, payload_type, event, ended: event.end, heard_at });
         }
         missing
+    }
+
+    /// When a key that is pressed now is taken for released.
+    pub fn due_at(&self) -> Option<Instant> {
+        self.press.filter(|press| !press.ended).map(|press| press.heard_at + OPEN_MAX)
+    }
+
+    /// The end of a press of which nothing was heard for too long, and the packet of this leg that it stands for.
+    pub fn overdue(&mut self, now: Instant, leg: u64) -> Option<(Arrived, MissingEnd)> {
+        self.due_at().filter(|at| *at <= now)?;
+        let press = self.press.as_mut()?;
+        press.ended = true;
+        let end = press.end();
+        self.made = Some((press.source, end.first.ext_seq));
+        let arrived = Arrived { content: Content::Event, place: end.first, at: now, leg, source: press.source, new_source: false };
+        Some((arrived, end))
     }
 
     /// Whether an end that was made has this packet's number.
@@ -85,10 +109,14 @@ impl KeyEnds {
 impl Press {
     fn missing_before(&self, ext_seq: u64) -> Option<MissingEnd> {
         let hides_ends = !self.ended && ext_seq > self.place.ext_seq + ENDS;
-        hides_ends.then(|| MissingEnd {
+        hides_ends.then(|| self.end())
+    }
+
+    fn end(&self) -> MissingEnd {
+        MissingEnd {
             payload_type: self.payload_type,
             event: TelephoneEvent { end: true, ..self.event },
             first: Place { ext_seq: self.place.ext_seq + 1, ext_ts: self.place.ext_ts },
-        })
+        }
     }
 }

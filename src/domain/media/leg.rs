@@ -131,6 +131,8 @@ pub(super) struct Leg {
     pub reporter: Reporter,
     pub meter: Meter,
     pub failed: bool,
+    /// Where the peer's newest report came from.
+    pub reports_from: Option<SocketAddr>,
     /// To whom its RTP socket is connected.
     pub connected: Option<SocketAddr>,
     /// Packets of addresses that are not believed yet.
@@ -174,6 +176,7 @@ impl Leg {
             reporter: Reporter::new(now, seed.cname),
             meter: Meter::new(now),
             failed: false,
+            reports_from: None,
             connected: None,
             held: None,
             timer_at: None,
@@ -400,6 +403,20 @@ impl Leg {
         let ntp = self.ntp(now);
         let reception = self.reception.as_mut().map(|(ssrc, reception)| (*ssrc, reception));
         self.reporter.write(out, now, ntp, &self.sender, reception, bye)
+    }
+
+    /// Where reports go: to the signalled address; but behind a NAT, where media comes from elsewhere than was signalled, back to
+    /// where reports come from, or to the port after that of media.
+    pub fn reports_to(&self) -> Option<SocketAddr> {
+        let signalled = self.plan.remote?;
+        let usable = |to: &SocketAddr| !to.ip().is_unspecified() && to.port() != 0;
+        match self.lock.destination().filter(|media| *media != signalled.rtp) {
+            None => Some(signalled.rtcp).filter(usable),
+            Some(media) => {
+                let next = media.port().checked_add(1).map(|port| SocketAddr::new(media.ip(), port));
+                self.reports_from.filter(|from| from.ip() == media.ip()).or(next)
+            }
+        }
     }
 
     /// Takes in what the peer reports.

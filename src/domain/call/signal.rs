@@ -1,15 +1,20 @@
 //! From the endpoint to the right leg, and from the leg's event to the call.
 
-use super::{LegEvent, Purpose, leg::Leg, state::Call, turn::Turn};
+use super::{
+    LegEvent, Purpose,
+    leg::{Leg, in_dialog::Asked},
+    state::Call,
+    turn::Turn,
+};
 use crate::{
     ids::LegId,
-    protocol::sip::{flow::Flow, message::Message, transaction_layer::ServerId},
+    protocol::sip::{flow::Flow, message::Message},
 };
 
 impl Call {
     /// A request in a leg's dialog, other than ACK and CANCEL; it gets its final response.
-    pub fn on_request(&mut self, turn: &mut Turn<'_>, leg: LegId, request: &Message<'_>, server: ServerId) {
-        self.with_leg(turn, leg, |leg, turn| leg.on_request(turn, request, server));
+    pub fn on_request(&mut self, turn: &mut Turn<'_>, leg: LegId, request: &Message<'_>, asked: Asked) {
+        self.with_leg(turn, leg, |leg, turn| leg.on_request(turn, request, asked));
     }
 
     /// The ACK of a 2xx.

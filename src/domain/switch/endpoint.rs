@@ -11,7 +11,10 @@ use super::{
     gate::{Source, Verdict, verdict},
 };
 use crate::{
-    domain::call::leg::{in_dialog::SDP, wire},
+    domain::call::leg::{
+        in_dialog::{Asked, SDP},
+        wire,
+    },
     ids::{InteractionId, LegId},
     protocol::sip::{
         build::{Header, Response, TextHeader, TokensHeader},
@@ -143,7 +146,8 @@ impl Switch {
             return self.refuse_extensions(flow, request, unknown);
         }
         let Some(server) = self.open(flow, request) else { return };
-        if !self.turn_or_panic(call, |call, turn| call.on_request(turn, leg, request, server)) {
+        let asked = Asked { transaction: server, source: flow.remote };
+        if !self.turn_or_panic(call, |call, turn| call.on_request(turn, leg, request, asked)) {
             // Where it was answered before the panic, the layer knows and sends nothing more.
             let response = self.reply(request, 500, flow.remote);
             self.respond(server, &response);

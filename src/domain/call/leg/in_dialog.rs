@@ -1,5 +1,7 @@
 //! Requests of the peer inside the dialog: re-INVITE and UPDATE are answered here and now, from the first day of the call.
 
+use std::net::SocketAddr;
+
 use super::{AwaitAck, Leg, SessionTimer, State, session_timer::MIN_SESSION_SECONDS, wire};
 use crate::{
     domain::call::{LegEnd, counters::Counter, event::LegEvent, turn::Turn},
@@ -21,9 +23,19 @@ const DTMF: [&str; 2] = ["application/dtmf-relay", "application/dtmf"];
 /// The longest wait that we ask of a peer whose offer came too early, seconds (RFC 3261 §14.2).
 const MAX_RETRY_AFTER_SECONDS: u32 = 10;
 
+/// A request in a dialog: what answers it, and the address that it came from, which its Via is told (RFC 3261 §18.2.1, RFC 3581).
+/// A leg may be rung at several places, and a trunk may speak from more than one.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked {
+    /// Its transaction.
+    pub transaction: ServerId,
+    /// Its source.
+    pub source: SocketAddr,
+}
+
 impl Leg {
     /// A request in this dialog, other than ACK and CANCEL. Every one gets its final response here.
-    pub fn on_request(&mut self, turn: &mut Turn<'_>, request: &Message<'_>, server: ServerId) -> Option<LegEvent> {
+    pub fn on_request(&mut self, turn: &mut Turn<'_>, request: &Message<'_>, server: Asked) -> Option<LegEvent> {
         let order = match &mut self.state {
             State::Incoming { dialog, .. } | State::Up { dialog, .. } | State::Closing { dialog } => Some(dialog.receive(request)),
             State::Calling { .. } => self.early_dialog(request).map(|dialog| dialog.receive(request)),
@@ -55,8 +67,8 @@ impl Leg {
         }
     }
 
-    fn answer_with(&self, turn: &mut Turn<'_>, request: &Message<'_>, server: ServerId, status: u16) -> Option<LegEvent> {
-        let mut response = self.reply(request, status);
+    fn answer_with(&self, turn: &mut Turn<'_>, request: &Message<'_>, server: Asked, status: u16) -> Option<LegEvent> {
+        let mut response = self.reply(request, server, status);
         match status {
             405 | 200 => response.headers.push(wire::allow()),
             // An offer before the one before it was answered: again in a while (RFC 3261 §14.2, RFC 3311 §5.2).
@@ -65,17 +77,17 @@ impl Leg {
             422 => response.headers.push(Header::Number(NumberHeader::MinSe, MIN_SESSION_SECONDS)),
             _ => {}
         }
-        Self::respond(turn, server, response);
+        Self::respond(turn, server.transaction, response);
         None
     }
 
-    fn unknown(&self, turn: &mut Turn<'_>, request: &Message<'_>, server: ServerId) -> Option<LegEvent> {
+    fn unknown(&self, turn: &mut Turn<'_>, request: &Message<'_>, server: Asked) -> Option<LegEvent> {
         turn.count(Counter::UnknownDialog);
         self.answer_with(turn, request, server, 481)
     }
 
     /// Keys as INFO (application/dtmf-relay, application/dtmf) are taken and counted; an empty INFO is a keep-alive (RFC 2976).
-    fn on_info(&self, turn: &mut Turn<'_>, request: &Message<'_>, server: ServerId) -> Option<LegEvent> {
+    fn on_info(&self, turn: &mut Turn<'_>, request: &Message<'_>, server: Asked) -> Option<LegEvent> {
         let kind = request.content_type().unwrap_or_default();
         let keys = DTMF.iter().any(|known| kind.eq_ignore_ascii_case(known));
         if keys {
@@ -86,12 +98,12 @@ impl Leg {
         }
         turn.count(Counter::BodyRefused);
         let accept = Header::Text(TextHeader::Accept, Text::new(&DTMF.join(", ")));
-        let response = self.reply(request, 415).with(accept);
-        Self::respond(turn, server, response);
+        let response = self.reply(request, server, 415).with(accept);
+        Self::respond(turn, server.transaction, response);
         None
     }
 
-    fn on_bye(&mut self, turn: &mut Turn<'_>, request: &Message<'_>, server: ServerId) -> Option<LegEvent> {
+    fn on_bye(&mut self, turn: &mut Turn<'_>, request: &Message<'_>, server: Asked) -> Option<LegEvent> {
         self.answer_with(turn, request, server, 200);
         match &self.state {
             // A caller who ends an early dialog so has still to hear of the INVITE (RFC 3261 §15.1.2).
@@ -103,7 +115,7 @@ impl Leg {
         Some(LegEvent::Ended(LegEnd::HungUp))
     }
 
-    fn on_offer(&mut self, turn: &mut Turn<'_>, request: &Message<'_>, server: ServerId) -> Option<LegEvent> {
+    fn on_offer(&mut self, turn: &mut Turn<'_>, request: &Message<'_>, server: Asked) -> Option<LegEvent> {
         let body = request.body();
         let offers = *request.method() == Method::Invite || !body.is_empty();
         let waits_for_answer = match &self.state {
@@ -141,7 +153,7 @@ impl Leg {
         }
     }
 
-    fn on_sdp(&mut self, turn: &mut Turn<'_>, request: &Message<'_>, server: ServerId, timer: SessionTimer) -> Option<LegEvent> {
+    fn on_sdp(&mut self, turn: &mut Turn<'_>, request: &Message<'_>, server: Asked, timer: SessionTimer) -> Option<LegEvent> {
         let codecs = Self::codecs_from(turn, self.codec());
         let local = self.local_media(turn, &codecs);
         let parsed = Sdp::parse(request.body());
@@ -160,16 +172,16 @@ impl Leg {
             }
             Err(refusal) => {
                 turn.count(Counter::NotAcceptable);
-                let response = self.reply(request, Refusal::STATUS).with(warning(refusal));
-                Self::respond(turn, server, response);
+                let response = self.reply(request, server, Refusal::STATUS).with(warning(refusal));
+                Self::respond(turn, server.transaction, response);
                 None
             }
         }
     }
 
     /// 200 to a re-INVITE or UPDATE; `body` says whether it is an offer of ours.
-    fn accept(&mut self, turn: &mut Turn<'_>, request: &Message<'_>, server: ServerId, timer: SessionTimer, body: Option<(Vec<u8>, bool)>) {
-        let mut response: Response = self.reply(request, 200).with(self.contact_header()).with(wire::allow());
+    fn accept(&mut self, turn: &mut Turn<'_>, request: &Message<'_>, server: Asked, timer: SessionTimer, body: Option<(Vec<u8>, bool)>) {
+        let mut response: Response = self.reply(request, server, 200).with(self.contact_header()).with(wire::allow());
         response.headers.extend(timer.headers());
         // Before the INVITE is answered, its own answer starts the timer.
         if matches!(self.state, State::Up { .. }) {
@@ -179,14 +191,15 @@ impl Leg {
         if let Some((sdp, _)) = body {
             response = response.with_body(Body::sdp(sdp));
         }
-        let bytes = Self::respond(turn, server, response);
+        let bytes = Self::respond(turn, server.transaction, response);
         let now = turn.now.mono;
         let timers = turn.house.policy.timers;
         match &mut self.state {
             State::Up { dialog, await_ack, .. } => {
                 dialog.refresh_target(request);
                 if *request.method() == Method::Invite {
-                    *await_ack = Some(AwaitAck { server, repeat: AnswerRetransmission::start(now, bytes, timers), offered });
+                    *await_ack =
+                        Some(AwaitAck { server: server.transaction, repeat: AnswerRetransmission::start(now, bytes, timers), offered });
                 }
             }
             State::Incoming { dialog, .. } => dialog.refresh_target(request),
@@ -194,7 +207,7 @@ impl Leg {
         }
     }
 
-    fn glare(&self, turn: &mut Turn<'_>, request: &Message<'_>, server: ServerId) -> Option<LegEvent> {
+    fn glare(&self, turn: &mut Turn<'_>, request: &Message<'_>, server: Asked) -> Option<LegEvent> {
         turn.count(Counter::Glare);
         self.answer_with(turn, request, server, 491)
     }

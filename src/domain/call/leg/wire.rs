@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, sync::Arc};
 
-use super::{Leg, State};
+use super::{Leg, State, in_dialog::Asked};
 use crate::{
     domain::call::{Action, Purpose, policy::Policy, turn::Turn},
     protocol::sip::{
@@ -72,8 +72,8 @@ pub(super) fn with_status(template: &Response, status: u16) -> Response {
 
 impl Leg {
     /// A response to a request in this dialog.
-    pub(super) fn reply(&self, request: &Message<'_>, status: u16) -> Response {
-        Response::to(request, status, &self.local_tag, self.flow.remote)
+    pub(super) fn reply(&self, request: &Message<'_>, asked: Asked, status: u16) -> Response {
+        Response::to(request, status, &self.local_tag, asked.source)
     }
 
     pub(super) fn contact_header(&self) -> Header {

@@ -14,7 +14,7 @@ use crate::{
     },
     protocol::sip::{
         build::{AddressHeader, Body, Header, Response},
-        field::{Address, UriBuf},
+        field::{Address, Method, UriBuf},
         parse::parse,
     },
 };
@@ -59,6 +59,28 @@ fn every_place_rings_and_the_first_answer_silences_the_others() {
     assert_eq!((outcomes(&world), legs_opened(&world)), (vec![OfferOutcome::Accepted], 2));
     world.assert_comes_to_rest_after_hang_up(caller);
     assert!(world.peers[1].told_goodbye);
+}
+
+#[test]
+fn a_request_of_the_second_place_is_answered_with_the_second_places_address() {
+    let mut world = places(11, &[OnInvite::Ring, OnInvite::Ring]);
+    let caller = world.incoming("+442071234567");
+    world.run(Duration::from_millis(500));
+    for place in [0, 1] {
+        let now = world.now.mono;
+        world.peers[place].in_early_dialog(now, Method::Update, |_| {});
+        world.run(Duration::from_millis(100));
+        let answer = world.peers[place].last("200 UPDATE").expect("answered");
+        let via = answer.lines().find(|line| line.starts_with("Via")).expect("a Via").to_owned();
+        let at = world.peers[place].addr;
+        assert!(via.contains(&at.to_string()), "{via}");
+        let noted: Vec<&str> = via.split(';').filter(|part| part.starts_with("received=") || part.starts_with("rport=")).collect();
+        let own = [format!("received={}", at.ip()), format!("rport={}", at.port())];
+        assert!(noted.iter().all(|part| own.iter().any(|own| own == part)), "{via} is told another place than {at}");
+    }
+    let now = world.now.mono;
+    world.peers[caller].cancel(now);
+    world.assert_comes_to_rest();
 }
 
 #[test]

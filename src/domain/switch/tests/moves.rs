@@ -1,7 +1,8 @@
 //! The property of calls: whatever peers, desks, media, the network and time do, in whatever order, every dialog ends once, every
 //! row that was opened is closed once, and nothing is held by nobody. `World::input` asks the reaper after every step.
 //!
-//! `THROUGHLINE_SEEDS=500` walks longer; each seed is printed before its walk.
+//! `THROUGHLINE_SEEDS=500` walks longer, about a quarter of a second each; by `cargo test --lib random_moves`, as nextest ends what
+//! takes more than five minutes. Each seed is printed before its walk.
 
 use std::{
     collections::{BTreeMap, BTreeSet},

@@ -9,10 +9,15 @@ use super::{
 };
 use crate::{
     domain::{
+        call::leg::wire,
         fact::EndCause,
         switch::{Counter, Input},
     },
-    protocol::sip::{build::ChallengeHeader, digest::ChallengeOffer, field::Method},
+    protocol::sip::{
+        build::{ChallengeHeader, Header, Refresher},
+        digest::ChallengeOffer,
+        field::Method,
+    },
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -68,6 +73,70 @@ fn a_bye_that_is_asked_again_is_proven_again() {
     assert_eq!(world.peers[trunk].carrier.as_ref().expect("carrier").accepted, [Method::Bye]);
     assert!(world.peers[trunk].told_goodbye);
     world.assert_comes_to_rest();
+}
+
+/// A call to a trunk that wants us to refresh the session, by UPDATE where it serves that.
+fn refreshed_by_us(seed: u64, update: bool) -> (World, usize) {
+    let (mut world, trunk) = World::outside(1, seed, |_| {});
+    world.peers[trunk].adds = vec![Header::SessionExpires(120, Some(Refresher::Uac))];
+    if update {
+        world.peers[trunk].adds.push(wire::allow());
+    }
+    talk(&mut world, trunk);
+    (world, trunk)
+}
+
+#[test]
+fn a_refresh_that_is_asked_for_credentials_comes_again_with_them_and_so_does_the_bye() {
+    for (update, method) in [(true, Method::Update), (false, Method::Invite)] {
+        let (mut world, trunk) = refreshed_by_us(13, update);
+        // It asks from now on, for everything: the call began without a word of who we are.
+        let methods = vec![method.clone(), Method::Bye];
+        world.peers[trunk].carrier = Some(Carrier { methods, ..Carrier::new(REALM, ChallengeHeader::ProxyAuthenticate) });
+        let before = world.peers[trunk].count(method.as_str());
+        let plans = world.plans.values().next_back().expect("planned").1;
+        world.run(Duration::from_secs(65));
+        let accepted = |world: &World| world.peers[trunk].carrier.as_ref().expect("carrier").accepted.clone();
+        assert_eq!(accepted(&world), [method.clone()], "{method:?}");
+        assert_eq!(world.peers[trunk].count(method.as_str()) - before, 2, "once without and once with credentials");
+        let [.., first, second] = &world.peers[trunk].all(method.as_str())[..] else { panic!("two of them") };
+        let number = |text: &str| text.split("CSeq: ").nth(1).and_then(|rest| rest.split(' ').next()?.parse::<u32>().ok()).expect("CSeq");
+        assert_eq!(number(second), number(first) + 1);
+        assert!(!first.contains("Proxy-Authorization") && second.contains("Proxy-Authorization: Digest username=\"acme\""), "{second}");
+        assert!(second.contains("Session-Expires: 120;refresher=uac"), "{second}");
+        if method == Method::Invite {
+            let body = |text: &str| text.split("\r\n\r\n").nth(1).expect("body").to_owned();
+            assert_eq!(body(first), body(second), "the same offer, version and all");
+            let ack = world.peers[trunk].last("ACK").expect("acknowledged");
+            assert!(ack.contains("Proxy-Authorization: Digest username=\"acme\""), "{ack}");
+        }
+        assert_eq!(world.plans.values().next_back().expect("planned").1, plans, "nothing of the media changed");
+        world.run(Duration::from_secs(120));
+        assert!(world.peers[0].is_up() && world.peers[trunk].is_up(), "and it goes on");
+        let now = world.now.mono;
+        world.peers[0].hang_up(now);
+        world.run(SECOND);
+        assert_eq!(accepted(&world).last(), Some(&Method::Bye));
+        assert!(world.peers[trunk].told_goodbye);
+        world.assert_comes_to_rest();
+    }
+}
+
+#[test]
+fn a_refresh_that_is_asked_for_credentials_again_and_again_is_given_up_and_the_call_goes_on() {
+    for update in [true, false] {
+        let (mut world, trunk) = refreshed_by_us(14, update);
+        let methods = vec![Method::Update, Method::Invite];
+        let carrier = Carrier { never_content: true, methods, ..Carrier::new(REALM, ChallengeHeader::WwwAuthenticate) };
+        world.peers[trunk].carrier = Some(carrier);
+        world.run(Duration::from_secs(65));
+        assert_eq!(world.peers[trunk].carrier.as_ref().expect("carrier").told, 2, "two answers");
+        assert!(world.peers[0].is_up() && world.peers[trunk].is_up(), "until the session's time is over");
+        world.peers[trunk].carrier = None;
+        world.run(Duration::from_secs(120));
+        assert_eq!(ended(&world), [EndCause::SignallingLost]);
+        world.assert_comes_to_rest();
+    }
 }
 
 #[test]

@@ -14,6 +14,9 @@ const NOWHERE: u32 = u32::MAX;
 /// Tokens of one pair: RTP and RTCP over IPv4, then over IPv6.
 pub(super) const TOKENS_PER_PAIR: usize = 4;
 
+/// The pair that was read, whether it was RTCP, and what came from whom.
+pub(super) type Received = (PortPair, bool, io::Result<(usize, SocketAddr)>);
+
 /// The pairs of one media thread.
 pub(super) struct Sockets {
     pairs: Vec<Option<SocketPair>>,
@@ -70,7 +73,7 @@ impl Sockets {
     }
 
     /// Reads one datagram of the socket with this token, and says whether it is RTCP; `None` where there is no such socket.
-    pub fn receive(&self, token: usize, buffer: &mut [u8]) -> Option<(PortPair, bool, io::Result<(usize, SocketAddr)>)> {
+    pub fn receive(&self, token: usize, buffer: &mut [u8]) -> Option<Received> {
         let pair = self.pairs.get(token / TOKENS_PER_PAIR)?.as_ref()?;
         let side = pair.sides[token / 2 % 2].as_ref()?;
         let is_rtcp = token % 2 == 1;

@@ -16,6 +16,9 @@ fn listener(bind: &str, external: Option<&str>, local: &[&str]) -> ListenerConfi
     }
 }
 
+/// Addresses of media, the listener, where the peer is, whether it is asked for IPv6, and what it is told.
+type Row<'a> = (&'a [&'a str], u16, &'a str, bool, Option<&'a str>);
+
 #[test]
 fn media_goes_to_the_address_that_fits_the_peers_listener_network_and_ip_version() {
     let lan = listener("192.168.0.5:5060", Some("203.0.113.5"), &["192.168.0.0/16"]);
@@ -26,7 +29,7 @@ fn media_goes_to_the_address_that_fits_the_peers_listener_network_and_ip_version
         policy.media_addresses = media.iter().map(|address| address.parse().expect("address")).collect();
         policy.media_address(ListenerId(at), remote.parse().expect("address"), ipv6).map(|address| address.to_string())
     };
-    let rows: [(&[&str], u16, &str, bool, Option<&str>); 9] = [
+    let rows: [Row<'_>; 9] = [
         (&["192.168.0.6", "2001:db8::6"], 0, "192.168.7.7", false, Some("192.168.0.6")),
         (&["192.168.0.6", "2001:db8::6"], 0, "198.51.100.7", false, Some("203.0.113.5")),
         (&["192.168.0.6", "2001:db8::6"], 1, "2001:db8::77", true, Some("2001:db8::6")),

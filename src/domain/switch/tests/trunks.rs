@@ -97,7 +97,7 @@ fn a_refresh_that_is_asked_for_credentials_comes_again_with_them_and_so_does_the
         let plans = world.plans.values().next_back().expect("planned").1;
         world.run(Duration::from_secs(65));
         let accepted = |world: &World| world.peers[trunk].carrier.as_ref().expect("carrier").accepted.clone();
-        assert_eq!(accepted(&world), [method.clone()], "{method:?}");
+        assert_eq!(accepted(&world), std::slice::from_ref(&method), "{method:?}");
         assert_eq!(world.peers[trunk].count(method.as_str()) - before, 2, "once without and once with credentials");
         let [.., first, second] = &world.peers[trunk].all(method.as_str())[..] else { panic!("two of them") };
         let number = |text: &str| text.split("CSeq: ").nth(1).and_then(|rest| rest.split(' ').next()?.parse::<u32>().ok()).expect("CSeq");

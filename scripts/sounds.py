@@ -12,7 +12,11 @@ import wave
 TEXTS = {
     "announcement": "All our colleagues are in a call. Your place is kept. Please stay on the line.",
     "closing": "We are sorry that nobody could take your call. We have your number, and we will call you back.",
+    "place-1": "You are next.",
+    "place-more": "There are more than ten callers before you.",
 }
+NUMBERS = ("two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
+TEXTS |= {f"place-{n}": f"You are number {word}." for n, word in enumerate(NUMBERS, 2)}
 VOICE, WORDS_PER_MINUTE, PITCH = "en", 150, 42
 PEAK, RATE, HALF = 12000, 8000, 24
 

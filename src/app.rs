@@ -40,7 +40,7 @@ use crate::{
         sip_sockets::BindError,
         speech::{Pool, SpeechError},
         spool::{Spool, SpoolAlarm, SpoolError, SpoolOptions},
-        store::{Store, StoreError, seed_demo},
+        store::{Store, StoreError, seed_demo, seed_demo_day},
         trunk_names::{self, TrunkNames},
     },
 };
@@ -109,8 +109,7 @@ async fn run(config: Config, demo: bool) -> Result<(), AppError> {
     let store = Store::open(&folders.database).await?;
     store.put_queues(&config.queues.iter().map(|queue| queue.name.clone()).collect::<Vec<_>>(), clock::now().wall).await?;
     if demo {
-        let seed = seed_demo(&store, &config.sip.realm, clock::now().wall).await?;
-        people_admin::print_welcome(&config, &seed);
+        begin_demo(&config, &store).await?;
     }
     let live = LiveHub::redacting(u64::try_from(store.next_epoch().await?).unwrap_or_default(), config.speech.redaction.rules.clone());
     let control = Control::new().map_err(io_error("the control thread cannot start"))?;
@@ -169,6 +168,15 @@ async fn run(config: Config, demo: bool) -> Result<(), AppError> {
     Ok(())
 }
 
+/// People, customers and a day so far for whoever tries it, and what to type next.
+async fn begin_demo(config: &Config, store: &Store) -> Result<(), AppError> {
+    let now = clock::now().wall;
+    let seed = seed_demo(store, &config.sip.realm, now).await?;
+    seed_demo_day(store, clock::day_begins(now), now).await?;
+    people_admin::print_welcome(config, &seed);
+    Ok(())
+}
+
 /// Waits until the server is told to stop, then until its calls have ended, or it is told again, or the drain takes too long.
 async fn until_drained(config: &Config, control: &ControlHandle, thread: std::thread::JoinHandle<()>) -> Result<(), AppError> {
     let mut signals = wiring::Signals::new().map_err(io_error("signals cannot be heard"))?;
@@ -207,8 +215,9 @@ async fn switch(
     let now = clock::now();
     let people = store.people(now.wall).await?;
     let mut switch = Switch::new(wiring::switch(config, media.ports()), seed, u32::try_from(epoch).unwrap_or(u32::MAX), now);
-    switch.handle(now, Input::People(people::snapshot(&people, config, queues)));
+    // The day first: nobody is to see a queue with figures of zero.
     switch.handle(now, queues::today(store, queues).await?);
+    switch.handle(now, Input::People(people::snapshot(&people, config, queues)));
     switch.handle(now, Input::Bindings(people.bindings.clone()));
     for command in people::resumed(before) {
         switch.handle(now, Input::Desk(command));

@@ -128,6 +128,9 @@ enum Demo {
         /// Don't simulate the agent's phone: a real one has registered and will answer.
         #[arg(long)]
         no_phone: bool,
+        /// Call at once, though nobody may be ready: the caller waits in the queue.
+        #[arg(long, conflicts_with = "no_phone")]
+        queue: bool,
     },
 }
 
@@ -217,7 +220,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
 }
 
 fn demo_call(what: Demo) -> anyhow::Result<()> {
-    let Demo::Call { config, from, name, trunk, voices, ring, phone, phone_password, no_phone } = what;
+    let Demo::Call { config, from, name, trunk, voices, ring, phone, phone_password, no_phone, queue } = what;
     let config = Config::read(&config)?;
     let Some(number) = config.trunks.iter().flat_map(|trunk| &trunk.numbers).next() else {
         bail!("trunks.toml has no [[trunk.number]]: nobody can be called. Add one");
@@ -232,6 +235,7 @@ fn demo_call(what: Demo) -> anyhow::Result<()> {
         phone: (!no_phone).then_some((phone, phone_password)),
         voices: voices.map_or_else(demo_voices, Ok)?,
         ring: Duration::from_secs(ring),
+        queue,
     };
     demo::run(&call, |line| {
         let _ = writeln!(io::stdout(), "{line}");

@@ -16,6 +16,9 @@ use support::{
 };
 use throughline::{protocol::audio::tone::amplitude_of, service::clock};
 
+/// What says the first place here.
+const PLACE: sound::Pair = PAIRS[4];
+
 fn queue(client: &Client) -> Value {
     let answer = client.get("/api/queues");
     assert_eq!(answer.status, 200);
@@ -41,18 +44,18 @@ fn is_silent(samples: &[i16]) -> bool {
     samples.iter().all(|sample| sample.unsigned_abs() < 64)
 }
 
-/// Two sounds of its own for a queue, so that each can be told from all others: words 1.5 s, music 2 s.
+/// Sounds of its own for a queue, so that each can be told from all others: words 1.5 s, the place 1 s, music 2 s.
 fn own_sounds(folder: &std::path::Path) -> String {
-    let (words, music) = (folder.join("words.wav"), folder.join("music.wav"));
+    let (words, place, music) = (folder.join("words.wav"), folder.join("1.wav"), folder.join("music.wav"));
     let spec = |rate| hound::WavSpec { channels: 1, sample_rate: rate, bits_per_sample: 16, sample_format: hound::SampleFormat::Int };
-    for (path, rate, pair, seconds) in [(&words, 16_000_u32, PAIRS[2], 1.5), (&music, 44_100, PAIRS[3], 2.0)] {
+    for (path, rate, pair, seconds) in [(&words, 16_000_u32, PAIRS[2], 1.5), (&place, 8_000, PLACE, 1.0), (&music, 44_100, PAIRS[3], 2.0)] {
         let mut samples = vec![0; (f64::from(rate) * seconds) as usize];
         throughline::protocol::audio::tone::DualTone::new(pair.0, pair.1, 8_000, rate).fill(&mut samples);
         let mut writer = hound::WavWriter::create(path, spec(rate)).expect("a file");
         samples.into_iter().for_each(|sample| writer.write_sample(sample).expect("room"));
         writer.finalize().expect("finished");
     }
-    format!("announcement = \"{}\"\nmusic = \"{}\"\n", words.display(), music.display())
+    format!("announcement = \"{}\"\nplace = \"{}\"\nmusic = \"{}\"\n", words.display(), folder.display(), music.display())
 }
 
 #[test]
@@ -91,10 +94,12 @@ fn a_caller_who_waits_hears_words_then_music_then_the_agent_and_the_figures_say_
     };
     let first = |pair| (0..heard.len() / 800).find(|n| has(&heard[n * 800..(n + 1) * 800], pair)).map(|n| n as f64 / 10.0);
     let words = first(PAIRS[2]).expect("the words were heard");
+    let place = first(PLACE).expect("the place was heard");
     let music = first(PAIRS[3]).expect("the music was heard");
     let voice = first(PAIRS[1]).expect("the agent was heard");
     assert!(words < music && music < voice, "words at {words} s, music at {music} s, the agent at {voice} s");
-    assert!((music - words - 1.5).abs() < 0.4, "the music follows the words: {words} s, {music} s");
+    assert!((place - words - 1.5).abs() < 0.4, "the place follows the words: {words} s, {place} s");
+    assert!((music - place - 1.0).abs() < 0.4, "the music follows the place: {place} s, {music} s");
     let playing = &heard[window(music + 0.2)..window(voice - 0.2)];
     assert!(sound::share(playing, PAIRS[3]) > 0.97, "the music has no hole at its seam: {}", sound::share(playing, PAIRS[3]));
     assert!(sound::share(&heard[window(voice + 0.2)..], PAIRS[3]) == 0.0, "no music under the agent's voice");
@@ -103,7 +108,7 @@ fn a_caller_who_waits_hears_words_then_music_then_the_agent_and_the_figures_say_
     let page: Value = serde_json::from_slice(&boss.get(&format!("/api/interactions/{interaction}")).body).expect("JSON");
     let kinds: Vec<_> =
         page["sounds"].as_array().expect("sounds").iter().map(|sound| sound["kind"].as_str().unwrap_or_default().to_owned()).collect();
-    assert_eq!(kinds, ["announcement", "music"], "{page:#}");
+    assert_eq!(kinds, ["announcement", "place", "music"], "{page:#}");
     let waited = page["segments"].as_array().expect("segments").iter().find(|segment| segment["kind"] == "queue").expect("a wait");
     assert_eq!(waited["position"], 1);
     wait_for("the figures", PATIENCE, || (counted(&daniel, &before) == [1, 1, 0, 0, 0, 0] && queue(&daniel)["waiting"] == 0).then_some(()));

@@ -34,6 +34,7 @@ pub(super) fn load(config: &Config) -> Result<(ClipStore, Vec<Queue>), AppError>
         target_percent: queue.target_percent,
         short_abandon: queue.short_abandon,
         sounds: sounds.remove(&queue.name).unwrap_or_default(),
+        place_every: Some(queue.place_every).filter(|every| !every.is_zero()),
     };
     Ok((clips, config.queues.iter().map(queue).collect()))
 }

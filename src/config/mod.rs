@@ -169,6 +169,10 @@ pub struct Queue {
     pub music: SoundChoice,
     /// What is said before a caller is let go.
     pub closing: SoundChoice,
+    /// How places are told: here a file is a folder of them.
+    pub place: SoundChoice,
+    /// How often the place is told again; zero tells it once.
+    pub place_every: Duration,
 }
 
 /// A sound of a queue.

@@ -124,6 +124,8 @@ fn queue(s: &mut Section<'_>) -> Queue {
         announcement: sound(s, "announcement"),
         music: sound(s, "music"),
         closing: sound(s, "closing"),
+        place: sound(s, "place"),
+        place_every: Duration::from_secs(s.number("place_every_seconds", 60, 0..=3_600).unsigned_abs()),
     }
 }
 

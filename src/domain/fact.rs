@@ -325,6 +325,8 @@ pub enum SegmentKind {
 pub enum SoundKind {
     /// Words at the beginning of the wait.
     Announcement,
+    /// The place in the queue.
+    Place,
     /// Music while waiting.
     Music,
     /// Words before being let go.

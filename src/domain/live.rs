@@ -228,6 +228,8 @@ pub struct WaitingCaller {
     pub since: UnixMs,
     /// 1 is next in this queue.
     pub position: u32,
+    /// How long until an agent is free for them, by half minutes; `None` while one is asked, and where nobody is there.
+    pub estimate_ms: Option<u64>,
     /// The agent who has it as an offer now.
     pub offered_to: Option<String>,
 }
@@ -241,6 +243,8 @@ pub struct QueueView {
     pub waiting: u32,
     /// Arrival of the call that waits longest.
     pub longest_since: Option<UnixMs>,
+    /// How long one more caller would wait while others do, by half minutes; `None` where nobody is there who could answer.
+    pub estimate_ms: Option<u64>,
     /// Calls that came today, those that wait included.
     pub offered: u64,
     /// Of them answered.

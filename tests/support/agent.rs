@@ -76,6 +76,7 @@ pub fn call_in(server: &Server, number: &str, name: &str, voice: Vec<i16>) -> Ta
         phone: None,
         voices: std::path::PathBuf::new(),
         ring: Duration::ZERO,
+        queue: false,
     };
     let trunk = UserAgent::bind((TRUNK, 0).into(), server.sip()).expect("a trunk");
     TrunkCaller::new(trunk).call(&call, voice).expect("the call is answered")

@@ -38,6 +38,7 @@ pub fn demo(server: &Server) -> DemoCall {
         phone: Some((PHONES[0].0.to_owned(), PHONES[0].1.to_owned())),
         voices: speech::samples().join("call.wav"),
         ring: Duration::ZERO,
+        queue: false,
     }
 }
 

@@ -247,18 +247,18 @@ export function board(now) {
   return {
     waiting: 3, longest_since: now - 82_000, calls: 2,
     callers: [
-      { interaction: id("1", 81), name: "Ingrid Olsen", number: "+4722123456", queue: "Claims", since: now - 82_000, position: 1, offered_to: "Jonas Berg" },
-      { interaction: id("1", 82), name: null, number: "+33170189900", queue: "Claims", since: now - 41_000, position: 2, offered_to: null },
-      { interaction: id("1", 83), name: null, number: null, queue: "Support", since: now - 7_000, position: 1, offered_to: null },
+      { interaction: id("1", 81), name: "Ingrid Olsen", number: "+4722123456", queue: "Claims", since: now - 82_000, position: 1, estimate_ms: null, offered_to: "Jonas Berg" },
+      { interaction: id("1", 82), name: null, number: "+33170189900", queue: "Claims", since: now - 41_000, position: 2, estimate_ms: 210_000, offered_to: null },
+      { interaction: id("1", 83), name: null, number: null, queue: "Support", since: now - 7_000, position: 1, estimate_ms: null, offered_to: null },
     ], alarms: ["No speech model. Admin: throughline model fetch.", "Trunk north-1 does not answer OPTIONS. Check 192.0.2.10 and the firewall."],
     agents: [agent(1, "Ann Keller", "busy", null, 252_000), agent(2, "Tom Weber", "busy", null, 61_000), agent(3, "Lea Brandt", "wrap_up", null, 48_000), agent(4, "Jonas Berg", "ready", null, 610_000, false), agent(5, "Mira Novak", "not_ready", "Lunch", 1_320_000), agent(6, "Ole Dahl", "offline", null, 9 * HOUR, false)],
   };
 }
 
 export function queues(now) {
-  const day = { waiting: 0, longest_since: null, abandoned_short: 0, turned_away: 0, target: 80, within_s: 20 };
+  const day = { waiting: 0, longest_since: null, estimate_ms: null, abandoned_short: 0, turned_away: 0, target: 80, within_s: 20 };
   return [
-    { ...day, queue: "Claims", waiting: 2, longest_since: now - 82_000, offered: 9, answered: 6, answered_in_time: 5, abandoned: 1, longest_ms: 96_000, average_answer_ms: 11_000, service_level: 71 },
+    { ...day, queue: "Claims", waiting: 2, longest_since: now - 82_000, estimate_ms: 330_000, offered: 9, answered: 6, answered_in_time: 5, abandoned: 1, longest_ms: 96_000, average_answer_ms: 11_000, service_level: 71 },
     { ...day, queue: "Billing", offered: 62, answered: 57, answered_in_time: 47, abandoned: 4, abandoned_short: 1, longest_ms: 102_000, average_answer_ms: 14_200, service_level: 77 },
     { ...day, queue: "Support", waiting: 1, longest_since: now - 7_000, offered: 31, answered: 29, answered_in_time: 28, abandoned: 1, longest_ms: 38_000, average_answer_ms: 6_100, service_level: 93 },
   ];

@@ -35,12 +35,12 @@ export interface AgentView {
 }
 export type OfferGone = "caller_hung_up" | "answered_elsewhere" | "no_answer" | "declined" | "phone_busy" | "phone_failed";
 export interface BoardAgent { agent: Id; name: string; /** The call they are in. */ interaction: Id | null; state: AgentState; reason: string | null; since: UnixMs; phone_registered: boolean }
-export interface WaitingCaller { interaction: Id; name: string | null; number: string | null; queue: string; since: UnixMs; position: number; offered_to: string | null }
+export interface WaitingCaller { interaction: Id; name: string | null; number: string | null; queue: string; since: UnixMs; position: number; /** by half minutes; null while an agent is asked, and where nobody is there */ estimate_ms: number | null; offered_to: string | null }
 /** `callers` names the first 50; the figures count all. */
 export interface Board { waiting: number; longest_since: UnixMs | null; callers: WaitingCaller[]; calls: number; agents: BoardAgent[]; alarms: string[] }
 /** One queue now and today. */
 export interface QueueView {
-  queue: string; waiting: number; longest_since: UnixMs | null; offered: number; answered: number; answered_in_time: number; abandoned: number; abandoned_short: number;
+  queue: string; waiting: number; longest_since: UnixMs | null; /** what one more caller would wait while others do */ estimate_ms: number | null; offered: number; answered: number; answered_in_time: number; abandoned: number; abandoned_short: number;
   turned_away: number; longest_ms: number; average_answer_ms: number | null; service_level: number | null; target: number; within_s: number;
 }
 
@@ -119,7 +119,7 @@ export interface LegTotals { received: number; sent: number; lost: number; dropp
 export type SegmentKind = "ivr" | "queue" | "ring" | "talk" | "hold" | "consult" | "park" | "listen" | "whisper" | "barge" | "voicemail" | "wrap_up";
 export interface Segment { leg: Id | null; agent: string | null; kind: SegmentKind; from_ms: number; to_ms: number | null; position: number | null }
 /** Something of ours that a party heard. */
-export interface Sound { leg: Id; kind: "announcement" | "music" | "closing"; clip: string; from_ms: number; to_ms: number | null }
+export interface Sound { leg: Id; kind: "announcement" | "place" | "music" | "closing"; clip: string; from_ms: number; to_ms: number | null }
 export interface OfferRow { agent: string; at_ms: number; acked_ms: number | null; rang_ms: number | null; lead_ms: number | null; outcome: string | null }
 /** Every 5 s of a leg: what came from it and, in `there_…`, what it said of what we sent. */
 export interface SoundSample {

@@ -23,6 +23,7 @@ test("a length is minutes and seconds, with hours only when there are some", () 
   assert.equal(format.duration(252_000), "4:12");
   assert.equal(format.duration(3_750_000), "1:02:30");
   assert.equal(format.duration(-5), "0:00");
+  assert.deepEqual([30_000, 60_000, 210_000, 600_000, 630_000].map(format.estimate), ["½ min", "1 min", "3½ min", "10 min", "11 min"]);
 });
 
 test("an age is said as people say it", () => {
@@ -186,14 +187,14 @@ test("a call's sound is a line of steps, broken where nobody was heard, and one 
 
 test("several queues are one line: the longest wait, the sums, the level of all that ended", () => {
   const queue = (part: Partial<QueueView>): QueueView => ({
-    queue: "a", waiting: 0, longest_since: null, offered: 0, answered: 0, answered_in_time: 0, abandoned: 0, abandoned_short: 0, turned_away: 0, longest_ms: 0,
+    queue: "a", waiting: 0, longest_since: null, estimate_ms: null, offered: 0, answered: 0, answered_in_time: 0, abandoned: 0, abandoned_short: 0, turned_away: 0, longest_ms: 0,
     average_answer_ms: null, service_level: null, target: 80, within_s: 20, ...part,
   });
   const both = together([
-    queue({ waiting: 2, longest_since: NOW - 9000, answered: 7, answered_in_time: 6, abandoned: 1, abandoned_short: 3, longest_ms: 40_000 }),
+    queue({ waiting: 2, longest_since: NOW - 9000, estimate_ms: 240_000, answered: 7, answered_in_time: 6, abandoned: 1, abandoned_short: 3, longest_ms: 40_000 }),
     queue({ waiting: 1, longest_since: NOW - 5000, answered: 1, answered_in_time: 1, turned_away: 1, longest_ms: 90_000, target: 90 }),
   ]);
-  assert.deepEqual(both, { waiting: 3, longestSince: NOW - 9000, longestTodayMs: 90_000, abandoned: 1, abandonedShort: 3, turnedAway: 1, level: 70, target: 90 });
+  assert.deepEqual(both, { waiting: 3, estimateMs: 240_000, longestSince: NOW - 9000, longestTodayMs: 90_000, abandoned: 1, abandonedShort: 3, turnedAway: 1, level: 70, target: 90 });
   assert.deepEqual([together([]).level, together([]).longestSince], [null, null]);
 });
 

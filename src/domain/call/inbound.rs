@@ -7,6 +7,7 @@ use super::{
     sound::Sound,
     state::{Call, CallKind, Caller, Side, Stage},
     turn::Turn,
+    waiting::PlaceWords,
 };
 use crate::{
     domain::{
@@ -93,6 +94,8 @@ impl Call {
             hearing: None,
             played: 0,
             announced: false,
+            place: PlaceWords::NotYet,
+            music_ms: 0,
             not_taken: EndCause::NoAgent,
             refused_with: None,
             generation: 0,

@@ -2,7 +2,15 @@
 
 use std::time::Instant;
 
-use super::{event::LegEvent, leg::Leg, outbound::Outbound, sound::Sound, turn::Turn, waiting::Hearing, wrap_up::WrapUp};
+use super::{
+    event::LegEvent,
+    leg::Leg,
+    outbound::Outbound,
+    sound::Sound,
+    turn::Turn,
+    waiting::{Hearing, PlaceWords},
+    wrap_up::WrapUp,
+};
 use crate::{
     domain::{
         customer::brief::Brief,
@@ -145,6 +153,10 @@ pub struct Call {
     pub(super) played: u32,
     /// Whether the caller has heard that they must wait.
     pub(super) announced: bool,
+    /// When the caller hears their place.
+    pub(super) place: PlaceWords,
+    /// How much of the music has been heard: it goes on there after words.
+    pub(super) music_ms: u32,
     /// Why the last agent who could be asked did not take the call.
     pub(super) not_taken: EndCause,
     /// What the phone's refusal means to a caller who dialled it.

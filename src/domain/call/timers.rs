@@ -21,6 +21,7 @@ enum Due {
     Answer,
     WaitedTooLong,
     SoundOver,
+    TellPlace,
     TurnedAway(EndCause),
     Cap(EndCause),
     MediaNeverClosed,
@@ -90,6 +91,7 @@ impl Call {
             due.push((max_ring, Due::Answer));
         }
         due.extend(self.sound_over_at().map(|at| (at, Due::SoundOver)));
+        due.extend(self.place_due_at().map(|at| (at, Due::TellPlace)));
         due.extend(self.ring_near_at.map(|at| (at, Due::CallerRings)));
         due.extend(self.close_media_by.map(|at| (at, Due::MediaNeverClosed)));
         due.extend(self.wrap_up.as_ref().map(|wrap_up| (wrap_up.until, Due::WrapUp)));
@@ -107,6 +109,7 @@ impl Call {
             Due::Answer => self.answer_waiting(turn),
             Due::WaitedTooLong => self.turn_away(turn, EndCause::NoAgent),
             Due::SoundOver => self.sound_over(turn),
+            Due::TellPlace => self.tell_place(turn),
             Due::TurnedAway(cause) => self.end(turn, cause),
             Due::Cap(cause) => self.end(turn, cause),
             Due::MediaNeverClosed => {

@@ -2,8 +2,11 @@
 
 use super::{action::Action, counters::Counter, policy::Policy, token::Tokens};
 use crate::{
-    domain::{fact::Fact, routing::Agents},
-    ids::PhoneId,
+    domain::{
+        fact::Fact,
+        routing::{Agents, Standing},
+    },
+    ids::{InteractionId, PhoneId},
     protocol::sip::flow::Flow,
     time::Now,
 };
@@ -45,6 +48,8 @@ pub struct House<'a> {
     pub policy: &'a Policy,
     /// Agents and their states.
     pub agents: &'a Agents,
+    /// Where a call stands in its queue, while it is in line.
+    pub standing: &'a dyn Fn(InteractionId) -> Option<Standing>,
     /// Whether a trunk, by its place in the configuration, takes one more call.
     pub trunk_has_room: &'a dyn Fn(usize) -> bool,
     /// Where phones are reached.

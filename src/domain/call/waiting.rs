@@ -1,4 +1,4 @@
-//! A caller who waits: answered when that is clear, told so, then music, until an agent answers, the caller goes, or time is up.
+//! A caller who waits: answered when that is clear, told so and their place, then music, until an agent answers, they go, or time is up.
 //!
 //! ```text
 //! join ─▶ Waiting ── offer ──▶ Offering ── answer ──▶ Talking
@@ -32,12 +32,24 @@ const ASK_AGAIN_AFTER: Duration = Duration::from_secs(15);
 /// A media thread that has not said that a sound is over by then has lost it: the call goes on without.
 const SOUND_GRACE: Duration = Duration::from_millis(500);
 
+/// When a waiting caller is told their place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum PlaceWords {
+    /// It is not said yet that they must wait.
+    NotYet,
+    /// From then on, as soon as nothing else is being said.
+    Due(Instant),
+    /// Was told, and once is enough.
+    Told,
+}
+
 /// What a caller hears of ours.
 #[derive(Debug)]
 pub(super) struct Hearing {
     sound: SoundId,
     kind: SoundKind,
     source: SourcePlan,
+    began: Instant,
     /// When it is over at the latest; `None` plays on.
     over_at: Option<Instant>,
 }
@@ -81,6 +93,9 @@ impl Call {
             let estimate_ms = standing.estimate.map(|estimate| u32::try_from(estimate.as_millis()).unwrap_or(u32::MAX));
             turn.fact(Fact::Queued { interaction: self.id, segment, position: standing.position, estimate_ms });
         }
+        if self.place == PlaceWords::NotYet {
+            self.place = PlaceWords::Due(turn.now.mono);
+        }
         self.answer_waiting(turn);
     }
 
@@ -119,7 +134,7 @@ impl Call {
         matches!(self.stage, Stage::LookingUp { .. } | Stage::Choosing | Stage::Waiting | Stage::Offering(_))
     }
 
-    /// Begins what the caller hears next: the announcement once, then music.
+    /// Begins what the caller hears next: the announcement once, the place where it is due, then music.
     fn next_sound(&mut self, turn: &mut Turn<'_>) {
         let CallKind::Queue(queue) = &self.kind else { return };
         if !self.near.leg.has_remote() {
@@ -127,13 +142,47 @@ impl Call {
         }
         let announcement = queue.sounds.announcement.clone().filter(|_| !self.announced);
         self.announced = true;
-        match (announcement, queue.sounds.music.clone()) {
-            (Some(words), _) => self.play(turn, SoundKind::Announcement, words),
-            (None, Some(music)) => self.play(turn, SoundKind::Music, music),
-            (None, None) => {
+        let words = match announcement {
+            Some(words) => Some((SoundKind::Announcement, words)),
+            None => self.place_words(turn).map(|words| (SoundKind::Place, words)),
+        };
+        let CallKind::Queue(queue) = &self.kind else { return };
+        match words.or_else(|| queue.sounds.music.clone().map(|music| (SoundKind::Music, music))) {
+            Some((kind, clip)) => self.play(turn, kind, clip),
+            None => {
                 self.stop_sound(turn);
                 self.plan_waiting(turn);
             }
+        }
+    }
+
+    /// The words for the place in the queue, where they are due now; when they are due again.
+    fn place_words(&mut self, turn: &Turn<'_>) -> Option<Sound> {
+        let (CallKind::Queue(queue), PlaceWords::Due(at)) = (&self.kind, self.place) else { return None };
+        if at > turn.now.mono || !matches!(self.stage, Stage::Waiting) {
+            return None;
+        }
+        let standing = (turn.house.standing)(self.id)?;
+        self.place = queue.place_every.map_or(PlaceWords::Told, |every| PlaceWords::Due(turn.now.mono + every));
+        queue.sounds.places.as_ref()?.words(standing.position).cloned()
+    }
+
+    /// When the caller is told their place: not while an agent's phone rings for them, and never into other words.
+    pub(super) fn place_due_at(&self) -> Option<Instant> {
+        let plays_on = self.hearing.as_ref().is_none_or(|hearing| hearing.kind == SoundKind::Music);
+        match (&self.stage, self.place) {
+            (Stage::Waiting, PlaceWords::Due(at)) if plays_on && self.near.leg.is_up() && self.near.leg.has_remote() => Some(at),
+            _ => None,
+        }
+    }
+
+    /// It is time to tell the place.
+    pub(super) fn tell_place(&mut self, turn: &mut Turn<'_>) {
+        match self.place_words(turn) {
+            Some(words) => self.play(turn, SoundKind::Place, words),
+            // Nobody can say where a call stands that is in no line.
+            None if self.place_due_at().is_some_and(|at| at <= turn.now.mono) => self.place = PlaceWords::Told,
+            None => {}
         }
     }
 
@@ -144,13 +193,19 @@ impl Call {
         turn.fact(Fact::SoundBegan { sound, interaction, leg, kind, clip: clip.name.to_string(), from_ms });
         let over_at = (kind != SoundKind::Music).then(|| turn.now.mono + clip.length + SOUND_GRACE);
         self.played += 1;
-        let source = SourcePlan { id: SourceId(self.played), clip: ClipId(clip.clip), looped: kind == SoundKind::Music, start_ms: 0 };
-        self.hearing = Some(Hearing { sound, kind, source, over_at });
+        let looped = kind == SoundKind::Music;
+        let start_ms = if looped { self.music_ms } else { 0 };
+        let source = SourcePlan { id: SourceId(self.played), clip: ClipId(clip.clip), looped, start_ms };
+        self.hearing = Some(Hearing { sound, kind, source, began: turn.now.mono, over_at });
         self.plan_waiting(turn);
     }
 
     fn stop_sound(&mut self, turn: &mut Turn<'_>) {
         if let Some(hearing) = self.hearing.take() {
+            if hearing.kind == SoundKind::Music {
+                let heard = turn.now.mono.saturating_duration_since(hearing.began);
+                self.music_ms = self.music_ms.saturating_add(u32::try_from(heard.as_millis()).unwrap_or(u32::MAX));
+            }
             turn.fact(Fact::SoundEnded { sound: hearing.sound, to_ms: self.axis_ms(turn.now) });
         }
     }
@@ -173,7 +228,7 @@ impl Call {
                 let cause = *cause;
                 self.end(turn, cause);
             }
-            (Some(SoundKind::Announcement | SoundKind::Closing), _) => self.next_sound(turn),
+            (Some(SoundKind::Announcement | SoundKind::Place | SoundKind::Closing), _) => self.next_sound(turn),
             (Some(SoundKind::Music) | None, _) => {}
         }
     }

@@ -13,7 +13,7 @@ mod waiting;
 pub use agent::{Agent, AgentProfile, Doing, Wanted};
 pub use agents::Agents;
 pub use choose::{Candidate, Skip};
-pub use queue::{Answer, Queue, Sound, Sounds};
+pub use queue::{Answer, Places, Queue, Sound, Sounds};
 pub use service_level::{Day, Figures, Promise};
 pub use waiting::{InLine, Standing, Waiting};
 

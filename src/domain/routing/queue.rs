@@ -32,8 +32,27 @@ pub struct Sounds {
     pub announcement: Option<Sound>,
     /// Over and over until somebody answers.
     pub music: Option<Sound>,
+    /// Where the caller stands, at the beginning of the wait and from time to time.
+    pub places: Option<Places>,
     /// Once, before the caller is let go without having spoken to anybody.
     pub closing: Option<Sound>,
+}
+
+/// The words for places in the queue.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Places {
+    /// For the first place, the second, and so on.
+    pub numbered: Vec<Sound>,
+    /// For every place behind those.
+    pub more: Option<Sound>,
+}
+
+impl Places {
+    /// The words for a place, where there are any; 1 is next.
+    pub fn words(&self, position: u32) -> Option<&Sound> {
+        let at = usize::try_from(position).ok()?.checked_sub(1)?;
+        self.numbered.get(at).or(self.more.as_ref())
+    }
 }
 
 /// One queue.
@@ -61,6 +80,8 @@ pub struct Queue {
     pub short_abandon: Duration,
     /// What its callers hear.
     pub sounds: Sounds,
+    /// How often callers hear their place again; `None` tells it once.
+    pub place_every: Option<Duration>,
 }
 
 impl Queue {
@@ -83,6 +104,7 @@ impl Queue {
             target_percent: 80,
             short_abandon: Duration::from_secs(5),
             sounds: Sounds::default(),
+            place_every: Some(Duration::from_secs(60)),
         }
     }
 }

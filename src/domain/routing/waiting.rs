@@ -66,6 +66,8 @@ pub struct InLine<'a> {
     pub since: UnixMs,
     /// 1 is next among those of its queue.
     pub position: u32,
+    /// How long until an agent is free for it, by what is known now; `None` where nobody is there who could answer.
+    pub estimate: Option<Duration>,
     /// Whether an agent has it as an offer now.
     pub offered: bool,
 }
@@ -178,11 +180,16 @@ impl Waiting {
         let queue = &self.items.get(place)?.queue;
         let ahead = self.items.range(..place).filter(|(_, item)| item.queue == *queue).count();
         let position = u32::try_from(ahead).unwrap_or(u32::MAX).saturating_add(1);
+        let estimate = self.turn_length(queue, agents).map(|turn| turn.saturating_mul(position));
+        Some(Standing { position, estimate })
+    }
+
+    /// How long it takes until the next one of a queue is served: an average talk, shared by those who are there.
+    pub fn turn_length(&self, queue: &str, agents: &Agents) -> Option<Duration> {
         let there = agents.iter().filter(|agent| agent.wanted == Wanted::Ready || agent.doing != Doing::Nothing);
         let staffed = u32::try_from(there.filter(|agent| agent.serves(queue)).count()).unwrap_or(u32::MAX);
         let talk = self.talks.get(queue).map_or(FIRST_TALK, |ms| Duration::from_millis(u64::from(*ms)));
-        let estimate = (staffed > 0).then(|| talk.saturating_mul(position) / staffed.max(1));
-        Some(Standing { position, estimate })
+        (staffed > 0).then(|| talk / staffed.max(1))
     }
 
     /// A call of the queue was talked for so long: later estimates go by it.
@@ -196,13 +203,19 @@ impl Waiting {
     }
 
     /// Everybody in line, those who are offered included, in order.
-    pub fn in_line(&self) -> impl Iterator<Item = InLine<'_>> {
-        let mut counts: BTreeMap<&str, u32> = BTreeMap::new();
+    pub fn in_line<'a>(&'a self, agents: &'a Agents) -> impl Iterator<Item = InLine<'a>> {
+        let mut counts: BTreeMap<&str, (u32, Option<Duration>)> = BTreeMap::new();
         self.items.values().map(move |item| {
-            let position = counts.entry(&item.queue).or_default();
+            let (position, turn) = counts.entry(&item.queue).or_insert_with(|| (0, self.turn_length(&item.queue, agents)));
             *position += 1;
-            let offered = item.state == State::Offered;
-            InLine { interaction: item.interaction, queue: &item.queue, since: item.since.wall, position: *position, offered }
+            InLine {
+                interaction: item.interaction,
+                queue: &item.queue,
+                since: item.since.wall,
+                position: *position,
+                estimate: turn.map(|turn| turn.saturating_mul(*position)),
+                offered: item.state == State::Offered,
+            }
         })
     }
 

@@ -187,7 +187,7 @@ impl Switch {
 
     fn check_queues(&self, found: &mut Vec<Finding>) {
         let waits = |id: &InteractionId| self.calls.get(id).is_some_and(Call::is_in_queue);
-        found.extend(self.waiting.in_line().map(|line| line.interaction).filter(|id| !waits(id)).map(Finding::InLine));
+        found.extend(self.waiting.in_line(&self.agents).map(|line| line.interaction).filter(|id| !waits(id)).map(Finding::InLine));
         let lost = self.calls.values().filter(|call| call.is_in_queue() && !self.waiting.contains(call.id()));
         found.extend(lost.map(|call| Finding::NotInLine(call.id())));
     }

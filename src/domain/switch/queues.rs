@@ -72,7 +72,7 @@ impl Switch {
 
     /// Who waits, by queue and place.
     pub(super) fn waiting_callers(&self) -> Vec<WaitingCaller> {
-        let line = self.waiting.in_line().take(CALLERS_SHOWN);
+        let line = self.waiting.in_line(&self.agents).take(CALLERS_SHOWN);
         line.filter_map(|line| {
             let call = self.calls.get(&line.interaction)?;
             let (name, number) = call.who();
@@ -84,6 +84,7 @@ impl Switch {
                 queue: line.queue.to_owned(),
                 since: line.since,
                 position: line.position,
+                estimate_ms: line.estimate.filter(|_| !line.offered).map(rounded_ms),
                 offered_to: agent.map(|agent| agent.profile.name.clone()),
             })
         })
@@ -93,7 +94,7 @@ impl Switch {
     /// Every queue now and today.
     pub fn queue_views(&self) -> Vec<QueueView> {
         let mut now: BTreeMap<&str, (u32, UnixMs)> = BTreeMap::new();
-        for line in self.waiting.in_line() {
+        for line in self.waiting.in_line(&self.agents) {
             let (waiting, longest) = now.entry(line.queue).or_insert((0, line.since));
             *waiting += 1;
             *longest = (*longest).min(line.since);
@@ -105,6 +106,8 @@ impl Switch {
                 queue: queue.name.clone(),
                 waiting: waits.map_or(0, |(waiting, _)| *waiting),
                 longest_since: waits.map(|(_, longest)| *longest),
+                estimate_ms: waits
+                    .and_then(|(waiting, _)| Some(rounded_ms(self.waiting.turn_length(&queue.name, &self.agents)? * (waiting + 1)))),
                 offered: figures.offered,
                 answered: figures.answered,
                 answered_in_time: figures.answered_in_time,
@@ -125,6 +128,12 @@ impl Switch {
         self.day.begin(from, figures);
         self.board.touch();
     }
+}
+
+/// An estimate as it is shown: by half minutes, so that nobody reads more into it, and desks are not told of each second.
+fn rounded_ms(estimate: Duration) -> u64 {
+    const STEP_MS: u64 = 30_000;
+    u64::try_from(estimate.as_millis()).unwrap_or(u64::MAX).div_ceil(STEP_MS).saturating_mul(STEP_MS)
 }
 
 impl Promise {

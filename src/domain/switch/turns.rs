@@ -35,7 +35,10 @@ impl Switch {
         let stream_beside = |flow| flows.stream_beside(steady_ms, flow);
         let (config, trunks, calls, now) = (&self.config, &self.trunks, &self.calls, self.now.mono);
         let trunk_has_room = |trunk| trunks.has_room(&config.trunks, calls, now, trunk);
+        let (waiting, agents) = (&self.waiting, &self.agents);
+        let standing = |call| waiting.standing(call, agents);
         let house = House {
+            standing: &standing,
             trunk_has_room: &trunk_has_room,
             policy: &self.config.policy,
             agents: &self.agents,

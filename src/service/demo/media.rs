@@ -31,6 +31,7 @@ pub struct Player {
     rtp: UdpSocket,
     _rtcp: UdpSocket,
     samples: Vec<i16>,
+    speaks: Arc<AtomicBool>,
 }
 
 /// Audio that runs.
@@ -52,11 +53,16 @@ impl Player {
                 continue;
             }
             match UdpSocket::bind((address, port + 1)) {
-                Ok(rtcp) => return Ok(Self { rtp, _rtcp: rtcp, samples }),
+                Ok(rtcp) => return Ok(Self { rtp, _rtcp: rtcp, samples, speaks: Arc::new(AtomicBool::new(true)) }),
                 Err(error) => last = error,
             }
         }
         Err(last)
+    }
+
+    /// Says nothing until this is true.
+    pub fn silent_until(self, speaks: Arc<AtomicBool>) -> Self {
+        Self { speaks, ..self }
     }
 
     /// The RTP port.
@@ -78,14 +84,16 @@ impl Player {
         let mut heard = Vec::new();
         let mut datagram = [0u8; HEADER_LEN + SAMPLES];
         let start = clock::now().mono;
+        let mut at = 0_usize;
         for n in 0u32.. {
             if stop.load(Ordering::Relaxed) {
                 break;
             }
-            let at = usize::try_from(n).unwrap_or(usize::MAX).saturating_mul(SAMPLES);
+            let said = if self.speaks.load(Ordering::Relaxed) { self.samples.get(at..).unwrap_or(&[]) } else { &[] };
             for (place, octet) in datagram[HEADER_LEN..].iter_mut().enumerate() {
-                *octet = encode(codec, self.samples.get(at + place).copied().unwrap_or(0));
+                *octet = encode(codec, said.get(place).copied().unwrap_or(0));
             }
+            at += said.len().min(SAMPLES);
             let sequence = (n & 0xffff) as u16;
             let header = Header { marker: n == 0, payload_type, sequence, timestamp: n.wrapping_mul(SAMPLES as u32), ssrc };
             packet::encode_header(&mut datagram, header);

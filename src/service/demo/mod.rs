@@ -7,6 +7,7 @@
 
 mod media;
 mod parties;
+mod queue;
 mod user_agent;
 
 use std::{
@@ -25,6 +26,8 @@ use crate::{ids::PhoneNumber, service::clock};
 
 /// How long somebody may take to log in and press Ready.
 const READY_PATIENCE: Duration = Duration::from_secs(600);
+/// What is told after the call.
+const OVER: &str = "The call is over. In a few seconds its words, card and sentiment are on the customer's timeline.";
 /// Between two looks at whether somebody is ready.
 const READY_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -49,6 +52,8 @@ pub struct DemoCall {
     pub voices: PathBuf,
     /// How long the phone rings before it answers.
     pub ring: Duration,
+    /// With a phone of its own: call at once, though nobody may be ready; the caller waits in the queue.
+    pub queue: bool,
 }
 
 /// How it went.
@@ -74,8 +79,12 @@ pub fn run(call: &DemoCall, tell: impl Fn(&str) + Send + Sync) -> Result<DemoOut
         }
         None => None,
     };
-    wait_until_ready(call, &tell)?;
     let caller = TrunkCaller::new(UserAgent::bind((call.trunk, 0).into(), call.sip)?);
+    let phone = match phone {
+        Some(phone) if call.queue => return queue::run(call, queue::Parties { caller, phone, caller_voice, agent_voice }, &tell),
+        phone => phone,
+    };
+    wait_until_ready(call, &tell)?;
     thread::scope(|scope| {
         let answering = phone.map(|mut phone| scope.spawn(move || phone.answer(call.ring, agent_voice)));
         tell(&format!("{} calls {} …", call.caller_name, call.called));
@@ -86,7 +95,7 @@ pub fn run(call: &DemoCall, tell: impl Fn(&str) + Send + Sync) -> Result<DemoOut
             Some(answering) => answering.join().map_err(|_| DemoError::Refused("the phone failed".to_owned()))??,
             None => Vec::new(),
         };
-        tell("The call is over. In a few seconds its words, card and sentiment are on the customer's timeline.");
+        tell(OVER);
         Ok(DemoOutcome { caller_heard, phone_heard })
     })
 }

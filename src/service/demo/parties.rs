@@ -1,6 +1,9 @@
 //! The two sides of the demonstration: a carrier that calls in, a desk phone that registers and answers.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::{Arc, atomic::AtomicBool},
+    time::{Duration, Instant},
+};
 
 use super::{
     DemoCall, DemoError,
@@ -99,17 +102,23 @@ impl Talk {
 /// A carrier's side of a call from outside.
 pub struct TrunkCaller {
     agent: UserAgent,
+    speaks: Arc<AtomicBool>,
 }
 
 impl TrunkCaller {
     /// Calls by this user agent.
     pub fn new(agent: UserAgent) -> Self {
-        Self { agent }
+        Self { agent, speaks: Arc::new(AtomicBool::new(true)) }
+    }
+
+    /// Says nothing until this is true.
+    pub fn silent_until(self, speaks: Arc<AtomicBool>) -> Self {
+        Self { speaks, ..self }
     }
 
     /// Calls and waits until it is answered.
     pub fn call(mut self, call: &DemoCall, voice: Vec<i16>) -> Result<Talk, DemoError> {
-        let player = Player::bind(self.agent.local().ip(), voice)?;
+        let player = Player::bind(self.agent.local().ip(), voice)?.silent_until(self.speaks.clone());
         let mut session = Session::new(u64::from(self.agent.number()));
         let target = uri(Some(call.called.as_str()), call.sip);
         let from = Address::new(uri(Some(call.caller.as_str()), self.agent.local())).with_display(&call.caller_name);
@@ -250,7 +259,8 @@ impl DeskPhone {
         None
     }
 
-    fn wait_for_end(&mut self) {
+    /// Waits until the other side of a call hangs up.
+    pub fn wait_for_end(&mut self) {
         /// Longest demonstration.
         const LONGEST: Duration = Duration::from_secs(600);
         let deadline = within(LONGEST);

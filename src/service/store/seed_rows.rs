@@ -121,7 +121,7 @@ pub(super) struct Seeder<'a> {
     contacts: Vec<InteractionId>,
 }
 
-const BROKEN: StoreError = StoreError::Invalid("the demo data names something that it does not hold");
+pub(super) const BROKEN: StoreError = StoreError::Invalid("the demo data names something that it does not hold");
 
 /// "2h", "3d", "26h" in milliseconds.
 fn span_ms(text: &str) -> Result<i64, StoreError> {

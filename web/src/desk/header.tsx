@@ -8,8 +8,9 @@ import { askNotifications, mayAskNotifications } from "../state/pop.ts";
 import { go, route } from "../state/route.ts";
 import { Menu, Timer, type MenuItem } from "../ui/bits.tsx";
 import { Keyboard, Monitor, Moon, Phone, PhoneOff, RotateCcw, Sun, Wifi, WifiOff } from "../ui/icons.tsx";
-import { duration } from "../words/format.ts";
+import { duration, estimate } from "../words/format.ts";
 import { NOT_READY_REASONS, STATE } from "../words/labels.ts";
+import { together } from "../words/queues.ts";
 import { keyMapOpen } from "./key_map.tsx";
 
 export function Header() {
@@ -46,9 +47,11 @@ function Waiting() {
   if (!house && (!view.value || queues.value.length === 0)) return null;
   const waiting = house ? house.waiting : ownQueues.value.waiting;
   const since = house ? house.longest_since : ownQueues.value.longestSince;
+  const estimateMs = house ? together(queues.value).estimateMs : ownQueues.value.estimateMs;
+  const title = `Waiting${house ? "" : " in your queues"}, and the longest wait${estimateMs === null ? "" : `; one more caller would wait about ${estimate(estimateMs)}`}`;
   const text = <>{waiting === 0 ? "Nobody waiting" : `${waiting} waiting`}{since !== null && <> · {duration(now.value - since)}</>}</>;
-  return house ? <button type="button" class="btn quiet waiting num" onClick={() => go("board")}>{text}</button>
-    : <span class="fact waiting num" title="Waiting in your queues, and the longest wait">{text}</span>;
+  return house ? <button type="button" class="btn quiet waiting num" title={title} onClick={() => go("board")}>{text}</button>
+    : <span class="fact waiting num" title={title}>{text}</span>;
 }
 
 function OwnPhone() {

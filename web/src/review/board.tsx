@@ -5,7 +5,7 @@ import { board, connection, queues } from "../state/desk.ts";
 import { Empty, Skeleton, Timer } from "../ui/bits.tsx";
 import { PhoneOff, TriangleAlert, Users } from "../ui/icons.tsx";
 import type { AgentState, Board, BoardAgent } from "../types.ts";
-import { duration, phone, span } from "../words/format.ts";
+import { duration, estimate, phone, span } from "../words/format.ts";
 import { STATE } from "../words/labels.ts";
 import { together } from "../words/queues.ts";
 
@@ -72,7 +72,7 @@ function Callers({ state }: { state: Board }) {
   return (
     <table class="agents callers">
       <caption class="sr">Callers who wait</caption>
-      <thead><tr><th scope="col">Caller</th><th scope="col">Queue</th><th scope="col" class="right-cell">Place</th><th scope="col" class="right-cell">Waits</th><th scope="col">Offered to</th></tr></thead>
+      <thead><tr><th scope="col">Caller</th><th scope="col">Queue</th><th scope="col" class="right-cell">Place</th><th scope="col" class="right-cell">Waits</th><th scope="col" class="right-cell">Answer in about</th><th scope="col">Offered to</th></tr></thead>
       <tbody>
         {state.callers.map((caller) => (
           <tr key={caller.interaction}>
@@ -80,10 +80,11 @@ function Callers({ state }: { state: Board }) {
             <td>{caller.queue}</td>
             <td class="right-cell num">{caller.position}</td>
             <td class="right-cell"><Timer since={caller.since} /></td>
+            <td class="right-cell num">{caller.estimate_ms === null ? <span class="muted">–</span> : estimate(caller.estimate_ms)}</td>
             <td>{caller.offered_to ?? <span class="muted">–</span>}</td>
           </tr>
         ))}
-        {state.waiting > state.callers.length && <tr><td colSpan={5} class="muted">and {state.waiting - state.callers.length} more</td></tr>}
+        {state.waiting > state.callers.length && <tr><td colSpan={6} class="muted">and {state.waiting - state.callers.length} more</td></tr>}
       </tbody>
     </table>
   );
@@ -95,11 +96,12 @@ function Queues() {
   return (
     <table class="agents queues">
       <caption class="sr">Queues today</caption>
-      <thead><tr><th scope="col">Queue</th><th scope="col" class="right-cell">Offered</th><th scope="col" class="right-cell">Answered</th><th scope="col" class="right-cell">Abandoned</th><th scope="col" class="right-cell">Not reached</th><th scope="col" class="right-cell">Average answer</th><th scope="col" class="right-cell">Longest</th><th scope="col" class="right-cell">Service level</th></tr></thead>
+      <thead><tr><th scope="col">Queue</th><th scope="col" class="right-cell">Wait from now</th><th scope="col" class="right-cell">Offered</th><th scope="col" class="right-cell">Answered</th><th scope="col" class="right-cell">Abandoned</th><th scope="col" class="right-cell">Not reached</th><th scope="col" class="right-cell">Average answer</th><th scope="col" class="right-cell">Longest</th><th scope="col" class="right-cell">Service level</th></tr></thead>
       <tbody>
         {queues.value.map((queue) => (
           <tr key={queue.queue}>
             <th scope="row">{queue.queue}</th>
+            <td class="right-cell num">{queue.estimate_ms === null ? <span class="muted">–</span> : <>about {estimate(queue.estimate_ms)}</>}</td>
             <td class="right-cell num">{queue.offered}</td>
             <td class="right-cell num">{queue.answered}</td>
             <td class="right-cell num">{queue.abandoned}{queue.abandoned_short > 0 && <span class="muted"> + {queue.abandoned_short} short</span>}</td>

@@ -20,6 +20,14 @@ export function duration(ms: number): string {
   return h > 0 ? `${h}:${String(m).padStart(2, "0")}:${s}` : `${m}:${s}`;
 }
 
+/** A wait as it is estimated, by half minutes: `30000` → `½ min`, `210000` → `3½ min`, from 10 minutes on in whole ones. */
+export function estimate(ms: number): string {
+  const halves = Math.max(1, Math.ceil(ms / (MINUTE / 2)));
+  const minutes = Math.floor(halves / 2);
+  if (halves >= 20) return `${Math.ceil(halves / 2)} min`;
+  return halves % 2 === 0 ? `${minutes} min` : `${minutes > 0 ? minutes : ""}½ min`;
+}
+
 /** `14:05`. */
 export function timeOfDay(at: number): string {
   return clock.format(at);

@@ -23,7 +23,7 @@ export const SEGMENT: Record<SegmentKind, string> = {
   barge: "barge", voicemail: "voicemail", wrap_up: "wrap-up",
 };
 
-export const SOUND: Record<Sound["kind"], string> = { announcement: "announcement", music: "music", closing: "closing words" };
+export const SOUND: Record<Sound["kind"], string> = { announcement: "announcement", place: "place in the queue", music: "music", closing: "closing words" };
 
 /** Reasons that an agent can give for not being ready. */
 export const NOT_READY_REASONS = ["Break", "Lunch", "Meeting", "Training", "Back office"] as const;

@@ -18,6 +18,7 @@ mod panics;
 mod peer;
 mod peer_dialog;
 mod queue;
+mod queue_places;
 mod queue_races;
 mod queue_waiting;
 mod races;

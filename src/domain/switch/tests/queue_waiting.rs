@@ -23,13 +23,14 @@ use crate::{
 
 pub const SECOND: Duration = Duration::from_secs(1);
 
-fn sound(clip: u16, name: &str) -> Option<Sound> {
+pub fn sound(clip: u16, name: &str) -> Option<Sound> {
     Some(Sound { clip, name: Arc::from(name), length: CLIP })
 }
 
 /// A queue whose callers hear something.
 pub fn queue(name: &str) -> Queue {
-    let sounds = Sounds { announcement: sound(0, "please wait"), music: sound(1, "music"), closing: sound(2, "we call back") };
+    let sounds =
+        Sounds { announcement: sound(0, "please wait"), music: sound(1, "music"), closing: sound(2, "we call back"), places: None };
     Queue { sounds, ..Queue::named(name) }
 }
 
@@ -74,7 +75,7 @@ pub fn view(world: &World) -> QueueView {
     world.switch.queue_views().remove(0)
 }
 
-fn make_ready(world: &mut World, agent: usize) {
+pub fn make_ready(world: &mut World, agent: usize) {
     let id = world.agents[agent];
     world.input(Input::Desk(DeskCommand::Desks { agent: id, desks: 1 }));
     world.set_state(id, AgentState::Ready);

@@ -15,6 +15,27 @@ use crate::{
 
 const PROMISE: Promise = Promise { answer_within: Duration::from_secs(20), short_abandon: Duration::from_secs(5) };
 
+#[tokio::test]
+async fn the_demos_day_has_figures_that_a_house_could_have_and_is_made_up_once() {
+    let (store, _dir, daniel) = seeded().await;
+    let from = NOW.plus_ms(-9 * HOUR);
+    for _ in 0..2 {
+        seed_demo_day(&store, from, NOW).await.expect("the day");
+    }
+    let figures = store.queue_figures(&promises(), from).await.expect("read").remove("support").expect("the queue");
+    assert!(figures.offered >= 22 && figures.answered >= 19, "{figures:?}");
+    assert_eq!((figures.abandoned, figures.abandoned_short, figures.turned_away), (2, 1, 0));
+    assert!((80..95).contains(&figures.service_level_percent().expect("calls")), "{figures:?}");
+    assert!(store.work_of(daniel).await.expect("read").iter().all(|item| item.kind != WorkItemKind::MissedCall || item.opened_at < from));
+    let again = store.queue_figures(&promises(), from).await.expect("read").remove("support").expect("the queue");
+    assert_eq!(figures, again);
+
+    let (young, _dir, _) = seeded().await;
+    seed_demo_day(&young, NOW.plus_ms(-HOUR / 2), NOW).await.expect("the day");
+    let figures = young.queue_figures(&promises(), NOW.plus_ms(-HOUR / 2)).await.expect("read").remove("support").expect("the queue");
+    assert_eq!(figures.offered, 2, "nobody called yesterday today");
+}
+
 fn promises() -> Vec<(String, Promise)> {
     vec![("support".to_owned(), PROMISE)]
 }

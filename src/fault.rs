@@ -48,6 +48,28 @@ pub const fn disk_is_stalled() -> bool {
     false
 }
 
+/// Whether the database takes nothing at present.
+#[cfg(feature = "fault-injection")]
+static DATABASE_AWAY: std::sync::atomic::AtomicBool = std::sync::atomic::AtomicBool::new(false);
+
+/// Takes the database away from whoever writes, or brings it back.
+#[cfg(feature = "fault-injection")]
+pub fn take_database_away(away: bool) {
+    DATABASE_AWAY.store(away, std::sync::atomic::Ordering::Relaxed);
+}
+
+/// Whether whoever writes to the database is refused.
+#[cfg(feature = "fault-injection")]
+pub fn database_is_away() -> bool {
+    DATABASE_AWAY.load(std::sync::atomic::Ordering::Relaxed)
+}
+
+/// Whether whoever writes to the database is refused.
+#[cfg(not(feature = "fault-injection"))]
+pub const fn database_is_away() -> bool {
+    false
+}
+
 #[cfg(feature = "fault-injection")]
 static CHOSEN: std::sync::OnceLock<Option<Fault>> = std::sync::OnceLock::new();
 

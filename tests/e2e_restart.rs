@@ -149,3 +149,40 @@ fn a_disk_that_hangs_for_ten_seconds_costs_the_recording_nothing() {
     assert_eq!(server.metric("throughline_media_dropped_total{reason=\"tap_full\"}"), Some(0.0));
     assert_eq!(server.metric("throughline_recorder_blocks_dropped_queue_total"), Some(0.0));
 }
+
+#[test]
+fn calls_go_on_and_come_in_while_the_database_is_away_and_all_of_them_are_in_the_record_once() {
+    let server = server();
+    let (mut daniel, mut ann) = (Agent::daniel(&server), Agent::ann(&server));
+    let grace = server.login("grace");
+    ann.desk.send(&json!({"type": "set_state", "state": "not_ready", "reason": "Lunch"}));
+    ann.desk.wait("the pause", |desk| desk.view["state"] == "not_ready");
+    let mut first = talk(&server, &mut daniel, "+442079460101");
+    server.obey("database away\n");
+    // Whatever is written next waits in the journal, and the board says so.
+    ann.desk.ready();
+    let backlog = || server.metric("throughline_spool_backlog_bytes");
+    wait_for("the journal to grow", PATIENCE, || backlog().filter(|octets| *octets > 0.0));
+    let second = talk(&server, &mut ann, "+442079460102");
+    assert!(!first.talk.hung_up_within(Duration::from_secs(1)), "the call goes on");
+    first.talk.finish_after(Duration::ZERO);
+    second.talk.finish_after(Duration::ZERO);
+    drop((first.playing.stop(), second.playing.stop()));
+    for (agent, interaction) in [(&mut daniel, &first.interaction), (&mut ann, &second.interaction)] {
+        agent.desk.wait("the wrap-up", |desk| !desk.view["wrap_up"].is_null());
+        agent.desk.send(&json!({"type": "finish_wrap_up", "interaction": interaction}));
+    }
+    assert!(backlog() > Some(0.0), "the record has nothing of it yet");
+    server.obey("");
+    for interaction in [&first.interaction, &second.interaction] {
+        let whole = |page: &serde_json::Value| page["recording"]["state"] == "ready" && !page["ended_at"].is_null();
+        let page = call::page(&grace, interaction, "the end and the recording", whole);
+        assert_eq!(page["cause"], "customer_hung_up");
+        let talks = page["segments"].as_array().expect("segments").iter().filter(|segment| segment["kind"] == "talk").count();
+        assert_eq!(talks, 2, "one of each leg: {:#}", page["segments"]);
+    }
+    wait_for("the journal to be through", PATIENCE, || backlog().filter(|octets| *octets == 0.0));
+    assert_eq!(server.metric("throughline_spool_refused_total"), Some(0.0));
+    assert_eq!(server.metric("throughline_spool_poisoned_total"), Some(0.0));
+    assert_eq!(server.metric("throughline_spool_accepted_total"), server.metric("throughline_spool_applied_total"));
+}

@@ -151,7 +151,7 @@ impl Folders {
 }
 
 /// Obeys a file that a test writes while the server runs, a line each: `clock 86400000` sets the wall clock by so many milliseconds,
-/// `disk stalled` lets the disk of the recordings hang until the line is gone.
+/// `disk stalled` lets the disk of the recordings hang, `database away` refuses every write to the record, until the line is gone.
 #[cfg(feature = "fault-injection")]
 pub(super) fn obey_test() {
     let Some(path) = std::env::var_os("THROUGHLINE_OBEY").map(PathBuf::from) else { return };
@@ -161,6 +161,7 @@ pub(super) fn obey_test() {
             let clock = text.lines().find_map(|line| line.strip_prefix("clock ")?.parse().ok());
             crate::service::clock::set_by(clock.unwrap_or(0));
             crate::fault::stall_disk(text.lines().any(|line| line == "disk stalled"));
+            crate::fault::take_database_away(text.lines().any(|line| line == "database away"));
             std::thread::park_timeout(Duration::from_millis(20));
         }
     };

@@ -12,6 +12,10 @@ use crate::protocol::rtp::{
 
 /// Length of an interval.
 const INTERVAL: Duration = Duration::from_secs(5);
+/// From this place on the call's axis on intervals are longer, so that an endless call makes no endless rows, milliseconds.
+const LONG_FROM_MS: u32 = 3_600_000;
+/// Length of an interval in a long call; silence and its end are told at once all the same.
+const LONG_INTERVAL: Duration = Duration::from_secs(30);
 /// Shorter rests, at the end of a leg, are not worth a line.
 const SHORTEST: Duration = Duration::from_secs(1);
 const HUSH: Duration = Duration::from_millis(HUSH_MS as u64);
@@ -123,7 +127,7 @@ impl Meter {
             reported: self.reported.take(),
         };
         self.began = now;
-        self.ends_at = now + INTERVAL;
+        self.ends_at = now + if measured.axis_ms < LONG_FROM_MS { INTERVAL } else { LONG_INTERVAL };
         let flowed = interval.received > 0 || sent > 0 || quality.silent_ms > 0;
         flowed.then_some(quality)
     }
@@ -206,6 +210,23 @@ mod tests {
         assert_eq!(meter.due_at(true), start + Duration::from_secs(9));
         let back = meter.end(start + Duration::from_secs(9), &nothing());
         assert!(back.is_none_or(|back| !back.is_silent()));
+    }
+
+    #[test]
+    fn a_call_of_four_hours_makes_a_thousand_rows_and_silence_is_still_told_in_five_seconds() {
+        let start = origin();
+        let mut meter = Meter::new(start);
+        let (mut rows, mut covered_ms) = (0, 0);
+        let hours = |n: u64| Duration::from_secs(n * 3_600);
+        let mut now = start;
+        while now < start + hours(4) {
+            now = meter.ends_at;
+            meter.note_sound(now);
+            let quality = meter.end(now, &at(millis(now - start))).expect("packets came");
+            (rows, covered_ms) = (rows + 1, covered_ms + quality.interval_ms);
+        }
+        assert_eq!((rows, covered_ms), (3_600 / 5 + 3 * 3_600 / 30, 4 * 3_600_000), "no part of the call is left out");
+        assert_eq!(meter.due_at(true), now + HUSH, "the desk is told of silence as soon as before");
     }
 
     #[test]

@@ -134,6 +134,29 @@ async fn a_locked_database_is_waited_for_and_no_push_waits() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_busy_minute_writes_waits_for_the_database_and_is_applied_once() {
+    let agent = AgentId::new(NOW, [1; 10]);
+    // Four calls a second for a minute, as many as have ids of their own here.
+    let minute: Vec<Fact> = (1..=240).flat_map(|n| answered_call(n, Some("+442079460150"), agent)).collect();
+    let (store, dir) = empty().await;
+    let (spool, alarms) = start(&dir.path().join("spool"), &store, SpoolOptions::default()).await;
+    let lock = store.hold_writer().await;
+    assert!(minute.iter().all(|fact| spool.handle().push(fact.clone())), "nobody waits, nothing is refused");
+    drop(lock);
+    spool.settle().await;
+    let handle = spool.handle();
+    let count = |counter: &std::sync::atomic::AtomicU64| counter.load(std::sync::atomic::Ordering::Relaxed);
+    assert_eq!(count(&handle.counters().applied), minute.len() as u64, "each once");
+    assert_eq!((count(&handle.counters().refused), count(&handle.counters().poisoned), count(&handle.counters().backlog)), (0, 0, 0));
+    spool.stop().await;
+    let (plain, _other) = empty().await;
+    plain.apply(&minute).await.expect("facts");
+    assert_eq!(dump(&store).await, dump(&plain).await);
+    // A machine that takes longer than the database waits may have said so, and then that it is over.
+    assert!(alarms.lock().expect("no panic before").iter().all(|alarm| matches!(alarm, SpoolAlarm::DatabaseAway(_) | SpoolAlarm::Over)));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_accepted_while_the_database_was_away_is_there_after_the_next_start() {
     let (store, dir) = empty().await;
     let folder = dir.path().join("spool");

@@ -219,27 +219,21 @@ pub(super) async fn work_item_opened(conn: &mut Conn, opened: &Opened, queue: Op
 }
 
 async fn agent_state(conn: &mut Conn, agent: AgentId, state: AgentState, reason: Option<&str>, at: UnixMs) -> Result<(), StoreError> {
-    // A state that the next one has already ended is closed from the start: a replay may bring it again.
-    let later: Option<i64> = sqlx::query_scalar("SELECT MIN(from_at) FROM agent_state WHERE agent = $1 AND from_at > $2")
-        .bind(agent.to_string())
-        .bind(at.0)
-        .fetch_one(&mut *conn)
-        .await?;
     let new = sqlx::query(
-        "INSERT INTO agent_state (agent, from_at, state, reason, to_at) VALUES ($1, $2, $3, $4, $5) ON CONFLICT (agent, from_at, state) DO NOTHING",
+        "INSERT INTO agent_state (agent, from_at, state, reason) VALUES ($1, $2, $3, $4) ON CONFLICT (agent, from_at, state) DO NOTHING",
     )
     .bind(agent.to_string())
     .bind(at.0)
     .bind(word(&state))
     .bind(opt_line(reason, NAME_MAX))
-    .bind(later)
     .execute(&mut *conn)
     .await?;
     if new.rows_affected() == 0 {
         return Ok(());
     }
-    let ended =
-        "UPDATE agent_state SET to_at = $2 WHERE agent = $1 AND to_at IS NULL AND from_at <= $2 AND NOT (from_at = $2 AND state = $3)";
+    // Facts come in the order in which they were: where the wall clock was set back, the state before ends where it began.
+    let ended = "UPDATE agent_state SET to_at = CASE WHEN from_at > $2 THEN from_at ELSE $2 END \
+         WHERE agent = $1 AND to_at IS NULL AND NOT (from_at = $2 AND state = $3)";
     sqlx::query(ended).bind(agent.to_string()).bind(at.0).bind(word(&state)).execute(&mut *conn).await?;
     let data = Some(json!({ "state": state }));
     emit(conn, at, NewEvent { kind: "agent.state", agent: Some(agent), data, ..NewEvent::default() }).await

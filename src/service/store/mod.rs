@@ -154,6 +154,9 @@ impl Store {
     }
 
     async fn write(&self) -> Result<Tx, StoreError> {
+        if crate::fault::database_is_away() {
+            return Err(StoreError::Database(sqlx::Error::PoolTimedOut));
+        }
         // A deferred transaction that upgrades fails at once where another process writes; this one waits its turn.
         Ok(self.inner.writer.begin_with("BEGIN IMMEDIATE").await?)
     }

@@ -3,7 +3,10 @@
 use std::{
     collections::HashMap,
     io::{self, Write},
-    sync::Mutex,
+    sync::{
+        Mutex,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
     time::{Duration, Instant},
 };
 
@@ -79,6 +82,9 @@ struct Bench {
     events: Receiver<RecorderEvent>,
     counters: Arc<Counters>,
     start: Instant,
+    /// Simulated milliseconds, and those at which trouble and its end were told.
+    now_ms: Arc<AtomicU64>,
+    told_at: Arc<Mutex<Vec<u64>>>,
 }
 
 impl Bench {
@@ -88,9 +94,16 @@ impl Bench {
         let (to_writer, queue) = bounded(queue_blocks);
         let (tell, events) = unbounded();
         let storage: Arc<dyn Storage> = Arc::new(disk.clone());
-        let on_event = Box::new(move |event| tell.send(event).unwrap());
+        let (now_ms, told_at) = (Arc::new(AtomicU64::new(0)), Arc::new(Mutex::new(Vec::new())));
+        let (now, told) = (now_ms.clone(), told_at.clone());
+        let on_event = Box::new(move |event| {
+            if matches!(event, RecorderEvent::Trouble { .. } | RecorderEvent::Recovered) {
+                told.lock().unwrap().push(now.load(Relaxed));
+            }
+            tell.send(event).unwrap();
+        });
         let writer = Writer::new(storage, Settings::default(), counters.clone(), on_event);
-        Self { disk, drain: Drain::new(to_writer, counters.clone()), queue, writer, events, counters, start: clock() }
+        Self { disk, drain: Drain::new(to_writer, counters.clone()), queue, writer, events, counters, start: clock(), now_ms, told_at }
     }
 
     /// Plays taps at their times; `disk` sees the milliseconds and says whether the writer gets to run.
@@ -99,6 +112,7 @@ impl Bench {
         let mut ms = 0;
         while taps.peek().is_some() || !self.queue.is_empty() {
             let now = self.start + Duration::from_millis(ms);
+            self.now_ms.store(ms, Relaxed);
             while let Some((_, tap)) = taps.next_if(|(at_us, _)| *at_us <= ms * MS) {
                 self.drain.take(now, tap);
             }
@@ -193,6 +207,26 @@ fn a_full_disk_is_told_once_and_recording_resumes_when_there_is_room() {
         assert!((4_000..8_000).contains(&lost_ms) && trouble.is_some_and(|text| text.contains("make room")), "{event:?}");
         assert_eq!(index.totals().unwritten_us, u64::from(lost_ms) * MS);
         assert!(index.closing.is_some());
+    }
+}
+
+#[test]
+fn a_disk_without_room_is_told_within_five_seconds_and_recording_goes_on_within_ten_of_its_end() {
+    // The disk is full, or only the reserve is left; at any place between two looks for room and two tries.
+    for (crowded, shift_ms) in [(false, 0), (false, 1_370), (false, 2_990), (true, 0), (true, 640), (true, 2_100)] {
+        let (head, mut bench) = (head(0, 0), Bench::new(64));
+        let (from, to) = (5_000 + shift_ms, 65_000 + 2 * shift_ms);
+        bench.play(taps(&head, &[(0, 90_000)], 90_000), |ms, disk| {
+            let without_room = (from..to).contains(&ms);
+            (disk.full, disk.crowded) = (without_room && !crowded, without_room && crowded);
+            true
+        });
+        let told = bench.told_at.lock().unwrap().clone();
+        assert_eq!(told.len(), 2, "told once, and once that it is over: {told:?}");
+        assert!((from..from + 5_000).contains(&told[0]), "without room from {from} on, told at {}", told[0]);
+        assert!((to..to + 10_000).contains(&told[1]), "room from {to} on, over at {}", told[1]);
+        let totals = bench.index(&head).totals();
+        assert!(totals.unwritten_us < (to - from + 10_000) * MS && totals.unwritten_us + totals.audio_us == 90_000 * MS, "{totals:?}");
     }
 }
 

@@ -135,6 +135,35 @@ async fn what_a_machine_finds_never_replaces_what_a_person_said() {
 }
 
 #[tokio::test]
+async fn a_clock_that_is_set_back_leaves_no_state_of_an_agent_with_a_negative_length_and_the_last_one_open() {
+    let (store, _dir, daniel) = seeded().await;
+    let state = |state, at_ms| Fact::AgentState { agent: daniel, state, reason: None, at: NOW.plus_ms(at_ms) };
+    let day = 24 * HOUR;
+    // Set back by a day between the second and the third.
+    let facts = [
+        state(AgentState::Ready, 0),
+        state(AgentState::Busy, 60_000),
+        state(AgentState::WrapUp, 90_000 - day),
+        state(AgentState::Ready, 95_000 - day),
+    ];
+    store.apply(&facts).await.expect("states");
+    store.apply(&facts[1..3]).await.expect("some of them again");
+    let mut conn = store.read().await.expect("a connection");
+    let rows: Vec<(String, i64, Option<i64>)> =
+        sqlx::query_as("SELECT state, from_at, to_at FROM agent_state WHERE agent = $1 AND from_at >= $2 ORDER BY rowid")
+            .bind(daniel.to_string())
+            .bind(NOW.0 - day)
+            .fetch_all(&mut *conn)
+            .await
+            .expect("rows");
+    let lengths: Vec<_> = rows.iter().map(|(state, from, to)| (state.as_str(), to.map(|to| to - from))).collect();
+    assert_eq!(lengths, [("ready", Some(60_000)), ("busy", Some(0)), ("wrap_up", Some(5_000)), ("ready", None)]);
+    let people = store.people(NOW).await.expect("people");
+    let now = people.agents.iter().find(|person| person.agent == daniel).and_then(|person| person.state.clone());
+    assert_eq!(now.map(|(state, ..)| state), Some(AgentState::Ready), "what they are is the last that was said");
+}
+
+#[tokio::test]
 async fn a_crash_closes_calls_and_brings_back_tracks_without_rows() {
     let (store, _dir) = empty().await;
     let whole = answered_call(1, Some("+442079460150"), agent(1));

@@ -45,10 +45,22 @@ fn server(address: Ipv4Addr, carrier: Ipv4Addr, listener: &str) -> Server {
 
 /// Sipp and a voice at this address, in this thread's namespace.
 fn dial(server: &Server, to: SocketAddr, from: Ipv4Addr, name: &str, (talk_ms, program): (u64, Vec<Step>)) -> (Sipp, Speaking) {
+    dial_by("plain.xml", server, to, from, name, (talk_ms, program))
+}
+
+/// The same by another scenario.
+fn dial_by(
+    scenario: &str,
+    server: &Server,
+    to: SocketAddr,
+    from: Ipv4Addr,
+    name: &str,
+    (talk_ms, program): (u64, Vec<Step>),
+) -> (Sipp, Speaking) {
     let peer = RtpPeer::bind(from);
     let keys = [("rtp_port", peer.port().to_string()), ("formats", "8 101".to_owned()), ("packet_ms", "20".to_owned())];
     let folder = server.folder.path().join(name);
-    let sipp = Sipp::scenario_from(from, &folder, to, "plain.xml", Duration::from_millis(talk_ms), &keys);
+    let sipp = Sipp::scenario_from(from, &folder, to, scenario, Duration::from_millis(talk_ms), &keys);
     (sipp, peer.speak(PCMA, program))
 }
 
@@ -72,38 +84,77 @@ fn at_the_end(samples: &[i16], pair: Pair, seconds: usize) -> f64 {
     sound::share(&samples[samples.len().saturating_sub(seconds * 8_000)..], pair)
 }
 
+/// A call to Daniel's phone behind a router that forgets it after so much talk; the phone registers again from where it is now.
+struct Forgotten {
+    net: Translated,
+    server: Server,
+    phone: RawPhone,
+    talking: Speaking,
+    sipp: Sipp,
+    caller: Speaking,
+    invite: Vec<u8>,
+    interaction: String,
+}
+
+impl Forgotten {
+    fn call(scenario: &str, talk_ms: u64, before_ms: usize) -> Self {
+        let net = Translated::new();
+        netns::enter(&net.public());
+        let server = server(SERVER_OUTSIDE, TRUNK, "");
+        let (sip, (user, password)) = (server.sip(), PHONES[0]);
+        let (phone, ears) = inside(net.private(), move || (RawPhone::register(INSIDE.into(), sip, user, password), RtpPeer::bind(INSIDE)));
+        let mut desk = at_desk(&server.login("daniel"));
+        let said = vec![Step::Tone(CALLER, 11_000)];
+        let (sipp, caller) = dial_by(scenario, &server, sip, TRUNK, "carrier", (talk_ms, said));
+        let offer = desk.wait_offer();
+        let invite = phone.wait(&Method::Invite, None);
+        let description = raw_phone::description(INSIDE.into(), ears.port());
+        phone.reply(&invite, 200, "one", Some(description));
+        phone.wait(&Method::Ack, Some("one"));
+        let talking = ears.speak_first(SERVER_OUTSIDE, &invite, PCMA, vec![Step::Tone(AGENT, 10_500)]);
+        let heard = || (talking.heard_ms() >= before_ms).then_some(());
+        support::wait_for("some talk", support::PATIENCE, heard);
+        net.script("rebind");
+        phone.refresh(password, 3);
+        let interaction = offer["interaction"].as_str().expect("an id").to_owned();
+        Self { net, server, phone, talking, sipp, caller, invite, interaction }
+    }
+
+    fn cause(&self) -> String {
+        let page = call::page(&self.server.login("grace"), &self.interaction, "the end", |page| !page["ended_at"].is_null());
+        page["cause"].as_str().unwrap_or_default().to_owned()
+    }
+}
+
+#[test]
+fn a_phone_whose_router_forgets_it_can_still_hang_up() {
+    if !netns::available(&["ip", "nft", "conntrack", "sipp"]) {
+        return;
+    }
+    let mut call = Forgotten::call("let_go.xml", 0, 1_000);
+    call.phone.hang_up(&call.invite, "one");
+    call.sipp.wait_success();
+    assert_eq!(call.cause(), "agent_hung_up");
+    drop((call.talking.stop(), call.caller.stop()));
+    drop(call.net);
+}
+
 #[test]
 fn a_phone_whose_router_forgets_it_hears_and_is_heard_again_and_its_call_ends() {
     if !netns::available(&["ip", "nft", "conntrack", "sipp"]) {
         return;
     }
-    let net = Translated::new();
-    netns::enter(&net.public());
-    let server = server(SERVER_OUTSIDE, TRUNK, "");
-    let (sip, (user, password)) = (server.sip(), PHONES[0]);
-    let (phone, ears) = inside(net.private(), move || (RawPhone::register(INSIDE.into(), sip, user, password), RtpPeer::bind(INSIDE)));
-    let mut desk = at_desk(&server.login("daniel"));
-    let (mut sipp, caller) = dial(&server, sip, TRUNK, "carrier", (11_500, vec![Step::Tone(CALLER, 11_000)]));
-    let offer = desk.wait_offer();
-    let invite = phone.wait(&Method::Invite, None);
-    let description = raw_phone::description(INSIDE.into(), ears.port());
-    phone.reply(&invite, 200, "one", Some(description));
-    phone.wait(&Method::Ack, Some("one"));
-    let talking = ears.speak_first(SERVER_OUTSIDE, &invite, PCMA, vec![Step::Tone(AGENT, 10_500)]);
-    support::wait_for("three seconds of talk", support::PATIENCE, || (talking.heard_ms() >= 3_000).then_some(()));
-    net.script("rebind");
-    phone.refresh(password, 3);
-    let bye = phone.wait(&Method::Bye, Some("one"));
-    phone.reply(&bye, 200, "one", None);
-    sipp.wait_success();
-    let (agent, caller): (Ears, Ears) = (talking.stop(), caller.stop());
+    let mut call = Forgotten::call("plain.xml", 11_500, 3_000);
+    let bye = call.phone.wait(&Method::Bye, Some("one"));
+    call.phone.reply(&bye, 200, "one", None);
+    call.sipp.wait_success();
+    assert_eq!(call.cause(), "customer_hung_up");
+    let (agent, caller): (Ears, Ears) = (call.talking.stop(), call.caller.stop());
     println!("the phone heard {} ms, the caller {} ms", agent.samples.len() / 8, caller.samples.len() / 8);
     assert!(at_the_end(&agent.samples, CALLER, 3) > 0.9, "the phone hears the caller again");
     assert!(at_the_end(&caller.samples, AGENT, 3) > 0.9, "the caller hears the phone again");
     assert!(agent.samples.len() > 7_000 * 8 && caller.samples.len() > 7_000 * 8, "no more than three seconds are lost");
-    let page =
-        call::page(&server.login("grace"), offer["interaction"].as_str().expect("an id"), "the end", |page| !page["ended_at"].is_null());
-    assert_eq!(page["cause"], "customer_hung_up");
+    drop(call.net);
 }
 
 #[test]

@@ -7,6 +7,7 @@ use std::{
 
 use throughline::protocol::sip::{
     build::{AddressHeader, Body, CredentialsHeader, Header, NumberHeader, Request, Response, ViaBuf},
+    dialog::Dialog,
     digest::{Challenge, Ha1},
     field::{Address, CallId, HostBuf, Method, UriBuf},
     header::HeaderId,
@@ -70,7 +71,7 @@ impl RawPhone {
     #[track_caller]
     fn ask(&self, request: &Request) -> Vec<u8> {
         let mut sent = request.clone();
-        sent.via.insert(0, ViaBuf::udp(self.local(), &format!("z9hG4bKraw{}", request.cseq)));
+        sent.via.insert(0, ViaBuf::udp(self.local(), &format!("z9hG4bKraw{}{}", request.method.as_str(), request.cseq)));
         let octets = sent.to_bytes();
         let deadline = Instant::now() + PATIENCE;
         while Instant::now() < deadline {
@@ -111,6 +112,14 @@ impl RawPhone {
     /// Rings, or just lies there, for this long: what comes meanwhile is not looked at.
     pub fn rest(&self, time: Duration) {
         self.receive(time, |_| false);
+    }
+
+    /// Hangs up the call that came by this INVITE and was answered with this tag.
+    #[track_caller]
+    pub fn hang_up(&self, invite: &[u8], tag: &str) {
+        let invite = parse(invite).expect("a request");
+        let bye = Dialog::answering(&invite, tag, self.contact()).expect("a dialog").request(Method::Bye);
+        assert_eq!(parse(&self.ask(&bye)).expect("a response").status(), Some(200), "the goodbye is heard");
     }
 
     /// Answers a request with a description, if one is given.

@@ -21,6 +21,8 @@ use super::{
     stats::Samples,
 };
 
+/// A REGISTER without an answer is sent anew after this long (RFC 3261: T1).
+const RETRY: Duration = Duration::from_millis(500);
 /// A call that is not through by then is lost.
 const LOST_AFTER: Duration = Duration::from_secs(8);
 const DESKS: usize = 1 << 20;
@@ -108,6 +110,9 @@ struct Line {
     account: Option<Account>,
     registered: Option<Instant>,
     asked: Option<Instant>,
+    /// When the last REGISTER left, and how long its answer may take before it is sent anew.
+    sent: Instant,
+    patience: Duration,
     cseq: u32,
     tries: u32,
 }
@@ -139,17 +144,23 @@ pub struct Driver<'a> {
     pub number: Box<dyn Fn(u64) -> String>,
     /// How long first REGISTER to 200 took, and the refused.
     pub registrations: (Samples, BTreeMap<u16, u64>),
+    /// REGISTER requests that were sent anew for want of an answer.
+    pub again: u64,
 }
 
 impl<'a> Driver<'a> {
-    /// A trunk, and phones with these users.
+    /// A trunk, and phones with these users, all at one address.
     pub fn new(server: &'a Server, users: impl Iterator<Item = String>) -> anyhow::Result<Self> {
+        Self::spread(server, users, |_| [127, 0, 0, 1].into())
+    }
+
+    /// The same with an address for each phone, counted from 1.
+    pub fn spread(server: &'a Server, users: impl Iterator<Item = String>, address: impl Fn(usize) -> IpAddr) -> anyhow::Result<Self> {
         let poll = Poll::new()?;
-        let phone = IpAddr::from([127, 0, 0, 1]);
         let mut lines = Vec::new();
         let accounts = users.map(|user| Some(Account::new(user.clone(), password(&user))));
         for (n, account) in std::iter::once(None).chain(accounts).enumerate() {
-            let ip = if n == TRUNK_LINE { TRUNK.into() } else { phone };
+            let ip = if n == TRUNK_LINE { TRUNK.into() } else { address(n) };
             let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::DGRAM, None)?;
             let _ = socket.set_recv_buffer_size(if n == TRUNK_LINE { 8 << 20 } else { 1 << 18 });
             socket.set_nonblocking(true)?;
@@ -157,7 +168,17 @@ impl<'a> Driver<'a> {
             let mut socket = UdpSocket::from_std(socket.into());
             poll.registry().register(&mut socket, Token(n), Interest::READABLE)?;
             let local = socket.local_addr()?;
-            lines.push(Line { socket, local, account, registered: None, asked: None, cseq: 0, tries: 0 });
+            lines.push(Line {
+                socket,
+                local,
+                account,
+                registered: None,
+                asked: None,
+                sent: Instant::now(),
+                patience: RETRY,
+                cseq: 0,
+                tries: 0,
+            });
         }
         let nowhere = (SocketAddr::from(([127, 0, 0, 1], 9)), 8);
         Ok(Self {
@@ -181,6 +202,7 @@ impl<'a> Driver<'a> {
             media: [nowhere; 2],
             number: Box::new(|n| format!("+4479{:08}", n % 100_000_000)),
             registrations: Default::default(),
+            again: 0,
         })
     }
 
@@ -189,16 +211,32 @@ impl<'a> Driver<'a> {
         let begin = Instant::now();
         let phones = self.lines.len() - 1;
         let patience = Duration::from_secs_f64(phones as f64 / per_second) + LOST_AFTER;
-        let mut asked = 0;
+        let (mut asked, mut looked) = (0, begin);
         while begin.elapsed() < patience && self.lines[1..].iter().any(|line| line.registered.is_none()) {
             let due = ((begin.elapsed().as_secs_f64() * per_second) as usize + 1).min(phones);
             while asked < due {
                 asked += 1;
                 self.send_register(asked);
             }
+            if looked.elapsed() >= RETRY / 5 {
+                looked = Instant::now();
+                self.register_again(asked);
+            }
             self.turn(Duration::from_millis(1))?;
         }
         Ok(())
+    }
+
+    /// Those who were not answered ask anew, after twice the time each time.
+    fn register_again(&mut self, asked: usize) {
+        for n in 1..=asked {
+            let line = &mut self.lines[n];
+            if line.registered.is_none() && line.sent.elapsed() >= line.patience {
+                (line.tries, line.patience) = (0, (2 * line.patience).min(8 * RETRY));
+                self.again += 1;
+                self.send_register(n);
+            }
+        }
     }
 
     /// How many phones are registered.
@@ -211,6 +249,7 @@ impl<'a> Driver<'a> {
         let line = &mut self.lines[n];
         let Some(account) = &mut line.account else { return };
         line.cseq += 1;
+        line.sent = Instant::now();
         line.asked.get_or_insert_with(Instant::now);
         let target = format!("sip:{server}");
         let extra = format!("{}Expires: 300\r\n", account.line(&Method::Register, &target));

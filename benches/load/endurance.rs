@@ -57,17 +57,37 @@ pub fn growth(calls: u64, per_second: f64, idle: Duration, report: &mut Report) 
     Ok(())
 }
 
-/// Every phone of a site registers at once, after a power cut.
+/// Every phone registers at once, after a power cut: those of one site behind one address, then those of many.
 pub fn storm(phones: usize, time: Duration, report: &mut Report) -> anyhow::Result<()> {
+    storm_from("one address", |_| [127, 0, 0, 1].into(), (phones, time), report)?;
+    let many = |n: usize| {
+        let [.., network, _] = ((n / 50) as u32 * 256).to_be_bytes();
+        std::net::IpAddr::from([127, 40, network, (n % 50 + 1) as u8])
+    };
+    storm_from("addresses of many networks", many, (phones, time), report)
+}
+
+fn storm_from(
+    place: &str,
+    address: impl Fn(usize) -> std::net::IpAddr,
+    (phones, time): (usize, Duration),
+    report: &mut Report,
+) -> anyhow::Result<()> {
     let server = Server::start(&Plan { phones, record: "none", max_calls: 100, ..Plan::default() })?;
-    let mut driver = Driver::new(&server, (0..phones).map(|n| format!("p{n}")))?;
+    let mut driver = Driver::spread(&server, (0..phones).map(|n| format!("p{n}")), address)?;
+    let begin = Instant::now();
     let before = machine::Cpu::of(server.pid());
     driver.register(phones as f64 / time.as_secs_f64())?;
     let used = machine::Cpu::of(server.pid()).since(&before);
-    let registered = driver.registered();
+    let (registered, again, seconds) = (driver.registered(), driver.again, begin.elapsed().as_secs_f64());
+    let unanswered = server.metric("throughline_stranger_unanswered_total ");
     let (took, refused) = &mut driver.registrations;
-    let measured = format!("{registered} registered, refused {refused:?}, first REGISTER to 200 {}", took.line());
-    report.row(&format!("{phones} phones register in {} s", time.as_secs()), "all", &measured, registered == phones);
+    let measured = format!(
+        "{registered} in {seconds:.1} s, refused {refused:?}, sent anew {again}, unanswered by the limits for strangers {unanswered:.0}, \
+         first REGISTER to 200 {}",
+        took.line()
+    );
+    report.row(&format!("{phones} phones at {place} register in {} s", time.as_secs()), "all", &measured, registered == phones);
     report.note(&format!("a registration costs, µs of processor time: {}", used.per(registered as u64)));
     Ok(())
 }

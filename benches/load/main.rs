@@ -94,12 +94,15 @@ enum What {
     },
     /// The pop with a big record.
     Pop {
-        /// Customers.
-        #[arg(long, default_value_t = 1_000_000)]
+        /// Customers; a million with --full.
+        #[arg(long, default_value_t = 100_000)]
         customers: u64,
-        /// Timeline entries.
-        #[arg(long, default_value_t = 10_000_000)]
+        /// Timeline entries; ten million with --full.
+        #[arg(long, default_value_t = 1_000_000)]
         entries: u64,
+        /// The record of the budget: 6 GB of disk, and some minutes to make it.
+        #[arg(long, conflicts_with_all = ["customers", "entries"])]
+        full: bool,
         /// Seconds cold, and as many warm.
         #[arg(long, default_value_t = 60)]
         seconds: u64,
@@ -140,7 +143,8 @@ fn measure(what: What, report: &mut report::Report) -> anyhow::Result<()> {
         What::Storm { phones, seconds: time } => endurance::storm(phones, seconds(time), report),
         What::Overload { seconds: time } => endurance::overload(seconds(time), report),
         What::Strangers { tries } => strangers::run(tries, report),
-        What::Pop { customers, entries, seconds: time } => pop::run(customers, entries, seconds(time), report),
+        What::Pop { full: true, seconds: time, .. } => pop::run(1_000_000, 10_000_000, seconds(time), report),
+        What::Pop { customers, entries, full: false, seconds: time } => pop::run(customers, entries, seconds(time), report),
         What::BareLoop { .. } => Ok(()),
         What::All { quick } => {
             let parts = if quick { quick_parts() } else { full_parts() };
@@ -163,7 +167,7 @@ fn full_parts() -> Vec<What> {
         What::Storm { phones: 10_000, seconds: 30 },
         What::Overload { seconds: 10 },
         What::Growth { calls: 20_000, rate: 50.0, idle: 60 },
-        What::Pop { customers: 1_000_000, entries: 10_000_000, seconds: 60 },
+        What::Pop { customers: 0, entries: 0, full: true, seconds: 60 },
     ]
 }
 
@@ -174,6 +178,6 @@ fn quick_parts() -> Vec<What> {
         What::Strangers { tries: 500 },
         What::Storm { phones: 1_000, seconds: 3 },
         What::Overload { seconds: 3 },
-        What::Pop { customers: 20_000, entries: 200_000, seconds: 10 },
+        What::Pop { customers: 20_000, entries: 200_000, full: false, seconds: 10 },
     ]
 }

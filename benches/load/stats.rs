@@ -29,6 +29,13 @@ impl Samples {
         self.0.iter().map(|ns| *ns as f64 / 1e3).sum::<f64>() / self.0.len().max(1) as f64
     }
 
+    /// The mean without the slowest hundredth, microseconds: what interrupts this machine is not the server's.
+    pub fn steady_mean_us(&mut self) -> f64 {
+        self.0.sort_unstable();
+        let kept = &self.0[..self.0.len() - self.0.len() / 100];
+        kept.iter().map(|ns| *ns as f64 / 1e3).sum::<f64>() / kept.len().max(1) as f64
+    }
+
     /// `p50 0.1 · p99 0.3 · p99.9 0.5 ms`.
     pub fn line(&mut self) -> String {
         let p = |n: f64| if n < 1.0 { format!("{n:.3}") } else { format!("{n:.1}") };

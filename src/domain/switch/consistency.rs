@@ -180,7 +180,7 @@ impl Switch {
         let wrong = |call: &&Call| self.deadline_of.get(&call.id()).copied() != call.next_timeout(timing);
         found.extend(self.calls.values().filter(wrong).map(|call| Finding::Deadline(call.id())));
         let stale = |(id, at): &(&InteractionId, &std::time::Instant)| {
-            !self.calls.contains_key(*id) || !self.deadlines.contains(&(**at, **id)) || self.deadlines.len() != self.deadline_of.len()
+            !self.calls.contains_key(id) || !self.deadlines.contains(&(**at, **id)) || self.deadlines.len() != self.deadline_of.len()
         };
         found.extend(self.deadline_of.iter().filter(stale).map(|(id, _)| Finding::Deadline(*id)));
     }

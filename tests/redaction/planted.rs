@@ -162,7 +162,7 @@ fn planted_card(dice: &mut Dice, n: usize) -> Planted {
         }
         lines.push(line("C", part.clone()));
     }
-    if n % 4 == 0 {
+    if n.is_multiple_of(4) {
         lines.push(line("A", format!("Thank you so that ends in {}", words(&number[number.len() - 4..]))));
     }
     Planted { number: Some(number), phrases: said.into_iter().filter(|part| part.len() > 20).collect(), lines }
@@ -200,7 +200,7 @@ fn planted_iban(dice: &mut Dice, n: usize) -> Planted {
         2 => number.clone(),
         _ => spelled(&number),
     };
-    let question = if n % 2 == 0 { "Which account should the money go to" } else { "What is your IBAN" };
+    let question = if n.is_multiple_of(2) { "Which account should the money go to" } else { "What is your IBAN" };
     let lines = vec![line("A", question), line("C", format!("That is {said} please"))];
     Planted { number: Some(number), phrases: vec![said], lines }
 }

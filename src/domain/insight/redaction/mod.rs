@@ -131,7 +131,10 @@ impl Redactor {
         for ((_, shown), now) in self.window.iter_mut().zip(masked) {
             if same(&now) {
                 utterance.clone_from(&now);
-            } else if now != *shown {
+            } else if now == *shown || unmasks(shown, &now) {
+                // The question that announced a number may be older than the window: what is masked stays so.
+                continue;
+            } else {
                 self.changed.push(now.clone());
             }
             *shown = now;
@@ -151,6 +154,13 @@ impl Redactor {
     pub fn changed(&mut self) -> Vec<Utterance> {
         std::mem::take(&mut self.changed)
     }
+}
+
+/// Whether a word that was masked would be shown again.
+fn unmasks(shown: &Utterance, now: &Utterance) -> bool {
+    let masked = |w: &&Word| w.text.starts_with('[');
+    let plain = |m: &Word| now.words.iter().any(|w| !masked(&w) && w.from_ms < m.to_ms && m.from_ms < w.to_ms);
+    shown.words.iter().filter(masked).any(plain)
 }
 
 /// Text that a person typed, masked: card numbers, IBANs and configured numbers; and how many.

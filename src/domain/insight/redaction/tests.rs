@@ -272,3 +272,14 @@ fn an_answer_that_nobody_understood_is_taken_out_of_the_audio() {
     transcript.utterances[1].rejected = Some("unsure".into());
     assert!(redact(&mut transcript, &Rules::default()).is_empty());
 }
+
+#[test]
+fn live_what_was_masked_stays_masked_when_its_question_is_long_ago() {
+    let mut redactor = Redactor::new(Arc::new(Rules::default()));
+    redactor.mask(&mut utterance(2, 1_000, "And the security code?"));
+    let mut code = utterance(1, 20_000, "one two three");
+    redactor.mask(&mut code);
+    assert_eq!(code.text(), "[security code]");
+    redactor.mask(&mut utterance(1, 185_000, "how long will it take"));
+    assert!(redactor.changed().is_empty());
+}

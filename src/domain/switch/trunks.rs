@@ -81,7 +81,7 @@ impl Trunks {
     }
 
     /// Whether a trunk carries as many calls as it may, both directions together.
-    pub fn is_full(config: &[TrunkConfig], calls: &BTreeMap<InteractionId, Call>, trunk: usize) -> bool {
+    pub fn is_full(config: &[TrunkConfig], calls: &Calls, trunk: usize) -> bool {
         let live = || calls.values().filter(|call| !call.has_ended() && call.trunk() == Some(trunk)).count();
         config.get(trunk).and_then(|config| config.max_calls).is_some_and(|most| live() >= most)
     }

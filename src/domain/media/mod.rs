@@ -8,6 +8,7 @@ pub mod counters;
 mod deliver;
 mod ear;
 pub mod engine;
+pub mod feed;
 pub mod handover;
 mod held;
 mod jitter;

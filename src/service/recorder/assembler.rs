@@ -34,6 +34,8 @@ pub struct Assembler {
     axis: TimeAxis,
     run: Option<Run>,
     ready: VecDeque<Encoded>,
+    /// The pieces as the axis made them, for the live front end; `None` when nobody listens.
+    pieces: Option<VecDeque<Chunk>>,
 }
 
 /// Audio that is being joined.
@@ -48,7 +50,12 @@ struct Run {
 impl Assembler {
     /// A track that begins now.
     pub fn new(head: Arc<TapOpen>) -> Self {
-        Self { axis: TimeAxis::new(head.axis_us), head, run: None, ready: VecDeque::new() }
+        Self { axis: TimeAxis::new(head.axis_us), head, run: None, ready: VecDeque::new(), pieces: None }
+    }
+
+    /// Keeps the pieces too: [`Assembler::next_piece`].
+    pub fn listened_to(self) -> Self {
+        Self { pieces: Some(VecDeque::new()), ..self }
     }
 
     /// Whose track it is.
@@ -97,6 +104,11 @@ impl Assembler {
         self.ready.pop_front()
     }
 
+    /// The next piece of the track for those who listen.
+    pub fn next_piece(&mut self) -> Option<Chunk> {
+        self.pieces.as_mut()?.pop_front()
+    }
+
     fn take_chunks(&mut self) {
         while let Some(chunk) = self.axis.next_chunk() {
             match &chunk.kind {
@@ -104,6 +116,9 @@ impl Assembler {
                 ChunkKind::Lost => self.gap(&chunk, GapKind::Lost),
                 ChunkKind::Silence => self.gap(&chunk, GapKind::Silence),
                 ChunkKind::Paused => self.gap(&chunk, GapKind::Paused),
+            }
+            if let Some(pieces) = &mut self.pieces {
+                pieces.push_back(chunk);
             }
         }
     }

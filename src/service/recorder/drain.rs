@@ -18,9 +18,12 @@ use super::{
     track::CloseReason,
 };
 use crate::{
-    domain::media::tap::{Tap, TapOpen},
+    domain::media::{
+        feed::Feed,
+        tap::{Tap, TapOpen},
+    },
     fault::{self, Fault},
-    ids::LegId,
+    ids::{InteractionId, LegId},
 };
 
 /// How often waiting frames and unfinished blocks are looked at.
@@ -33,6 +36,9 @@ const BATCH: usize = 256;
 const MAX_TRACKS: usize = 16_384;
 /// How long the end waits for the writer to take what is left.
 const LAST_SEND: Duration = Duration::from_secs(10);
+
+/// Takes what the live front end is fed, and gives it back when there is no room; must not wait.
+pub type FeedSink = Box<dyn FnMut(InteractionId, Feed) -> Option<Feed> + Send>;
 
 /// What goes to the writer.
 #[derive(Debug)]
@@ -49,17 +55,32 @@ pub(super) struct Drain {
     writer: Sender<ToWriter>,
     closes: VecDeque<ToWriter>,
     counters: Arc<Counters>,
+    listener: Option<Listener>,
+}
+
+/// The live front end, as the drain sees it.
+struct Listener {
+    sink: FeedSink,
+    /// Ends of tracks that found no room.
+    ends: VecDeque<(InteractionId, Feed)>,
 }
 
 struct Track {
     assembler: Assembler,
+    /// Whether the live front end knows of it.
+    fed: bool,
     /// When `axis_us` of its head was, nearly.
     opened: Instant,
 }
 
 impl Drain {
     pub(super) fn new(writer: Sender<ToWriter>, counters: Arc<Counters>) -> Self {
-        Self { tracks: HashMap::new(), writer, closes: VecDeque::new(), counters }
+        Self { tracks: HashMap::new(), writer, closes: VecDeque::new(), counters, listener: None }
+    }
+
+    /// Hands the pieces of all tracks to the live front end as well.
+    pub(super) fn feeding(self, sink: Option<FeedSink>) -> Self {
+        Self { listener: sink.map(|sink| Listener { sink, ends: VecDeque::new() }), ..self }
     }
 
     /// The thread: until the channel is closed, or empty after `stop`.
@@ -109,7 +130,10 @@ impl Drain {
         for track in self.tracks.values_mut() {
             let axis_us = track.axis_us(now);
             track.assembler.poll(axis_us);
-            hand_over(&mut track.assembler, &self.writer, &self.counters);
+            hand_over(track, &self.writer, &self.counters, self.listener.as_mut());
+        }
+        if let Some(listener) = &mut self.listener {
+            listener.flush();
         }
         while let Some(close) = self.closes.pop_front() {
             if let Err(TrySendError::Full(close)) = self.writer.try_send(close) {
@@ -140,13 +164,19 @@ impl Drain {
             self.counters.tracks_refused.fetch_add(1, Relaxed);
             return;
         }
-        self.tracks.insert(head.leg, Track { assembler: Assembler::new(Arc::new(head)), opened: now });
+        let leg = head.leg;
+        let assembler = Assembler::new(Arc::new(head));
+        let assembler = if self.listener.is_some() { assembler.listened_to() } else { assembler };
+        self.tracks.insert(leg, Track { assembler, fed: false, opened: now });
     }
 
     fn close(&mut self, leg: LegId, axis_us: u64, tap_dropped: u64, reason: CloseReason) {
         let Some(mut track) = self.tracks.remove(&leg) else { return };
         let end_us = track.assembler.close(axis_us);
-        hand_over(&mut track.assembler, &self.writer, &self.counters);
+        hand_over(&mut track, &self.writer, &self.counters, self.listener.as_mut());
+        if let Some(listener) = self.listener.as_mut().filter(|_| track.fed) {
+            listener.end(track.assembler.head().interaction, Feed::Close { leg, axis_us: end_us });
+        }
         let close = ToWriter::Close { head: track.assembler.head().clone(), end_us, tap_dropped, reason };
         if let Err(TrySendError::Full(close)) = self.writer.try_send(close) {
             if self.closes.len() < MAX_TRACKS {
@@ -163,7 +193,7 @@ impl Drain {
             return;
         };
         act(&mut track.assembler);
-        hand_over(&mut track.assembler, &self.writer, &self.counters);
+        hand_over(track, &self.writer, &self.counters, self.listener.as_mut());
     }
 }
 
@@ -174,7 +204,41 @@ impl Track {
     }
 }
 
-fn hand_over(assembler: &mut Assembler, writer: &Sender<ToWriter>, counters: &Counters) {
+impl Listener {
+    /// Hands on what the axis made of a track; a piece that finds no room is dropped and counted.
+    fn feed(&mut self, track: &mut Track, counters: &Counters) {
+        let head = track.assembler.head().clone();
+        while let Some(chunk) = track.assembler.next_piece() {
+            track.fed = track.fed || (self.sink)(head.interaction, Feed::Open(head.clone())).is_none();
+            if !track.fed || (self.sink)(head.interaction, Feed::Chunk { leg: head.leg, chunk }).is_some() {
+                counters.feed_dropped.fetch_add(1, Relaxed);
+            }
+        }
+    }
+
+    /// The end of a track is not lost: it waits for room.
+    fn end(&mut self, interaction: InteractionId, feed: Feed) {
+        self.flush();
+        if let Some(feed) = (self.sink)(interaction, feed).filter(|_| self.ends.len() < MAX_TRACKS) {
+            self.ends.push_back((interaction, feed));
+        }
+    }
+
+    fn flush(&mut self) {
+        while let Some((interaction, end)) = self.ends.pop_front() {
+            if let Some(end) = (self.sink)(interaction, end) {
+                self.ends.push_front((interaction, end));
+                return;
+            }
+        }
+    }
+}
+
+fn hand_over(track: &mut Track, writer: &Sender<ToWriter>, counters: &Counters, listener: Option<&mut Listener>) {
+    if let Some(listener) = listener {
+        listener.feed(track, counters);
+    }
+    let assembler = &mut track.assembler;
     while let Some(encoded) = assembler.next_encoded() {
         let second_second = assembler.head().axis_us + 2_000_000;
         if fault::active(Fault::LostBlock) && (encoded.start_us..encoded.end_us).contains(&second_second) {

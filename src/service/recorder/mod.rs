@@ -39,6 +39,7 @@ mod tests;
 pub mod track;
 mod writer;
 
+pub use drain::FeedSink;
 use storage::{Folder, Storage};
 
 /// Where and how calls are recorded.
@@ -126,6 +127,8 @@ pub struct Counters {
     pub closes_dropped: AtomicU64,
     /// Octets written.
     pub octets_written: AtomicU64,
+    /// Pieces of tracks that the live front end had no room for.
+    pub feed_dropped: AtomicU64,
     unsynchronised: AtomicBool,
     sync_failed: AtomicBool,
 }
@@ -159,7 +162,20 @@ impl Recorder {
     /// # Errors
     /// The folder cannot be made or opened, or a thread not be started.
     pub fn start(config: &RecorderConfig, taps: Receiver<Tap>, on_event: impl Fn(RecorderEvent) + Send + 'static) -> io::Result<Self> {
-        Self::start_on(Arc::new(Folder::open(&config.root)?), config.settings, taps, Box::new(on_event))
+        Self::start_on(Arc::new(Folder::open(&config.root)?), config.settings, taps, Box::new(on_event), None)
+    }
+
+    /// The same, with a live front end that hears every track while it is recorded.
+    ///
+    /// # Errors
+    /// As [`Recorder::start`].
+    pub fn start_feeding(
+        config: &RecorderConfig,
+        taps: Receiver<Tap>,
+        on_event: impl Fn(RecorderEvent) + Send + 'static,
+        feed: Option<FeedSink>,
+    ) -> io::Result<Self> {
+        Self::start_on(Arc::new(Folder::open(&config.root)?), config.settings, taps, Box::new(on_event), feed)
     }
 
     /// The same on any storage.
@@ -171,12 +187,13 @@ impl Recorder {
         settings: Settings,
         taps: Receiver<Tap>,
         on_event: Box<dyn Fn(RecorderEvent) + Send>,
+        feed: Option<FeedSink>,
     ) -> io::Result<Self> {
         let counters = Arc::new(Counters::default());
         let stop = Stop::default();
         let (to_writer, queue) = bounded(settings.queue_blocks);
         let (sync_stop, sync_stopped) = bounded(1);
-        let drain = drain::Drain::new(to_writer, counters.clone());
+        let drain = drain::Drain::new(to_writer, counters.clone()).feeding(feed);
         let writer = writer::Writer::new(storage.clone(), settings, counters.clone(), on_event);
         let (drain_stop, sync_counters) = (stop.clone(), counters.clone());
         Ok(Self {

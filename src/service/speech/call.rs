@@ -140,7 +140,7 @@ fn request(track: &TrackAudio, piece: &Piece, full_context: bool) -> Request {
 }
 
 /// Puts words on the call's axis: inside the utterance, never backwards.
-fn utterance(track: &TrackAudio, piece: &Piece, heard: &[HeardWord], rejected: Option<String>) -> Utterance {
+pub(super) fn utterance(track: &TrackAudio, piece: &Piece, heard: &[HeardWord], rejected: Option<String>) -> Utterance {
     let on_axis = |samples: usize| track.start_ms.saturating_add(ms(samples));
     let (from_ms, to_ms) = (on_axis(piece.range.start), on_axis(piece.range.end));
     let percent = |p: f32| (p * 100.0).round().clamp(0.0, 100.0) as u8;

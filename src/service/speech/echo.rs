@@ -22,7 +22,7 @@ pub fn hide(utterances: &mut [Utterance], level_db: &[f32]) -> usize {
     echoes.len()
 }
 
-fn is_echo(quiet: &Utterance, quiet_db: f32, loud: &Utterance, loud_db: f32) -> bool {
+pub(super) fn is_echo(quiet: &Utterance, quiet_db: f32, loud: &Utterance, loud_db: f32) -> bool {
     let overlaps = quiet.from_ms < loud.to_ms.saturating_add(LAG_MS) && loud.from_ms < quiet.to_ms;
     quiet.leg != loud.leg && overlaps && quiet_db + QUIETER_DB <= loud_db && !quiet.words.is_empty() && share(quiet, loud) >= SIMILAR
 }

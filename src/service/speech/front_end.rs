@@ -20,11 +20,11 @@ use crate::{
 };
 
 /// Audio given to the model after the last voiced frame: final consonants are quiet.
-const TAIL: usize = RATE * 160 / 1_000;
+pub(super) const TAIL: usize = RATE * 160 / 1_000;
 /// Fewer voiced frames than this, alone, are no utterance at all, not even one that was not understood: 120 ms.
-const SOUND_MIN: usize = 12;
+pub(super) const SOUND_MIN: usize = 12;
 /// Models misread less than this.
-const SHORTEST: usize = RATE * 12 / 10;
+pub(super) const SHORTEST: usize = RATE * 12 / 10;
 
 /// One leg's audio: 8 kHz mono, silence where nothing was kept.
 #[derive(Clone, Debug, PartialEq)]
@@ -105,11 +105,15 @@ pub fn listen(track: &TrackAudio) -> Cut {
 
 /// Cuts a track by a given voice activity, one flag per 10 ms.
 pub fn cut(track: &TrackAudio, activity: &Activity) -> Cut {
+    cut_spans(track, activity, utterances::cut(&activity.active, &activity.level_db))
+}
+
+/// Makes pieces of given spans, by time and disjoint; one with too little voice is left out.
+pub fn cut_spans(track: &TrackAudio, activity: &Activity, mut spans: Vec<Span>) -> Cut {
     let total = track.samples.len();
     let clip = |gap: &Gap| gap.samples.start.min(total)..gap.samples.end.min(total);
     let gaps = union(track.gaps.iter().map(clip).collect());
     let paused = union(track.gaps.iter().filter(|g| g.kind == GapKind::Paused).map(clip).collect());
-    let mut spans = utterances::cut(&activity.active, &activity.level_db);
     spans.retain(|s| s.voiced >= SOUND_MIN);
     let starts: Vec<usize> = spans.iter().map(|s| s.frames.start * FRAME).skip(1).chain([total]).collect();
     let pieces: Vec<Piece> = spans.iter().zip(starts).map(|(s, next)| piece(track, activity, s, next, &gaps)).collect();
@@ -150,7 +154,13 @@ fn piece(track: &TrackAudio, activity: &Activity, span: &Span, next: usize, gaps
     let count = span.voiced.max(1) as f32;
     let level_db = 10.0 * (power / count).max(1e-10).log10();
     let voiced_ms = ms(span.voiced * FRAME);
-    let refused = gates::before(&gates::Sound { samples: &track.samples[range.clone()], voiced_ms, level_db, floor_db: floor / count });
+    let refused = gates::before(&gates::Sound {
+        samples: &track.samples[range.clone()],
+        voiced_ms,
+        level_db,
+        floor_db: floor / count,
+        moving_min: 0,
+    });
     let voiced = activity.active[span.frames.clone()].to_vec();
     Piece { received: (range.len() - overlap(gaps, &range)) as u64, range, voiced_ms, voiced, level_db, audio, refused }
 }

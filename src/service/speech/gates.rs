@@ -84,6 +84,8 @@ pub struct Sound<'a> {
     pub level_db: f32,
     /// The leg's noise floor there, dBov.
     pub floor_db: f32,
+    /// Loud windows that must be there to tell a voice from a tone: some where the sound is not over yet, 0 where it is.
+    pub moving_min: u32,
 }
 
 /// Decides whether a piece goes to the model at all.
@@ -94,10 +96,9 @@ pub fn before(sound: &Sound<'_>) -> Option<Rejection> {
         Some(Rejection::TooQuiet)
     } else if tones::key_share(sound.samples) > KEYS_MAX {
         Some(Rejection::Keys)
-    } else if tones::steady_share(sound.samples) > STEADY_MAX {
-        Some(Rejection::Tones)
     } else {
-        None
+        let (same, all) = tones::steady(sound.samples);
+        (all < sound.moving_min || same as f32 > all as f32 * STEADY_MAX).then_some(Rejection::Tones)
     }
 }
 

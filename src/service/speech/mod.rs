@@ -1,4 +1,4 @@
-//! Words after the call: voice activity, utterances, supervised Whisper workers, gates against invented words.
+//! Words while they speak ([`live`]) and after the call: voice activity, utterances, supervised Whisper workers, gates against invented words.
 //!
 //! ```text
 //! track ─▶ front_end (voice activity ─▶ utterances) ─▶ gates ─▶ pool ═socket═▶ speech-worker child
@@ -12,6 +12,7 @@ pub mod echo;
 pub mod file;
 pub mod front_end;
 pub mod gates;
+pub mod live;
 pub mod model;
 pub mod pool;
 pub mod protocol;

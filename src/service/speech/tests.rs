@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// Invents a confident sentence for whatever it is given.
-struct Inventor;
+pub(super) struct Inventor;
 
 impl Transcriber for Inventor {
     fn transcribe(&mut self, _: &Request) -> Result<Heard, TranscribeError> {
@@ -30,7 +30,7 @@ fn inventor() -> Pool {
     Pool::of("double", Thresholds::default(), vec![Box::new(Inventor)]).expect("threads start")
 }
 
-fn leg(n: u8) -> LegId {
+pub(super) fn leg(n: u8) -> LegId {
     LegId::new(UnixMs(1), [n; 10])
 }
 
@@ -39,7 +39,7 @@ fn track(samples: Vec<i16>) -> TrackAudio {
 }
 
 /// Uniform noise of the given peak.
-fn noise(n: usize, peak: i32, seed: u64) -> Vec<i16> {
+pub(super) fn noise(n: usize, peak: i32, seed: u64) -> Vec<i16> {
     let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
     let mut next = || {
         state ^= state << 13;
@@ -50,17 +50,17 @@ fn noise(n: usize, peak: i32, seed: u64) -> Vec<i16> {
     (0..n).map(|_| (next() % (2 * peak + 1) - peak) as i16).collect()
 }
 
-fn sines(n: usize, parts: impl Fn(usize) -> Vec<(f32, f32)>) -> Vec<i16> {
+pub(super) fn sines(n: usize, parts: impl Fn(usize) -> Vec<(f32, f32)>) -> Vec<i16> {
     let sample = |i: usize| parts(i).iter().map(|(hz, amp)| amp * (TAU * hz * i as f32 / RATE as f32).sin()).sum::<f32>();
     (0..n).map(|i| (sample(i) * 32_767.0) as i16).collect()
 }
 
-fn add(a: &[i16], b: &[i16]) -> Vec<i16> {
+pub(super) fn add(a: &[i16], b: &[i16]) -> Vec<i16> {
     a.iter().zip(b).map(|(a, b)| a.saturating_add(*b)).collect()
 }
 
 /// What a line carries when nobody speaks, named.
-fn no_speech(seconds: usize) -> Vec<(&'static str, Vec<i16>)> {
+pub(super) fn no_speech(seconds: usize) -> Vec<(&'static str, Vec<i16>)> {
     let n = seconds * RATE;
     let on = |i: usize, on_ms: usize, off_ms: usize| (i * 1_000 / RATE) % (on_ms + off_ms) < on_ms;
     let gated = |yes: bool, parts: [(f32, f32); 2]| if yes { parts.to_vec() } else { vec![] };
@@ -111,7 +111,7 @@ fn a_model_that_invents_text_for_everything_gets_no_word_through_ten_minutes_of_
 }
 
 /// The sample call with white noise added; per channel: audio at −30 dBov, frames with voice, frames far from any.
-fn call_with_noise(snr_db: f32) -> Vec<(Vec<i16>, Vec<usize>, Vec<usize>)> {
+pub(super) fn call_with_noise(snr_db: f32) -> Vec<(Vec<i16>, Vec<usize>, Vec<usize>)> {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("models/samples");
     let script: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(folder.join("call.json")).unwrap()).unwrap();
     let tracks = file::read_wav(&folder.join("call.wav")).unwrap();
@@ -135,7 +135,7 @@ fn call_with_noise(snr_db: f32) -> Vec<(Vec<i16>, Vec<usize>, Vec<usize>)> {
     tracks.iter().enumerate().map(channel).collect()
 }
 
-fn percent(part: usize, of: usize) -> f32 {
+pub(super) fn percent(part: usize, of: usize) -> f32 {
     100.0 * part as f32 / of.max(1) as f32
 }
 
@@ -183,7 +183,7 @@ fn measure_earshot_on_the_same_audio() {
     }
 }
 
-fn carried_call() -> Vec<TrackAudio> {
+pub(super) fn carried_call() -> Vec<TrackAudio> {
     file::read_wav(&std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("models/samples/call.wav")).expect("carried")
 }
 

@@ -9,19 +9,19 @@
 use std::ops::Range;
 
 /// Audio kept before the first voiced frame.
-const PRE_ROLL: usize = 25;
+pub(super) const PRE_ROLL: usize = 25;
 /// Silence that ends an utterance.
-const HANGOVER: usize = 48;
+pub(super) const HANGOVER: usize = 48;
 /// Silence that ends one that is already long.
-const HANGOVER_LONG: usize = 32;
+pub(super) const HANGOVER_LONG: usize = 32;
 /// From here on an utterance is long.
-const LONG: usize = 600;
+pub(super) const LONG: usize = 600;
 /// No utterance is longer: what models are for.
-const LONGEST: usize = 1_000;
+pub(super) const LONGEST: usize = 1_000;
 /// A forced cut is made at the quietest point of the last so many frames.
-const CUT_WITHIN: usize = 300;
+pub(super) const CUT_WITHIN: usize = 300;
 /// Frames on either side over which "quiet" is judged.
-const CUT_SMOOTH: usize = 2;
+pub(super) const CUT_SMOOTH: usize = 2;
 
 /// One utterance, in frames.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,7 +82,7 @@ fn push(spans: &mut Vec<Span>, active: &[bool], frames: Range<usize>) {
 
 fn quietest(level_db: &[f32], within: Range<usize>) -> usize {
     let loudness = |i: usize| {
-        let around = &level_db[i.saturating_sub(CUT_SMOOTH)..(i + CUT_SMOOTH + 1).min(level_db.len())];
+        let around = &level_db[i.saturating_sub(CUT_SMOOTH)..(i + CUT_SMOOTH + 1).min(within.end)];
         around.iter().sum::<f32>() / around.len() as f32
     };
     within.clone().min_by(|a, b| loudness(*a).total_cmp(&loudness(*b))).unwrap_or(within.end)

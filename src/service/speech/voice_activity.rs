@@ -11,33 +11,33 @@ use super::RATE;
 /// Frame length, samples: 10 ms.
 pub const FRAME: usize = RATE / 100;
 /// The floor is the level that a fifth of the frames around do not reach: pauses are never rarer.
-const FLOOR_SHARE: f32 = 0.2;
+pub(super) const FLOOR_SHARE: f32 = 0.2;
 /// Frames on either side that the floor is taken from: 4 s.
 const FLOOR_REACH: usize = 400;
 /// A frame is active at least this far above the floor …
-const ABOVE_FLOOR_DB: f32 = 2.0;
+pub(super) const ABOVE_FLOOR_DB: f32 = 2.0;
 /// … and further where the noise itself goes up and down: this often the distance from its lowest to its fifth …
-const UNSTEADY: f32 = 1.5;
+pub(super) const UNSTEADY: f32 = 1.5;
 /// … but never more than this.
-const ABOVE_UNSTEADY_DB: f32 = 12.0;
+pub(super) const ABOVE_UNSTEADY_DB: f32 = 12.0;
 /// No floor is lower: a voice under −50 dBov is somebody else's in the room.
-const LOWEST_FLOOR_DB: f32 = -58.0;
+pub(super) const LOWEST_FLOOR_DB: f32 = -58.0;
 /// So many frames of one and the same sample are no line's noise but an idle codec, a muted microphone, a filled gap. They say nothing of the pauses …
-const IDLE: usize = 20;
+pub(super) const IDLE: usize = 20;
 /// … unless it is the pause itself, on a phone that gates its noise; then the quietest fifth of the rest is voice, and not this far below the loud moments.
-const VOICE_DEPTH_DB: f32 = 34.0;
+pub(super) const VOICE_DEPTH_DB: f32 = 34.0;
 /// Whatever is this far below the leg's loud moments around is not the speaker either.
-const BELOW_LOUD_DB: f32 = 34.0;
+pub(super) const BELOW_LOUD_DB: f32 = 34.0;
 /// Loud moments are those above this share of the frames within [`LOUD_REACH`].
-const LOUD_SHARE: f32 = 0.97;
+pub(super) const LOUD_SHARE: f32 = 0.97;
 /// Frames on either side that the loud moments are taken from: 10 s.
 const LOUD_REACH: usize = 1_000;
 /// The window moves in steps of this many frames.
 const STEP: usize = 25;
 /// Sound shorter than this many frames, alone, is a click.
-const CLICK: usize = 4;
+pub(super) const CLICK: usize = 4;
 /// Alone means: nothing else within this many frames.
-const ALONE: usize = 12;
+pub(super) const ALONE: usize = 12;
 
 /// One track, frame by frame.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -129,7 +129,7 @@ fn share(levels: &mut [f32], share: f32) -> f32 {
 }
 
 /// Takes out bursts of under [`CLICK`] frames with nothing near them.
-fn drop_clicks(active: &mut [bool]) {
+pub(super) fn drop_clicks(active: &mut [bool]) {
     let mut i = 0;
     let mut last_end: Option<usize> = None;
     while i < active.len() {

@@ -1,0 +1,149 @@
+//! Where a leg's samples went is an exact sum at every moment, whatever the network and the channel do.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::{
+    domain::{
+        insight::utterance::LegCoverage,
+        media::{
+            tap::{TAP_PAYLOAD_MAX, TapFrame},
+            time_axis::TimeAxis,
+        },
+    },
+    service::speech::tests::{carried_call, leg},
+};
+
+/// What happens to the next packets of 20 ms.
+#[derive(Clone, Debug)]
+enum Step {
+    Heard(u8),
+    Lost(u8),
+    /// The peer sends nothing; its timestamps go on.
+    Quiet(u8),
+    Paused(u8),
+    /// Another SSRC, with its own numbers.
+    Source,
+    /// The channel to the front end is full.
+    Dropped(u8),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        4 => (1u8..200).prop_map(Step::Heard),
+        1 => (1u8..20).prop_map(Step::Lost),
+        1 => (1u8..150).prop_map(Step::Quiet),
+        1 => (1u8..150).prop_map(Step::Paused),
+        1 => Just(Step::Source),
+        1 => (1u8..20).prop_map(Step::Dropped),
+    ]
+}
+
+struct Network {
+    axis: TimeAxis,
+    ear: LegEar,
+    speech: Vec<i16>,
+    /// Packets sent, heard or not.
+    n: u64,
+    source: u32,
+    /// Sequence number less `n`: silence suppression sends none.
+    seq: u64,
+    dropped: bool,
+    /// Samples that the axis made and that did not reach the ear, until the next piece shows the hole.
+    utterances: Vec<std::ops::Range<usize>>,
+}
+
+impl Network {
+    fn packet(&mut self, arrives: bool) {
+        let mut payload = [0; TAP_PAYLOAD_MAX];
+        let at = (self.n as usize * PACKET) % (self.speech.len() - PACKET);
+        for (octet, sample) in payload.iter_mut().zip(&self.speech[at..at + PACKET]) {
+            *octet = g711::linear_to_alaw(*sample);
+        }
+        self.n += 1;
+        self.seq += 1;
+        let now_us = self.n * 20_000;
+        if arrives {
+            let frame = TapFrame {
+                leg: leg(1),
+                source: self.source,
+                arrival_us: now_us,
+                ext_seq: u64::from(self.source) * 1_000_000 + self.seq,
+                ext_ts: u64::from(self.source) * 50_000_000 + self.n * 160,
+                codec: Codec::Pcma,
+                len: PACKET as u16,
+                payload,
+            };
+            self.axis.push(&frame);
+        }
+        self.axis.poll(now_us);
+        self.hand_over();
+        self.ear.poll(now_us);
+    }
+
+    fn hand_over(&mut self) {
+        while let Some(chunk) = self.axis.next_chunk() {
+            if !self.dropped {
+                self.ear.push(&chunk);
+            }
+        }
+        while let Some(event) = self.ear.next_event() {
+            if let EarEvent::Utterance(piece) = event {
+                self.utterances.push(piece.range);
+            }
+        }
+        let LegCoverage { received, voiced, unvoiced, lost, paused, transcribed, rejected, pending, failed, .. } = *self.ear.coverage();
+        assert_eq!(received, voiced + unvoiced + lost + paused);
+        assert_eq!(voiced, transcribed + rejected + pending + failed);
+    }
+
+    fn take(&mut self, step: &Step) {
+        match step {
+            Step::Heard(n) => (0..*n).for_each(|_| self.packet(true)),
+            Step::Lost(n) => (0..*n).for_each(|_| self.packet(false)),
+            Step::Quiet(n) => (0..*n).for_each(|_| {
+                self.packet(false);
+                self.seq -= 1;
+            }),
+            Step::Paused(n) => {
+                self.axis.pause(self.n * 20_000);
+                (0..*n).for_each(|_| self.packet(true));
+                self.axis.resume(self.n * 20_000);
+            }
+            Step::Source => {
+                self.source += 1;
+                self.packet(true);
+            }
+            Step::Dropped(n) => {
+                self.dropped = true;
+                (0..*n).for_each(|_| self.packet(true));
+                self.dropped = false;
+            }
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
+    #[test]
+    fn every_sample_of_a_leg_is_accounted_for_once_while_it_is_live(steps in proptest::collection::vec(step(), 1..24)) {
+        let speech = carried_call().remove(0).samples;
+        let ear = LegEar::new(&head(leg(1), Party::Customer));
+        let mut net = Network { axis: TimeAxis::new(0), ear, speech, n: 0, source: 1, seq: 0, dropped: false, utterances: vec![] };
+        steps.iter().for_each(|step| net.take(step));
+        let end_us = net.n * 20_000;
+        net.axis.close(end_us);
+        net.hand_over();
+        net.ear.close(net.axis.end_us());
+        net.hand_over();
+        let (sum, totals) = (*net.ear.coverage(), net.axis.totals());
+        prop_assert_eq!(sum.received * 125, net.axis.end_us());
+        prop_assert!(net.utterances.windows(2).all(|w| w[0].end <= w[1].start), "{:?}", net.utterances);
+        if !steps.iter().any(|step| matches!(step, Step::Dropped(_))) {
+            prop_assert_eq!((sum.lost, sum.paused), (totals.lost, totals.paused));
+            prop_assert_eq!(sum.voiced + sum.unvoiced, totals.audio + totals.silence);
+        } else {
+            prop_assert!(sum.lost + sum.paused >= totals.lost.min(sum.lost) && sum.lost >= totals.lost.min(sum.lost));
+        }
+    }
+}

@@ -165,9 +165,11 @@ impl Applier {
         let _ = tokio::time::timeout(RETRY, stop.wait_for(|stop| *stop)).await;
     }
 
+    /// One whole segment that is through is kept: a power cut may take back what the database has not synchronised, which is less than one
+    /// segment makes it write, and its mark with it.
     fn remove_applied(&mut self) {
         for segment in journal::segments(&self.dir).unwrap_or_default() {
-            if segment < self.mark.segment {
+            if segment + 1 < self.mark.segment {
                 // One that cannot be removed is skipped by the mark; the next start tries again.
                 let _ = std::fs::remove_file(journal::path(&self.dir, segment));
             }

@@ -13,7 +13,7 @@ use crate::{
     domain::fact::Fact,
     ids::AgentId,
     service::store::{
-        CallFilter, Store,
+        CallFilter, SpoolMark, Store,
         tests::{NOW, abandoned_call, answered_call, dump, empty},
     },
 };
@@ -96,8 +96,37 @@ async fn facts_reach_the_database_and_whole_segments_are_removed() {
     let (plain, _other) = empty().await;
     plain.apply(&facts()).await.expect("facts");
     assert_eq!(dump(&store).await, dump(&plain).await);
-    assert!(journal::segments(&folder).expect("a folder").len() <= 2);
+    assert!(journal::segments(&folder).expect("a folder").len() <= 3);
     assert_eq!(alarms.lock().expect("no panic before").as_slice(), []);
+    spool.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_that_a_power_cut_took_back_by_a_segment_gets_its_facts_again() {
+    let (store, dir) = empty().await;
+    let folder = dir.path().join("spool");
+    let options = SpoolOptions { segment_max: 2000, batch_max: 3, ..SpoolOptions::default() };
+    let (spool, _) = start(&folder, &store, options.clone()).await;
+    let all = facts();
+    for fact in all.clone() {
+        assert!(spool.handle().push(fact));
+        spool.settle().await;
+    }
+    spool.stop().await;
+    let newest = store.spool_mark().await.expect("a mark").segment;
+    let kept: usize = [newest - 1, newest]
+        .map(|segment| {
+            let bytes = std::fs::read(journal::path(&folder, segment)).expect("the segment before the newest is still there");
+            read_all(&bytes[journal::MAGIC.len()..]).0.len()
+        })
+        .iter()
+        .sum();
+    assert!(kept < all.len(), "older ones are gone");
+    let (before, _other) = empty().await;
+    let mark = SpoolMark { segment: newest - 1, place: 0 };
+    before.apply_from_spool(&all[..all.len() - kept], mark).await.expect("what was synchronised");
+    let (spool, _) = start(&folder, &before, options).await;
+    assert_eq!(dump(&before).await, dump(&store).await);
     spool.stop().await;
 }
 

@@ -127,13 +127,11 @@ pub fn overload(time: Duration, report: &mut Report) -> anyhow::Result<()> {
     );
     report.row("goodput at 10 × overload", "≥ 90 %", &measured, goodput >= 0.9 && offered >= 9.0);
     report.note(&format!(
-        "without overload: {} completed in {:.1} s; in overload {} of {}, INVITE to INVITE {}; the server's processor time, µs for each call begun: \
-         {}; {}",
+        "without overload: {} completed in {:.1} s; in overload {} of {}; the server's processor time, µs for each call begun: {}; {}",
         usual.completed,
         usual.seconds,
         flood.completed,
         flood.begun,
-        flood.invite.clone().line(),
         used.per(flood.begun),
         server.sheds()
     ));

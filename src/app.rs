@@ -1,8 +1,9 @@
 //! Builds the parts, connects the channels, shuts down in order.
 //!
 //! ```text
-//! store ◀─ spool ◀─ facts ── control ──▶ media threads ──▶ taps ──▶ recorder
-//!   └────▶ jobs ─▶ speech workers       └▶ live ring ─▶ API ─▶ desks
+//! store ◀─ spool ◀─ facts ── control ──▶ media threads ──▶ taps ──▶ recorder ─▶ live front end
+//!   └────▶ jobs ─▶ speech workers ◀─────┼──────────────────────────────────┘
+//!                                       └▶ live ring ─▶ API ─▶ desks
 //! ```
 //! Start: record, recovery, recorder, media, switch, sockets, API. Stop: calls, media, recorder, spool, record.
 
@@ -12,6 +13,7 @@ mod people;
 mod people_admin;
 mod queues;
 mod recovery;
+mod speech;
 mod wiring;
 
 use std::{
@@ -38,7 +40,7 @@ use crate::{
         media_threads::{MediaStartError, MediaThreads},
         recorder::{Recorder, RecorderConfig},
         sip_sockets::BindError,
-        speech::{Pool, SpeechError},
+        speech::SpeechError,
         spool::{Spool, SpoolAlarm, SpoolError, SpoolOptions},
         store::{Store, StoreError, seed_demo, seed_demo_day},
         trunk_names::{self, TrunkNames},
@@ -126,7 +128,9 @@ async fn run(config: Config, demo: bool) -> Result<(), AppError> {
     let on_recorder = effects::on_recorder_event(spool.handle(), alarms(&handle, "recorder"));
     let mut recording = RecorderConfig::new(config.recording.folder.clone());
     recording.settings.reserve_octets = config.recording.reserve_mb << 20;
-    let recorder = Recorder::start(&recording, tapped, on_recorder).map_err(io_error(format!(
+    let mut speech = speech::start(&config.speech, &live)?;
+    let feed = speech.as_mut().and_then(|speech| speech.sink.take());
+    let recorder = Recorder::start_feeding(&recording, tapped, on_recorder, feed).map_err(io_error(format!(
         "the recordings folder {} cannot be used. Change [recording] folder",
         config.recording.folder.display()
     )))?;
@@ -146,9 +150,10 @@ async fn run(config: Config, demo: bool) -> Result<(), AppError> {
 
     let (stop, stopping) = watch::channel(false);
     let redaction = redaction(&config);
-    let pool = if config.speech.enabled { Some(Arc::new(Pool::start(wiring::speech(&config.speech))?)) } else { None };
-    let workers = background(&config, queues, &store, &live, (&handle, &redaction), &stopping, pool.as_ref())?;
-    let counting = metrics::Counting { media: &media, recorder: &recorder, spool: &spool.handle(), redaction: &redaction.counters };
+    let heard = speech.as_ref().and_then(|speech| speech.counters.clone());
+    let pool = speech.as_ref().map(|speech| speech.pool.clone());
+    let workers = background(&config, queues, &store, &live, (&handle, &redaction), &stopping, speech)?;
+    let counting = metrics::Counting { media: &media, recorder: &recorder, spool: &spool.handle(), redaction: &redaction.counters, heard };
     let parts = metrics::api_parts(&config, &store, &live, &handle, &counting, pool);
     let mut api_stop = stopping.clone();
     let serving = tokio::spawn(api::serve(listener, Api::new(parts), async move {
@@ -258,7 +263,7 @@ fn background(
     live: &LiveHub,
     (handle, redaction): (&ControlHandle, &Redaction),
     stopping: &watch::Receiver<bool>,
-    pool: Option<&Arc<Pool>>,
+    speech: Option<speech::Speech>,
 ) -> Result<Vec<tokio::task::JoinHandle<()>>, AppError> {
     let mut tasks = vec![
         tokio::spawn(effects::watch_people(store.clone(), handle.clone(), config.clone(), queues)),
@@ -272,12 +277,12 @@ fn background(
             std::future::pending::<()>().await;
         }));
     }
-    if let Some(pool) = pool.cloned() {
+    if let Some(speech::Speech { pool, live: heard, .. }) = speech {
         let tracks = jobs::from_recordings(config.recording.folder.clone());
         let hub = live.clone();
         let changed = Arc::new(move |fact| hub.publish(fact));
         let (redaction, alarm) = (redaction.clone(), Arc::new(alarms(handle, "speech")));
-        let jobs = Jobs { store: store.clone(), pool, tracks, changed, alarm, redaction };
+        let jobs = Jobs { store: store.clone(), pool, tracks, live: heard, changed, alarm, redaction };
         tasks.push(tokio::spawn(jobs::run(jobs, stopping.clone())));
     }
     Ok(tasks)

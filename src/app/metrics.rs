@@ -12,7 +12,7 @@ use crate::{
         live::LiveHub,
         media_threads::{MediaCounters, MediaThreads},
         recorder::{self, Recorder},
-        speech::Pool,
+        speech::{Pool, live::FrontCounters},
         spool::SpoolHandle,
         store::Store,
     },
@@ -24,6 +24,7 @@ pub(super) struct Counting<'a> {
     pub recorder: &'a Recorder,
     pub spool: &'a SpoolHandle,
     pub redaction: &'a Arc<RedactionCounters>,
+    pub heard: Option<Arc<FrontCounters>>,
 }
 
 /// What the API is built of.
@@ -38,6 +39,7 @@ pub(super) fn api_parts(
     let (control, ready, page) = (handle.clone(), handle.clone(), handle.clone());
     let (media, recorder) = (Arc::downgrade(counting.media), counting.recorder.counters().clone());
     let (spool, redaction) = (counting.spool.clone(), counting.redaction.clone());
+    let heard = counting.heard.clone();
     Parts {
         store: store.clone(),
         live: live.clone(),
@@ -50,6 +52,9 @@ pub(super) fn api_parts(
             recorder_lines(&mut text, &recorder);
             spool_lines(&mut text, &spool);
             redaction_lines(&mut text, &redaction);
+            if let Some(heard) = &heard {
+                speech_lines(&mut text, heard);
+            }
             text
         }),
         not_ready: Box::new(move || ready.not_ready()),
@@ -104,6 +109,7 @@ fn recorder_lines(text: &mut String, counters: &recorder::Counters) {
         ("blocks_dropped_queue_total", &counters.blocks_dropped_queue),
         ("blocks_dropped_disk_total", &counters.blocks_dropped_disk),
         ("written_bytes_total", &counters.octets_written),
+        ("feed_dropped_total", &counters.feed_dropped),
     ] {
         line(text, &format!("recorder_{name}"), counter.load(Relaxed));
     }
@@ -115,6 +121,22 @@ fn redaction_lines(text: &mut String, counters: &RedactionCounters) {
         [("masked_total", &counters.masked), ("audio_blocks_total", &counters.blocks), ("audio_failed_total", &counters.failed)]
     {
         line(text, &format!("redaction_{name}"), counter.load(Relaxed));
+    }
+}
+
+fn speech_lines(text: &mut String, counters: &FrontCounters) {
+    use std::sync::atomic::Ordering::Relaxed;
+    for (name, counter) in [
+        ("calls", &counters.calls),
+        ("refused_total", &counters.refused),
+        ("utterances_total", &counters.asked),
+        ("utterances_shed_total", &counters.shed),
+        ("partial_total", &counters.partial_asked),
+        ("partial_shed_total", &counters.partial_shed),
+        ("told_total", &counters.told),
+        ("lag_ms", &counters.lag_ms),
+    ] {
+        line(text, &format!("speech_live_{name}"), counter.load(Relaxed));
     }
 }
 

@@ -232,6 +232,12 @@ pub struct Speech {
     pub model: Option<PathBuf>,
     /// Worker processes; 0 chooses cores − 1, at least 1.
     pub workers: u16,
+    /// Whether words are shown while they are spoken.
+    pub live: bool,
+    /// Whether long utterances show words before they end.
+    pub partial: bool,
+    /// Threads that listen to calls in progress.
+    pub front_end_threads: u16,
     /// Numbers that must not be kept.
     pub redaction: Redaction,
 }

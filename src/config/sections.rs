@@ -175,6 +175,9 @@ fn speech(s: &mut Section<'_>, redaction: Redaction) -> Speech {
         enabled: s.flag("enabled", true),
         model: (!model.is_empty()).then(|| PathBuf::from(model)),
         workers: u16::try_from(s.number("workers", 0, 0..=64)).unwrap_or(0),
+        live: s.flag("live", false),
+        partial: s.flag("partial", true),
+        front_end_threads: u16::try_from(s.number("front_end_threads", 1, 1..=64)).unwrap_or(1),
         redaction,
     }
 }

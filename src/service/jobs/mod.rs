@@ -6,6 +6,7 @@
 //! One job per kind and subject: a run that was cut off is run again and its results replace the earlier ones.
 
 mod findings;
+mod live_words;
 mod redaction;
 mod tracks;
 mod transcribe;
@@ -24,6 +25,7 @@ use super::{
 };
 use crate::{domain::live::LiveFact, ids::InteractionId, time::UnixMs};
 
+pub use live_words::LiveSource;
 pub use redaction::{RedactAudio, Redaction, RedactionCounters, in_recordings};
 pub use tracks::from_recordings;
 
@@ -44,6 +46,8 @@ pub struct Jobs {
     pub pool: Arc<Pool>,
     /// The recordings.
     pub tracks: Arc<ReadTracks>,
+    /// What was understood while it was spoken.
+    pub live: LiveSource,
     /// Numbers that must not be kept.
     pub redaction: Redaction,
     /// Tells the desks.

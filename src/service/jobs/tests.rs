@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Mutex, atomic::AtomicUsize, atomic::Ordering},
 };
 
-use super::{Jobs, Redaction, step};
+use super::{Jobs, LiveSource, Redaction, step};
 use crate::{
     domain::{
         fact::{Direction, EndCause, Fact, InteractionOpened},
@@ -113,6 +113,7 @@ async fn scene(pool: Pool, readable: bool) -> Scene {
             store,
             pool: Arc::new(pool),
             tracks: Arc::new(tracks),
+            live: LiveSource::default(),
             changed: Arc::new(changed),
             alarm: Arc::new(|_| {}),
             redaction: no_redaction(),

@@ -6,7 +6,7 @@ use crate::{
     fault::{self, Fault},
     ids::{CustomerId, InteractionId},
     service::{
-        speech::SpeechError,
+        speech::{SpeechError, live::after},
         store::{Job, StoreError},
     },
     time::UnixMs,
@@ -42,6 +42,7 @@ pub(super) async fn run(jobs: &Jobs, job: &Job, at: UnixMs) -> Result<(), StoreE
                 return not_redacted(jobs, job, interaction, customer, trouble, at).await;
             }
             save(jobs, interaction, customer, &transcript, at).await?;
+            jobs.live.forget(interaction);
         }
         Err(Trouble::Speech(SpeechError::Stopped)) => return Ok(()),
         Err(Trouble::Speech(e @ (SpeechError::NoModel | SpeechError::Model(_) | SpeechError::Thresholds { .. }))) => {
@@ -103,13 +104,15 @@ async fn words(jobs: &Jobs, interaction: InteractionId, model: Option<&str>) -> 
     if let Some(other) = model.filter(|model| *model != current) {
         return Err(Trouble::NotHere(other.to_owned()));
     }
+    // Who asks for a model asks for another understanding of the sound.
+    let live = if model.is_none() { jobs.live.heard(interaction).await } else { None };
     let (tracks, pool) = (jobs.tracks.clone(), jobs.pool.clone());
     let work = tokio::task::spawn_blocking(move || {
         let mut tracks = tracks(interaction).map_err(Trouble::Tracks)?;
         if let (true, [one, other]) = (fault::active(Fault::WrongLegWords), &mut tracks[..]) {
             std::mem::swap(&mut one.samples, &mut other.samples);
         }
-        pool.transcribe_call(&tracks).map_err(Trouble::Speech)
+        after::transcribe(&pool, &tracks, live).map_err(Trouble::Speech)
     });
     work.await.unwrap_or_else(|e| Err(Trouble::Tracks(format!("our own mistake ({e})"))))
 }

@@ -30,11 +30,11 @@ const CUSTOMER_SAYS: &str = "My headset is broken and this is unacceptable.";
 const AGENT_SAYS: &str = "I will send you a new one tomorrow.";
 
 /// Says one sentence for each leg, whatever the audio.
-struct Script(LegId);
+struct Script(LegId, &'static str);
 
 impl Transcriber for Script {
     fn transcribe(&mut self, request: &Request) -> Result<Heard, TranscribeError> {
-        let text = if request.key.leg == self.0 { CUSTOMER_SAYS } else { AGENT_SAYS };
+        let text = if request.key.leg == self.0 { self.1 } else { AGENT_SAYS };
         let words = text.split(' ').zip(0u32..).map(|(w, n)| HeardWord {
             text: w.into(),
             from_ms: n * 200,
@@ -130,7 +130,7 @@ fn no_redaction() -> Redaction {
 }
 
 fn script() -> Pool {
-    Pool::of("double", Thresholds::default(), vec![Box::new(Script(leg(1)))]).expect("threads start")
+    Pool::of("double", Thresholds::default(), vec![Box::new(Script(leg(1), CUSTOMER_SAYS))]).expect("threads start")
 }
 
 async fn page(scene: &Scene) -> serde_json::Value {
@@ -248,4 +248,56 @@ async fn a_model_that_is_not_here_is_said_and_the_words_stay() {
     assert_eq!((&page["transcript"]["state"], &page["transcript"]["redo"]["state"]), (&"done".into(), &"failed".into()));
     assert!(page["transcript"]["redo"]["trouble"].as_str().expect("says why").contains("large"));
     assert_eq!(page["transcript"]["utterances"].as_array().map(Vec::len), Some(2));
+}
+
+const CARD: &str = "My card number is 4111 1111 1111 1111.";
+
+#[tokio::test]
+async fn what_cannot_be_taken_out_of_the_recording_is_not_saved_as_words_either() {
+    let pool = Pool::of("double", Thresholds::default(), vec![Box::new(Script(leg(1), CARD))]).expect("threads start");
+    let mut scene = scene(pool, true).await;
+    scene.jobs.redaction.audio = Arc::new(|_, _| Err("the disk is gone".into()));
+    assert!(step(&scene.jobs, CALL.plus_ms(30_000)).await.expect("runs"));
+    let before = page(&scene).await;
+    assert_eq!(before["transcript"]["utterances"].as_array().map(Vec::len), Some(0), "{before}");
+    assert!(!before.to_string().contains("1111"));
+    // The places are known from the first run: the second takes them out before it listens.
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let told = asked.clone();
+    scene.jobs.redaction.audio = Arc::new(move |_, stretches| {
+        told.lock().expect("not poisoned").push(stretches.len());
+        Ok(1)
+    });
+    assert!(step(&scene.jobs, CALL.plus_ms(24 * 3_600_000)).await.expect("runs"));
+    let after = page(&scene).await;
+    assert!(after["transcript"].to_string().contains("[card number]."), "{after}");
+    assert!(!after.to_string().contains("1111"));
+    assert_eq!(*asked.lock().expect("not poisoned"), [1, 1], "once from the record, once from the words");
+}
+
+#[tokio::test]
+async fn what_was_taken_out_is_still_marked_where_nobody_can_hear_it_any_more() {
+    let pool = Pool::of("double", Thresholds::default(), vec![Box::new(Script(leg(1), CARD))]).expect("threads start");
+    let scene = scene(pool, true).await;
+    assert!(step(&scene.jobs, CALL.plus_ms(30_000)).await.expect("runs"));
+    let taken = scene.jobs.store.redactions(scene.interaction).await.expect("reads");
+    assert_eq!((taken.len(), taken[0].kind.as_str(), taken[0].leg), (1, "card number", leg(1)));
+    let mut later = crate::domain::insight::utterance::Transcript {
+        model: "larger".into(),
+        language: "en".into(),
+        utterances: vec![],
+        coverage: vec![],
+    };
+    later.utterances.push(crate::domain::insight::utterance::Utterance {
+        leg: leg(1),
+        party: Party::Customer,
+        from_ms: 900,
+        to_ms: 1_000,
+        words: vec![],
+        confidence: 0,
+        rejected: Some("unsure".into()),
+    });
+    assert!(super::redaction::apply(&scene.jobs, scene.interaction, &mut later, CALL.plus_ms(40_000)).await.is_ok());
+    let words: Vec<String> = later.utterances.iter().map(|u| u.text()).collect();
+    assert_eq!(words, ["", "[card number]"]);
 }

@@ -344,7 +344,8 @@ desk("words are followed until somebody scrolls, then a button leads back", {}, 
   await page.getByRole("button", { name: "Jump to live · 2 new" }).waitFor();
   await frames(page);
   const still = await page.locator(".live-now .say", { hasText: text.slice(0, 4) }).evaluateAll((all, wanted) => all.find((one) => one.textContent === wanted)?.getBoundingClientRect().y, text);
-  assert.ok(Math.abs(still - top.y) <= 2, `what is read stays where it is: ${still} against ${top.y}`);
+  // A row measured meanwhile may give a few pixels; the inserted one would give 31 and more.
+  assert.ok(Math.abs(still - top.y) <= 15, `what is read stays where it is: ${still} against ${top.y}`);
   await jump.click();
   await until("at the end again", async () => (await fromEnd()) <= 24);
   assert.equal(await jump.count(), 0);

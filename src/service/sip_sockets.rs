@@ -212,6 +212,7 @@ mod tests {
             let mut sockets = SipSockets::bind(&[listen], Vec::new(), ConnectionLimits::default()).expect("a port");
             let flow = Flow { listener: ListenerId(0), transport: Transport::Udp, remote: phone.local_addr().expect("bound") };
             sockets.send(Instant::now(), flow, b"OPTIONS", false);
+            sockets.flush();
             let (octets, _, mark) = heard_with_mark(&phone);
             assert_eq!((octets.as_slice(), mark), (b"OPTIONS".as_slice(), 24 << 2), "DSCP CS3 at {here}");
         }

@@ -282,7 +282,8 @@ fn background(
         let hub = live.clone();
         let changed = Arc::new(move |fact| hub.publish(fact));
         let (redaction, alarm) = (redaction.clone(), Arc::new(alarms(handle, "speech")));
-        let jobs = Jobs { store: store.clone(), pool, tracks, live: heard, changed, alarm, redaction };
+        let insight = Arc::new(wiring::insight(&config.insight));
+        let jobs = Jobs { store: store.clone(), pool, tracks, live: heard, insight, changed, alarm, redaction };
         tasks.push(tokio::spawn(jobs::run(jobs, stopping.clone())));
     }
     Ok(tasks)

@@ -101,7 +101,7 @@ fn the_demo_call_gets_a_sensible_card_from_recognised_words() {
     let tracks = file::read_wav(&samples().join("call.wav")).expect("a WAV file");
     let transcript = pool().transcribe_call(&tracks).expect("transcribes");
     let call = time::macros::date!(2026 - 03 - 05);
-    let known = Known { call, references: &[], products: &[] };
+    let known = Known { call, references: &[], products: &[], patterns: &[] };
     let card = card(&transcript, &Context { known, subjects: &[] }).expect("enough is understood");
     println!("{card:#?}");
     let text = |label: Label| card.lines.iter().find(|l| l.label == label).map_or("", |l| l.text.as_str());

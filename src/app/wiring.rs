@@ -13,6 +13,11 @@ use crate::{
     },
     protocol::sip::{client_digest::ClientAccount, connections::ConnectionLimits, flow::Transport, timers::Timers},
     service::{
+        connectors::{
+            BaseAddress,
+            language_model::{LanguageModel, LanguageModelConfig},
+        },
+        jobs::Insight,
         media_threads::MediaThreadsConfig,
         sip_sockets::{BindError, Listen, SipSockets},
         speech,
@@ -228,5 +233,23 @@ pub(super) fn raise_descriptor_limit() {
             limit.rlim_cur = limit.rlim_max;
             libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit);
         }
+    }
+}
+
+/// What cards are read with. Patterns and address were checked with the configuration.
+pub(super) fn insight(config: &config::Insight) -> Insight {
+    let model = config.language_model.as_ref().and_then(|model| {
+        let base = BaseAddress::parse(&model.base)?;
+        Some(LanguageModel::new(LanguageModelConfig {
+            base,
+            model: model.model.clone(),
+            key_file: model.key_file.clone(),
+            patience: model.patience,
+        }))
+    });
+    Insight {
+        products: config.products.clone(),
+        patterns: config.reference_patterns.iter().filter_map(|pattern| regex::Regex::new(pattern).ok()).collect(),
+        language_model: model,
     }
 }

@@ -46,6 +46,32 @@ pub struct Config {
     pub recording: Recording,
     /// Speech to text.
     pub speech: Speech,
+    /// What is read out of words.
+    pub insight: Insight,
+}
+
+/// `[insight]` and `[language_model]` of `speech.toml`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Insight {
+    /// The company's products: named on cards.
+    pub products: Vec<String>,
+    /// Regular expressions of numbers that are references without a word that says so; valid.
+    pub reference_patterns: Vec<String>,
+    /// A language model that makes the card; `None` where the rules do.
+    pub language_model: Option<LanguageModel>,
+}
+
+/// `[language_model]` of `speech.toml`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LanguageModel {
+    /// Base address of an OpenAI-compatible service, checked: "http://127.0.0.1:8080/v1".
+    pub base: String,
+    /// As the service calls it.
+    pub model: String,
+    /// File with the key.
+    pub key_file: Option<PathBuf>,
+    /// Longest wait for an answer.
+    pub patience: Duration,
 }
 
 /// `[node]` of `throughline.toml`.

@@ -3,7 +3,8 @@
 use std::{net::IpAddr, path::PathBuf, time::Duration};
 
 use super::{
-    Config, Http, Limits, Listener, ListenerTransport, Media, Node, Queue, RecordPolicy, Recording, Redaction, Sip, SoundChoice, Speech,
+    Config, Http, Insight, LanguageModel, Limits, Listener, ListenerTransport, Media, Node, Queue, RecordPolicy, Recording, Redaction, Sip,
+    SoundChoice, Speech,
     reader::{Mistakes, Section},
     redaction, trunks,
 };
@@ -34,8 +35,9 @@ pub(super) fn read<'a>(file: impl Fn(&'static str) -> Section<'a>) -> Config {
     let mut speech_file = file("speech.toml");
     let redaction = speech_file.table("redaction", redaction::read);
     let speech = speech_file.table("speech", |s| speech(s, redaction));
+    let insight = Insight { language_model: speech_file.table("language_model", language_model), ..speech_file.table("insight", insight) };
     speech_file.finish();
-    Config { node, http, sip, trunks, destinations, queues, media, recording, speech }
+    Config { node, http, sip, trunks, destinations, queues, media, recording, speech, insight }
 }
 
 fn node(s: &mut Section<'_>) -> Node {
@@ -180,6 +182,39 @@ fn speech(s: &mut Section<'_>, redaction: Redaction) -> Speech {
         front_end_threads: u16::try_from(s.number("front_end_threads", 1, 1..=64)).unwrap_or(1),
         redaction,
     }
+}
+
+/// Largest compiled pattern of references, octets: patterns of numbers are small.
+const PATTERN_SIZE_MAX: usize = 64 * 1024;
+
+fn insight(s: &mut Section<'_>) -> Insight {
+    let reference_patterns: Vec<String> = s.list("reference_patterns", "NW-[0-9]{4}");
+    for pattern in &reference_patterns {
+        if let Err(error) = regex::RegexBuilder::new(pattern).size_limit(PATTERN_SIZE_MAX).build() {
+            let why = error.to_string().lines().last().unwrap_or_default().to_owned();
+            s.mistake("reference_patterns", format!("\"{pattern}\" is no regular expression ({why})"), "Correct it, as in \"NW-[0-9]{4}\"");
+        }
+    }
+    Insight { products: s.list("products", "headset"), reference_patterns, language_model: None }
+}
+
+fn language_model(s: &mut Section<'_>) -> Option<LanguageModel> {
+    let (base, model, key_file) = (s.text("base", ""), s.text("model", ""), s.text("key_file", ""));
+    let patience = Duration::from_secs(s.number("patience_s", 60, 1..=600).unsigned_abs());
+    if base.is_empty() {
+        return None;
+    }
+    let plain = base.strip_prefix("http://").is_some_and(|rest| {
+        !rest.is_empty() && !rest.starts_with([':', '/']) && rest.chars().all(|c| c.is_ascii_graphic() && !"@?#\\\"<>".contains(c))
+    });
+    if !plain {
+        let remedy = "Use http://HOST:PORT/v1; for a service with TLS elsewhere, a local proxy";
+        s.mistake("base", format!("\"{base}\" cannot be the base address of a language model"), remedy);
+    }
+    if model.is_empty() {
+        s.mistake("model", "it is missing", "Name the model as the service calls it");
+    }
+    Some(LanguageModel { base, model, key_file: (!key_file.is_empty()).then(|| PathBuf::from(key_file)), patience })
 }
 
 /// What must hold between keys and files.

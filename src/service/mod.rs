@@ -2,6 +2,7 @@
 
 pub mod api;
 pub mod clock;
+pub mod connectors;
 pub mod control_thread;
 pub mod datagram_batches;
 pub mod demo;

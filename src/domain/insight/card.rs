@@ -5,7 +5,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    acts::{self, Act, PROBLEM, YES},
+    acts::{self, Act},
+    cues,
     promises::{self, Promise},
     sentences::{Evidence, Sentence, sentences},
     slots::{self, Known, Slot, SlotKind},
@@ -16,19 +17,25 @@ use crate::ids::Party;
 /// Names this method in the record.
 pub const METHOD: &str = "card-rules";
 /// Changes when the rules do.
-pub const METHOD_VERSION: &str = "1";
+pub const METHOD_VERSION: &str = "2";
 /// Under this share of voiced time understood there is no card.
 const COVERAGE_MIN: u8 = 60;
 /// Longest title, characters.
-const TITLE_MAX: usize = 80;
+pub const TITLE_MAX: usize = 80;
 /// Longest line, characters: two long sentences.
-const LINE_MAX: usize = 240;
+pub const LINE_MAX: usize = 240;
 /// The reason is said in the first 90 s of talk.
 const REASON_WITHIN_MS: u32 = 90_000;
 /// A second reason is shown when it scores nearly as much.
-const SECOND_WITHIN: f32 = 1.6;
+const SECOND_WITHIN: f32 = 2.5;
 /// Without any cue, the reason is the first sentence with so many content words.
 const REASON_CONTENT_WORDS: usize = 5;
+/// What earliness is worth: the customer's first turn that tells something, the second, …
+const EARLINESS: [f32; 4] = [2.2, 1.5, 0.8, 0.3];
+/// What each sentence before it in the same turn takes.
+const LATER_IN_TURN: f32 = 0.6;
+/// More content words than these make a reason no likelier.
+const LONG_ENOUGH: usize = 8;
 /// Most quotes in one line.
 const QUOTES_MAX: usize = 2;
 /// Most details.
@@ -118,7 +125,7 @@ pub fn card(transcript: &Transcript, context: &Context<'_>) -> Result<Card, TooL
     let sentences = sentences(transcript);
     let acts = acts::acts(&sentences);
     let promises = promises::promises(&sentences, &acts, context.known.call);
-    let slots = distinct(sentences.iter().flat_map(|s| slots::slots(s, &context.known)).collect());
+    let slots = details_of(&sentences, context);
     let call = Call { sentences: &sentences, acts: &acts };
     let reasons = call.reasons(context, &slots);
     let (outcome, decided_by) = call.outcome();
@@ -154,65 +161,113 @@ impl Call<'_> {
         (0..self.acts.len()).filter(|i| self.acts[*i] == act).take(most).collect()
     }
 
-    /// The best reason, and a second one that is nearly as good and about something else; by time.
+    /// The best reason, and a second matter that is named as one; by time.
     fn reasons(&self, context: &Context<'_>, slots: &[Slot]) -> Vec<usize> {
         let start = self.sentences.first().map_or(0, |s| s.evidence().from_ms);
         let early =
             |i: &usize| self.sentences[*i].party == Party::Customer && self.sentences[*i].evidence().from_ms < start + REASON_WITHIN_MS;
-        let mut ranked: Vec<(f32, usize)> =
-            (0..self.sentences.len()).filter(early).filter_map(|i| Some((self.reason_score(i, start, context, slots)?, i))).collect();
+        let told = |i: &usize| {
+            !matches!(
+                self.acts[*i],
+                Act::Greeting | Act::Verification | Act::HoldTalk | Act::Closing | Act::Confirmation | Act::Backchannel
+            )
+        };
+        let candidates: Vec<usize> = (0..self.sentences.len()).filter(early).filter(told).collect();
+        let turn_of = |i: usize| self.sentences[i].turn;
+        let mut turns: Vec<usize> = candidates.iter().map(|i| turn_of(*i)).collect();
+        turns.dedup();
+        let rank = |i: usize| turns.iter().position(|t| *t == turn_of(i)).unwrap_or(0);
+        let scored = |i: &usize| Some((self.reason_score(*i, rank(*i), context, slots)?, *i));
+        let mut ranked: Vec<(f32, usize)> = candidates.iter().filter_map(scored).collect();
         ranked.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
         let Some((best, first)) = ranked.first().copied() else {
-            let told = |i: &usize| {
-                !matches!(self.acts[*i], Act::Greeting | Act::Verification | Act::HoldTalk | Act::Closing | Act::Answer | Act::Confirmation)
-            };
-            let long = |i: &usize| self.sentences[*i].content().len() >= REASON_CONTENT_WORDS;
-            return (0..self.sentences.len()).filter(early).filter(told).find(long).into_iter().collect();
+            let long = |i: &&usize| self.sentences[**i].content().len() >= REASON_CONTENT_WORDS && self.acts[**i] != Act::Answer;
+            return candidates.iter().find(long).copied().into_iter().collect();
         };
         let different = |i: usize| similarity(&self.sentences[first].content(), &self.sentences[i].content()) < 0.4;
-        let second = ranked.iter().skip(1).find(|(score, i)| best - score <= SECOND_WITHIN && different(*i)).map(|(_, i)| *i);
+        let named = |i: usize| {
+            let s = &self.sentences[i];
+            let cued = matches!(self.acts[i], Act::Problem | Act::Request);
+            let also = cues::ALSO.are_in(s) || (turn_of(i) == turn_of(first) && s.starts_with_any(&["and"]));
+            let objects = self.acts[i] == Act::Problem && s.starts_with_any(&["yes but", "no but", "but"]);
+            cued && (also || objects)
+        };
+        let second = ranked.iter().skip(1).find(|(score, i)| best - score <= SECOND_WITHIN && different(*i) && named(*i)).map(|(_, i)| *i);
         let mut both: Vec<usize> = [Some(first), second].into_iter().flatten().collect();
         both.sort_unstable();
         both
     }
 
-    /// Cue, earliness, details, and likeness to what is open; `None` for sentences that give no reason.
-    fn reason_score(&self, i: usize, start: u32, context: &Context<'_>, slots: &[Slot]) -> Option<f32> {
+    /// Cue, earliness (`rank` counts the customer's turns that tell something), details, and likeness to what is open; `None` for
+    /// sentences that give no reason.
+    fn reason_score(&self, i: usize, rank: usize, context: &Context<'_>, slots: &[Slot]) -> Option<f32> {
         let sentence = &self.sentences[i];
+        let content = sentence.content();
         let cue = match self.acts[i] {
-            Act::Problem if sentence.content().len() >= 2 => 3.0,
-            Act::Request if sentence.content().len() >= 2 => 2.5,
-            Act::Question if sentence.content().len() >= 3 => 1.2,
+            Act::Problem if !content.is_empty() => 3.4,
+            Act::Request if sentence.has_any(&["about"]) && content.len() >= 2 => 2.2,
+            Act::Request | Act::Commitment if content.len() >= 2 => 3.2,
+            Act::Question if content.len() >= 3 => 2.0,
+            Act::Statement if content.len() >= 3 => 1.2,
             _ => return None,
         };
         let place = sentence.evidence();
-        let earliness = 1.0 - (place.from_ms - start) as f32 / REASON_WITHIN_MS as f32;
+        let earliness = EARLINESS.get(rank).copied().unwrap_or(0.0);
         let details =
             slots.iter().filter(|s| s.evidence.leg == place.leg && (place.from_ms..=place.to_ms).contains(&s.evidence.from_ms)).count();
-        let like =
-            context.subjects.iter().map(|s| similarity(&sentence.content(), &s.to_lowercase().split_whitespace().collect::<Vec<_>>()));
-        Some(cue + earliness + details as f32 * 0.5 + like.fold(0.0, f32::max) * 2.0)
+        let like = context.subjects.iter().map(|s| similarity(&content, &s.to_lowercase().split_whitespace().collect::<Vec<_>>()));
+        let length = (content.len().min(LONG_ENOUGH) as f32) * 0.1;
+        let before = (0..i).filter(|j| self.sentences[*j].turn == sentence.turn && self.acts[*j] != Act::Greeting).count();
+        let later = before.min(2) as f32 * LATER_IN_TURN;
+        Some(cue + earliness - later + length + details.min(2) as f32 * 0.3 + like.fold(0.0, f32::max) * 2.0)
     }
 
-    /// Offers and commitments that the other side said yes to before anything else came up.
+    /// Offers, and what was put as a question, that the other side's next turn says yes to; where there are none, what somebody
+    /// said they would do and the other side welcomed.
     fn agreed(&self) -> Vec<usize> {
-        let offered = |i: &usize| matches!(self.acts[*i], Act::Offer | Act::Commitment | Act::Request);
-        let accepted = |i: &usize| {
-            let mine = self.sentences[*i].leg;
-            let after = (*i + 1..self.sentences.len()).filter(|j| !matches!(self.acts[*j], Act::Backchannel | Act::HoldTalk));
-            let settled = |j: &usize| match self.acts[*j] {
-                Act::Confirmation => self.sentences[*j].leg != mine,
-                Act::Closing => self.sentences[*j].leg != mine && self.sentences[*j].has_any(&YES),
-                _ => false,
-            };
-            let goes_on = |j: &usize| {
-                matches!(self.acts[*j], Act::Commitment | Act::Question | Act::Answer | Act::Offer | Act::Done | Act::Statement)
-            };
-            after.take(5).take_while(|j| settled(j) || goes_on(j)).any(|j| settled(&j))
+        let all = |acts: &[Act]| (0..self.sentences.len()).filter(|i| acts.contains(&self.acts[*i])).collect::<Vec<usize>>();
+        let offers: Vec<usize> = all(&[Act::Offer]).into_iter().filter(|i| self.accepted_next(*i)).collect();
+        let welcomed: Vec<usize> = all(&[Act::Commitment, Act::Request]).into_iter().filter(|i| self.welcomed(*i)).collect();
+        let mut both = if offers.is_empty() { welcomed } else { offers };
+        both.dedup_by_key(|i| self.sentences[*i].turn);
+        let skip = both.len().saturating_sub(QUOTES_MAX);
+        both.into_iter().skip(skip).collect()
+    }
+
+    /// Whether the first sentences of the other side's next turn take an offer.
+    fn accepted_next(&self, i: usize) -> bool {
+        let mine = &self.sentences[i];
+        let Some(next) = (i + 1..self.sentences.len()).find(|j| self.sentences[*j].leg != mine.leg) else { return false };
+        let turn = self.sentences[next].turn;
+        let reply = (next..self.sentences.len()).take_while(|j| self.sentences[*j].turn == turn).take(2);
+        let mut verdicts = reply.map(|j| {
+            let s = &self.sentences[j];
+            match self.acts[j] {
+                Act::Denial | Act::Problem => Some(false),
+                _ if cues::NO.begin(s) => Some(false),
+                Act::Question | Act::Offer => None,
+                _ => acts::is_strong_yes(s).then_some(true),
+            }
+        });
+        verdicts.find_map(|v| v).unwrap_or(false)
+    }
+
+    fn welcomed(&self, i: usize) -> bool {
+        let mine = self.sentences[i].leg;
+        let by_customer = self.sentences[i].party == Party::Customer;
+        let after = (i + 1..self.sentences.len()).filter(|j| self.acts[*j] != Act::HoldTalk);
+        let settled = |j: &usize| match self.acts[*j] {
+            Act::Confirmation | Act::Closing | Act::Commitment | Act::Statement | Act::Backchannel => {
+                self.sentences[*j].leg != mine && acts::is_strong_yes(&self.sentences[*j]) && !by_customer
+            }
+            _ => false,
         };
-        let all: Vec<usize> = (0..self.sentences.len()).filter(offered).filter(accepted).collect();
-        let skip = all.len().saturating_sub(QUOTES_MAX);
-        all.into_iter().skip(skip).collect()
+        let goes_on = |j: &usize| match self.acts[*j] {
+            Act::Commitment | Act::Answer | Act::Offer | Act::Done | Act::Statement => self.sentences[*j].party == Party::Agent,
+            Act::Question => true,
+            _ => false,
+        };
+        after.take(4).take_while(|j| settled(j) || goes_on(j)).any(|j| settled(&j))
     }
 
     /// Promises that nobody answered, refusals, and a customer's last question without an answer.
@@ -232,93 +287,63 @@ impl Call<'_> {
         all.into_iter().skip(skip).collect()
     }
 
-    /// From the last fifth, the last word on it wins.
+    /// From the last fifth: what the customer says of it last; else whether something was done or promised and nothing refused
+    /// stands against it.
     fn outcome(&self) -> (Outcome, Option<usize>) {
         let end = self.sentences.last().map_or(0, |s| s.evidence().to_ms);
         let start = self.sentences.first().map_or(0, |s| s.evidence().from_ms);
         let last_part = end - ((end - start) as f32 * LAST_SHARE) as u32;
-        let late = (0..self.sentences.len()).filter(|i| self.sentences[*i].evidence().to_ms >= last_part);
-        let mut verdict = (Outcome::Unclear, None);
-        for i in late {
-            if let Some(outcome) = self.verdict(i)
-                && (verdict.0 != Outcome::Solved || outcome != Outcome::Solved)
-            {
-                verdict = (outcome, Some(i));
-            }
+        let late: Vec<usize> = (0..self.sentences.len()).filter(|i| self.sentences[*i].evidence().to_ms >= last_part).collect();
+        let customer = |i: &&usize| self.sentences[**i].party == Party::Customer;
+        let said: Vec<usize> = late.iter().filter(customer).copied().collect();
+        let refused = self.refused();
+        if let Some(unhappy) = said.iter().rev().find(|i| self.is_unhappy(**i)) {
+            return (Outcome::NotSolved, Some(*unhappy));
         }
-        verdict
+        let happy =
+            said.iter().rev().find(|i| cues::HAPPY.are_in(&self.sentences[**i]) && !acts::is_negated(&self.sentences[**i])).copied();
+        let achieved = (0..self.sentences.len()).rfind(|i| {
+            let agent = self.sentences[*i].party == Party::Agent;
+            agent && matches!(self.acts[*i], Act::Done | Act::Commitment) && refused.is_none_or(|r| *i > r)
+        });
+        match (refused, happy, achieved) {
+            (Some(refused), _, None) => (Outcome::NotSolved, Some(refused)),
+            (_, Some(happy), _) => (Outcome::Solved, Some(happy)),
+            (_, None, Some(done)) => (Outcome::Solved, Some(done)),
+            (None, None, None) => (Outcome::Unclear, None),
+        }
     }
 
-    fn verdict(&self, i: usize) -> Option<Outcome> {
+    fn is_unhappy(&self, i: usize) -> bool {
         let s = &self.sentences[i];
-        let customer = s.party == Party::Customer;
-        let not = s.tokens.iter().any(|t| t.text == "not");
-        if customer && (s.has_any(&UNHAPPY) || (self.acts[i] == Act::Problem && !s.has_any(&HAPPY))) {
-            Some(Outcome::NotSolved)
-        } else if customer && !not && s.has_any(&HAPPY) {
-            Some(Outcome::Solved)
-        } else if customer && s.starts_with_any(&["no"]) && i > 0 && self.sentences[i - 1].has("anything else") {
-            self.refused_before(i).is_none().then_some(Outcome::Solved)
-        } else if !customer && self.acts[i] == Act::Refusal {
-            Some(Outcome::NotSolved)
-        } else {
-            None
-        }
+        let complains = self.acts[i] == Act::Problem && !cues::HAPPY.are_in(s) && s.content().len() >= 2;
+        cues::UNHAPPY.are_in(s) || complains
     }
 
-    /// A refusal that no commitment, offer or deed made good.
-    fn refused_before(&self, i: usize) -> Option<usize> {
-        let refused = (0..i).rfind(|j| self.acts[*j] == Act::Refusal)?;
-        let good = (refused..i).any(|j| matches!(self.acts[j], Act::Commitment | Act::Done | Act::Confirmation));
+    /// The last refusal that nothing offered and taken, done or promised made good.
+    fn refused(&self) -> Option<usize> {
+        let refused = (0..self.acts.len()).rfind(|i| self.acts[*i] == Act::Refusal)?;
+        let good = (refused + 1..self.acts.len()).any(|j| {
+            matches!(self.acts[j], Act::Commitment | Act::Done) && self.sentences[j].party == Party::Agent
+                || self.acts[j] == Act::Offer && self.accepted_next(j)
+        });
         (!good).then_some(refused)
     }
 }
-
-const HAPPY: [&str; 16] = [
-    "that is great",
-    "that is perfect",
-    "perfect",
-    "wonderful",
-    "excellent",
-    "it works",
-    "works now",
-    "working now",
-    "that helps",
-    "that helped",
-    "solved",
-    "for your help",
-    "sounds good",
-    "that is good",
-    "brilliant",
-    "that would be great",
-];
-const UNHAPPY: [&str; 18] = [
-    "not help",
-    "does not help",
-    "not good enough",
-    "not acceptable",
-    "unacceptable",
-    "still not",
-    "speak to a manager",
-    "speak to your manager",
-    "your supervisor",
-    "i will cancel",
-    "cancel my contract",
-    "a lawyer",
-    "call again",
-    "call back later",
-    "no use",
-    "waste of time",
-    "never again",
-    "not solved",
-];
 
 fn line<'a>(label: Label, of: impl Iterator<Item = &'a Sentence>) -> Option<Line> {
     let (quotes, evidence): (Vec<String>, Vec<Evidence>) = of.map(|s| (s.quote(), s.evidence())).unzip();
     (!quotes.is_empty()).then(|| Line { label, text: clip(&quotes.join(" … "), LINE_MAX), evidence })
 }
 
-fn details(slots: &[Slot]) -> Option<Line> {
+/// All details of a call, each once.
+pub(super) fn details_of(sentences: &[Sentence], context: &Context<'_>) -> Vec<Slot> {
+    let asked = |i: usize| sentences[..i].iter().rfind(|s| s.leg != sentences[i].leg);
+    distinct(sentences.iter().enumerate().flat_map(|(i, s)| slots::slots(s, asked(i), &context.known)).collect())
+}
+
+/// The line of details.
+pub(super) fn details(slots: &[Slot]) -> Option<Line> {
     let shown: Vec<&Slot> = slots.iter().take(DETAILS_MAX).collect();
     let text = shown.iter().map(|s| s.text.as_str()).collect::<Vec<_>>().join(" · ");
     (!shown.is_empty()).then(|| Line {
@@ -354,16 +379,11 @@ fn similarity(a: &[&str], b: &[&str]) -> f32 {
 }
 
 /// At most `most` characters, cut between words.
-fn clip(text: &str, most: usize) -> String {
+pub(super) fn clip(text: &str, most: usize) -> String {
     if text.chars().count() <= most {
         return text.to_owned();
     }
     let head: String = text.chars().take(most - 1).collect();
     let cut = head.rfind(' ').unwrap_or(head.len());
     format!("{}…", head[..cut].trim_end_matches([',', ';', ' ']))
-}
-
-/// Whether a sentence tells of something wrong; sentiment and outcome share the cues.
-pub fn tells_a_problem(sentence: &Sentence) -> bool {
-    sentence.has_any(&PROBLEM)
 }

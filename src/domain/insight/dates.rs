@@ -43,7 +43,28 @@ fn at_token(tokens: &[Token], at: usize, call: Date, toward: Toward) -> Option<F
         "today" | "tonight" => return found(1, Some(call)),
         "tomorrow" => return found(1, ahead(1)),
         "yesterday" => return found(1, ahead(-1)),
+        "this" if matches!(word(1), "morning" | "afternoon" | "evening") => return stretch(2, Some(call)),
+        "few" if matches!(word(1), "minutes" | "moments" | "hours") => return stretch(2, Some(call).filter(|_| toward == Toward::Future)),
+        "end" if word(1) == "of" => {
+            let (the, name) = if matches!(word(2), "the" | "this" | "next") { (1, word(3)) } else { (0, word(2)) };
+            let next = i64::from(word(2) == "next") * 7;
+            let friday = 4 - i64::from(call.weekday().number_days_from_monday());
+            match name {
+                "day" | "today" => return stretch(3 + the, Some(call)),
+                "week" => return stretch(3 + the, ahead(friday.max(0) + next)),
+                "month" if next == 0 => return stretch(3 + the, Some(last_of_month(call))),
+                _ => {}
+            }
+        }
         _ => {}
+    }
+    if let ("next" | "last", Some(name)) = (word(0), weekday(word(1))) {
+        let monday = i64::from(call.weekday().number_days_from_monday());
+        let weeks = if word(0) == "next" { 7 } else { -7 };
+        let in_week = i64::from(name.number_days_from_monday()) - monday;
+        // "Last Friday", said on a Sunday, was two days ago.
+        let days = if weeks < 0 && in_week < 0 { in_week } else { in_week + weeks };
+        return found(2, ahead(days));
     }
     if let Some(days) = week_phrase(word(0), word(1), call) {
         return stretch(2, ahead(days));
@@ -59,6 +80,10 @@ fn at_token(tokens: &[Token], at: usize, call: Date, toward: Toward) -> Option<F
         if let Some(month) = month(name) {
             return found(skip, in_year(call, month, day, toward));
         }
+    }
+    if weekday(word(0)).is_some() && (month(word(1)).is_some() || (ordinal(word(2)).is_some() && word(3) == "of")) {
+        let skip = if month(word(1)).is_some() { 1 } else { 2 };
+        return at_token(tokens, at + skip, call, toward).map(|found| Found { from: at, ..found });
     }
     if let Some(name) = weekday(word(0)) {
         let until = i64::from((name.number_days_from_monday() + 7 - call.weekday().number_days_from_monday()) % 7);
@@ -78,9 +103,24 @@ fn at_token(tokens: &[Token], at: usize, call: Date, toward: Toward) -> Option<F
                 }
             }
         };
-        return found(1, ahead(days));
+        return match (word(1), ordinal(word(2)), ordinal(word(1))) {
+            // "Wednesday the eighth"
+            ("the", Some(day), _) if month(word(3)).is_none() && word(3) != "of" => found(3, near(call, day, toward)),
+            ("the", Some(_), _) | (_, _, Some(_)) => None,
+            _ => found(1, ahead(days)),
+        };
     }
-    let (amount, len) = number(tokens, at)?;
+    if let ("on" | "by" | "until" | "till" | "from", "the", Some(day)) = (word(0), word(1), ordinal(word(2)))
+        && month(word(3)).is_none()
+        && matches!(word(3), "" | "at" | "and" | "or" | "but" | "then" | "so" | "in" | "if" | "between" | "for")
+    {
+        return found(3, near(call, day, toward));
+    }
+    let (amount, len) = match word(0) {
+        "couple" => (2, 1 + usize::from(word(1) == "of")),
+        "fortnight" => return stretch(1, ahead(14).filter(|_| toward == Toward::Future)),
+        _ => number(tokens, at)?,
+    };
     let (work, unit) = match word(len) {
         "working" | "business" => (1, word(len + 1)),
         unit => (0, unit),
@@ -88,6 +128,9 @@ fn at_token(tokens: &[Token], at: usize, call: Date, toward: Toward) -> Option<F
     let amount = i64::from(u16::try_from(amount).ok()?);
     let end = len + work + 1;
     let past = word(end) == "ago";
+    if matches!(word(end), "before" | "after" | "beforehand" | "earlier" | "late" | "notice") {
+        return None;
+    }
     let days = match unit {
         "minute" | "minutes" => 0,
         "hour" | "hours" => amount / 24,
@@ -122,6 +165,29 @@ fn working_days(from: Date, count: i64) -> i64 {
         left -= i64::from(!matches!(day.weekday(), Weekday::Saturday | Weekday::Sunday));
     }
     days
+}
+
+/// Whether the date at token `at` has a month's name in it, which makes it unlike a weekday: its nearest year is meant.
+pub fn names_month(tokens: &[Token], at: usize) -> bool {
+    tokens.iter().skip(at).take(4).any(|t| month(&t.text).is_some())
+}
+
+/// The last day of the month.
+fn last_of_month(day: Date) -> Date {
+    day.replace_day(day.month().length(day.year())).unwrap_or(day)
+}
+
+/// That day of this month, or of the one before or after, by direction.
+fn near(call: Date, day: u8, toward: Toward) -> Option<Date> {
+    let this = call.replace_day(day).ok();
+    let other = match toward {
+        Toward::Future if this.is_none_or(|d| d < call) => last_of_month(call).next_day()?.replace_day(day).ok(),
+        Toward::Nearest if this.is_none_or(|d| d - call > Duration::days(15)) => {
+            call.replace_day(1).ok()?.previous_day()?.replace_day(day).ok()
+        }
+        Toward::Future | Toward::Nearest => this,
+    };
+    other.or(this)
 }
 
 /// The day in the year in which it is nearest, or next.
@@ -189,10 +255,11 @@ pub fn number(tokens: &[Token], at: usize) -> Option<(u64, usize)> {
     if let Ok(value) = word(0).replace(',', "").parse::<u32>() {
         return Some((u64::from(value), 1));
     }
-    if matches!(word(0), "a" | "an") {
+    let hundreds = matches!(word(1), "hundred" | "thousand");
+    if matches!(word(0), "a" | "an") && !hundreds {
         return Some((1, 1));
     }
-    let (mut total, mut current, mut len) = (0u64, 0u64, 0);
+    let (mut total, mut current, mut len) = (0u64, 0u64, usize::from(word(0) == "a" && hundreds));
     while len < 8 {
         match (word(len), small(word(len))) {
             ("hundred", _) if len > 0 => current = current.max(1) * 100,

@@ -51,7 +51,7 @@ pub(super) fn call(lines: &[&str]) -> Transcript {
 }
 
 fn read(lines: &[&str]) -> Card {
-    let context = Context { known: Known { call: CALL_DAY, references: &[], products: &["headset".into()] }, subjects: &[] };
+    let context = Context { known: Known { call: CALL_DAY, references: &[], products: &["headset".into()], patterns: &[] }, subjects: &[] };
     let transcript = call(lines);
     let card = card(&transcript, &context).expect("enough is understood");
     for line in &card.lines {
@@ -213,7 +213,7 @@ fn references_are_read_digit_by_digit_in_groups_and_from_the_record() {
     assert_eq!(grouped.slots[0].text, "invoice 77120");
     let transcript = call(&["C: I am calling about NW-47."]);
     let references = ["nw-47".to_owned()];
-    let context = Context { known: Known { call: CALL_DAY, references: &references, products: &[] }, subjects: &[] };
+    let context = Context { known: Known { call: CALL_DAY, references: &references, products: &[], patterns: &[] }, subjects: &[] };
     assert_eq!(card(&transcript, &context).expect("understood").slots[0].value, "nw-47");
     let none = read(&["C: I have called 4821 times."]);
     assert!(none.slots.is_empty(), "a bare number is no reference");
@@ -243,7 +243,7 @@ fn without_a_cue_the_first_long_sentence_of_the_customer_is_the_reason() {
 fn a_reason_that_resembles_an_open_ticket_wins() {
     let transcript = call(&["C: I have a question about opening hours. I need a replacement for the broken screen."]);
     let subjects = ["Opening hours on holidays question".to_owned()];
-    let known = Known { call: CALL_DAY, references: &[], products: &[] };
+    let known = Known { call: CALL_DAY, references: &[], products: &[], patterns: &[] };
     let card = card(&transcript, &Context { known, subjects: &subjects }).expect("understood");
     assert_eq!(card.title, "I have a question about opening hours");
 }
@@ -252,7 +252,7 @@ fn a_reason_that_resembles_an_open_ticket_wins() {
 fn under_sixty_percent_understood_there_is_no_card_only_the_figure() {
     let mut transcript = call(&["C: My headset is broken."]);
     transcript.coverage[0].transcribed = 5;
-    let known = Known { call: CALL_DAY, references: &[], products: &[] };
+    let known = Known { call: CALL_DAY, references: &[], products: &[], patterns: &[] };
     let none = card(&transcript, &Context { known, subjects: &[] });
     assert_eq!(none, Err(TooLittle { percent: 53 }));
     assert_eq!(TooLittle { percent: 41 }.to_string(), "41 % understood");
@@ -300,7 +300,7 @@ proptest::proptest! {
         let lines: Vec<String> = lines.into_iter().map(|(who, text)| format!("{who}: {text}")).collect();
         let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
         let transcript = call(&lines);
-        let context = Context { known: Known { call: CALL_DAY, references: &[], products: &[] }, subjects: &[] };
+        let context = Context { known: Known { call: CALL_DAY, references: &[], products: &[], patterns: &[] }, subjects: &[] };
         if let Ok(card) = card(&transcript, &context) {
             proptest::prop_assert!(card.lines.len() <= 6 && card.lines.iter().all(|l| !l.evidence.is_empty()));
         }

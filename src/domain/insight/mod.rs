@@ -9,7 +9,10 @@
 pub mod acts;
 pub mod card;
 pub mod correction;
+pub mod cues;
 pub mod dates;
+pub mod model_card;
+mod moods;
 pub mod promises;
 pub mod redaction;
 pub mod sentences;

@@ -65,8 +65,10 @@ impl Sentence {
 
     /// Index of the first token of this phrase.
     pub fn find(&self, phrase: &str) -> Option<usize> {
-        let wanted: Vec<&str> = phrase.split(' ').collect();
-        self.tokens.windows(wanted.len()).position(|w| w.iter().zip(&wanted).all(|(t, p)| t.text == *p))
+        (0..self.tokens.len()).find(|at| {
+            let mut rest = self.tokens[*at..].iter();
+            phrase.split(' ').all(|word| rest.next().is_some_and(|token| token.text == word))
+        })
     }
 
     /// Whether it holds one of these phrases.

@@ -3,11 +3,17 @@
 //! The mood of a call is its customer's. Thanks and apologies are manners, not moods, when an agent says them or the call
 //! closes with them. Too little to go by is "not enough", never neutral.
 
+use std::{
+    collections::{HashMap, HashSet},
+    sync::OnceLock,
+};
+
 use serde::{Deserialize, Serialize};
 use vader_sentimental::SentimentIntensityAnalyzer;
 
 use super::{
     acts::{self, Act},
+    moods,
     sentences::{Evidence, Sentence, sentences},
     utterance::Transcript,
 };
@@ -16,7 +22,7 @@ use crate::ids::Party;
 /// Names this method in the record.
 pub const METHOD: &str = "lexicon";
 /// Changes when lexicon or rules do.
-pub const METHOD_VERSION: &str = "1";
+pub const METHOD_VERSION: &str = "2";
 /// Fewer turns in which something fired are not enough.
 const TURNS_MIN: usize = 3;
 /// A negation reaches this many words.
@@ -60,100 +66,6 @@ pub struct TurnScore {
     pub score: i16,
 }
 
-/// Phrases that a general lexicon does not know, with their valence; longer ones first where they overlap.
-const PHRASES: [(&str, f64); 46] = [
-    ("charged me twice", -2.4),
-    ("charged twice", -2.4),
-    ("far too long", -2.0),
-    ("too long", -1.5),
-    ("third time", -2.2),
-    ("second time", -1.3),
-    ("fourth time", -2.4),
-    ("how many times", -2.2),
-    ("again and again", -1.8),
-    ("still waiting", -2.2),
-    ("still not", -1.9),
-    ("still no", -1.9),
-    ("nobody answered", -2.2),
-    ("nobody called", -2.2),
-    ("no one answered", -2.2),
-    ("nobody", -1.2),
-    ("i already told", -2.2),
-    ("already told", -2.0),
-    ("i already", -1.2),
-    ("never arrived", -2.2),
-    ("not arrived", -1.8),
-    ("not received", -1.6),
-    ("never received", -2.0),
-    ("not working", -1.8),
-    ("does not work", -1.8),
-    ("stopped working", -1.8),
-    ("unacceptable", -2.8),
-    ("not acceptable", -2.6),
-    ("speak to a manager", -2.4),
-    ("speak to your manager", -2.4),
-    ("your supervisor", -2.2),
-    ("i will cancel", -2.2),
-    ("want to cancel", -1.8),
-    ("cancel my contract", -1.8),
-    ("waste of time", -2.6),
-    ("fed up", -2.6),
-    ("too late", -1.4),
-    ("was promised", -1.2),
-    ("not good enough", -2.4),
-    ("works now", 2.2),
-    ("working now", 2.0),
-    ("that helps", 1.8),
-    ("that helped", 1.8),
-    ("solved", 1.8),
-    ("much better", 2.0),
-    ("not bad", 1.0),
-];
-/// Words of service calls that carry no mood, whatever the lexicon says.
-const NEUTRAL: [&str; 42] = [
-    "no",
-    "yes",
-    "please",
-    "help",
-    "sure",
-    "okay",
-    "ok",
-    "fine",
-    "well",
-    "hello",
-    "hi",
-    "like",
-    "want",
-    "number",
-    "card",
-    "credit",
-    "charge",
-    "charged",
-    "balance",
-    "care",
-    "share",
-    "save",
-    "interest",
-    "interested",
-    "cancel",
-    "cancelled",
-    "cut",
-    "problem",
-    "issue",
-    "alert",
-    "free",
-    "ready",
-    "nice",
-    "good",
-    "important",
-    "top",
-    "value",
-    "pay",
-    "demand",
-    "block",
-    "blocked",
-    "safe",
-];
 const NEGATIONS: [&str; 9] = ["not", "no", "never", "nobody", "nothing", "without", "hardly", "neither", "none"];
 const MORE: [&str; 14] = [
     "very",
@@ -172,6 +84,8 @@ const MORE: [&str; 14] = [
     "far",
 ];
 const LESS: [&str; 5] = ["slightly", "somewhat", "barely", "little", "bit"];
+/// A customer's sentence that tells of a problem in words that fire nothing else.
+const PROBLEM_TOLD: f64 = -0.8;
 const MANNERS: [&str; 8] = ["thank", "thanks", "sorry", "apologise", "apologize", "apologies", "welcome", "afraid"];
 
 /// Reads the mood of a call out of its transcript.
@@ -181,11 +95,11 @@ pub fn sentiment(transcript: &Transcript) -> Sentiment {
     }
     let sentences = sentences(transcript);
     let acts = acts::acts(&sentences);
-    let lexicon = SentimentIntensityAnalyzer::new();
+    let mut lexicon = Lexicon::new();
     let mut fired: Vec<(f64, String)> = Vec::new();
     let mut turns: Vec<Turn> = Vec::new();
     for (i, (sentence, act)) in sentences.iter().zip(&acts).enumerate() {
-        let mut found = score(sentence, *act, &lexicon);
+        let mut found = score(sentence, *act, &mut lexicon);
         if sentence.party == Party::Customer && said_before(&sentences[..i], sentence) {
             found.push((REPEATED, sentence.quote()));
         }
@@ -258,43 +172,81 @@ fn mean(values: impl Iterator<Item = f64>) -> Option<f64> {
     (count > 0).then(|| sum / f64::from(count))
 }
 
+/// Phrases by their first word, longest first.
+fn phrases() -> &'static HashMap<&'static str, Vec<(Vec<&'static str>, f64)>> {
+    static BY_FIRST: OnceLock<HashMap<&str, Vec<(Vec<&str>, f64)>>> = OnceLock::new();
+    BY_FIRST.get_or_init(|| {
+        let mut by_first: HashMap<&str, Vec<(Vec<&str>, f64)>> = HashMap::new();
+        for (valence, list) in moods::PHRASES {
+            for phrase in list.split(", ").map(|phrase| phrase.split_whitespace().collect::<Vec<_>>()) {
+                by_first.entry(phrase.first().copied().unwrap_or_default()).or_default().push((phrase, *valence));
+            }
+        }
+        by_first.values_mut().for_each(|list| list.sort_by_key(|(phrase, _)| std::cmp::Reverse(phrase.len())));
+        by_first
+    })
+}
+
+/// VADER's words, each looked up once per call, without those that mean nothing here.
+struct Lexicon {
+    vader: SentimentIntensityAnalyzer<'static>,
+    known: HashMap<String, f64>,
+}
+
+impl Lexicon {
+    fn new() -> Self {
+        Self { vader: SentimentIntensityAnalyzer::new(), known: HashMap::new() }
+    }
+
+    /// One word's value, taken back from its normalised score.
+    fn valence(&mut self, word: &str) -> f64 {
+        static NEUTRAL: OnceLock<HashSet<&str>> = OnceLock::new();
+        if NEUTRAL.get_or_init(|| moods::NEUTRAL.split(", ").collect()).contains(word) {
+            return 0.0;
+        }
+        if let Some(valence) = self.known.get(word) {
+            return *valence;
+        }
+        let compound = self.vader.polarity_scores(word).compound;
+        let valence = if compound.abs() >= 1.0 { 4.0 * compound.signum() } else { compound * (ALPHA / (1.0 - compound * compound)).sqrt() };
+        self.known.insert(word.to_owned(), valence);
+        valence
+    }
+}
+
 /// What fires in a sentence: valence and the words.
-fn score(sentence: &Sentence, act: Act, lexicon: &SentimentIntensityAnalyzer<'_>) -> Vec<(f64, String)> {
-    let manners_count = sentence.party == Party::Customer && !matches!(act, Act::Closing | Act::Greeting | Act::Backchannel | Act::Denial);
+fn score(sentence: &Sentence, act: Act, lexicon: &mut Lexicon) -> Vec<(f64, String)> {
+    let customer = sentence.party == Party::Customer;
+    let manners_count = customer && !matches!(act, Act::Closing | Act::Greeting | Act::Backchannel | Act::Denial);
     let tokens: Vec<&str> = sentence.tokens.iter().map(|t| t.text.as_str()).collect();
     let (mut found, mut at) = (Vec::new(), 0);
     while at < tokens.len() {
-        if let Some((phrase, valence)) = PHRASES.iter().find(|(p, _)| starts_with(&tokens[at..], p)) {
-            found.push((*valence, (*phrase).to_owned()));
-            at += phrase.split(' ').count();
+        let fits = |(phrase, _): &&(Vec<&str>, f64)| tokens[at..].starts_with(phrase);
+        // What an agent says of the matter is no mood of theirs, and thanks of theirs is manners.
+        if let Some((phrase, valence)) = phrases().get(tokens[at]).and_then(|list| list.iter().find(fits)).filter(|_| customer) {
+            found.push((modified(&tokens, at, *valence), spoken(&tokens, at, phrase.len())));
+            at += phrase.len();
             continue;
         }
         let word = tokens[at];
-        let skipped =
-            NEUTRAL.contains(&word) || NEGATIONS.contains(&word) || MORE.contains(&word) || (MANNERS.contains(&word) && !manners_count);
-        let valence = if skipped { 0.0 } else { valence(lexicon, word) };
+        let skipped = NEGATIONS.contains(&word) || MORE.contains(&word) || (MANNERS.contains(&word) && !manners_count);
+        let valence = if skipped { 0.0 } else { lexicon.valence(word) };
         if valence != 0.0 {
-            found.push((modified(&tokens, at, valence), spoken(&tokens, at)));
+            found.push((modified(&tokens, at, valence), spoken(&tokens, at, 1)));
         }
         at += 1;
+    }
+    if found.is_empty() && customer && act == Act::Problem {
+        found.push((PROBLEM_TOLD, sentence.quote()));
     }
     found
 }
 
-fn starts_with(tokens: &[&str], phrase: &str) -> bool {
-    let mut rest = tokens.iter();
-    phrase.split(' ').all(|word| rest.next() == Some(&word))
-}
-
-/// The lexicon's value of one word, taken back from its normalised score.
-fn valence(lexicon: &SentimentIntensityAnalyzer<'_>, word: &str) -> f64 {
-    let compound = lexicon.polarity_scores(word).compound;
-    if compound.abs() >= 1.0 { 4.0 * compound.signum() } else { compound * (ALPHA / (1.0 - compound * compound)).sqrt() }
-}
-
 /// Words before it that turn it round, make it more, or make it less.
 fn modified(tokens: &[&str], at: usize, valence: f64) -> f64 {
-    let before = &tokens[at.saturating_sub(NEGATION_REACH)..at];
+    // "No, that's perfect": the answer before a sentence does not negate it.
+    let answered = usize::from(tokens.first() == Some(&"no")).min(at);
+    let before = &tokens[at.saturating_sub(NEGATION_REACH).max(answered)..at];
     let before = before.iter().rposition(|w| *w == "but").map_or(before, |b| &before[b + 1..]);
     let step = match before.last() {
         Some(w) if MORE.contains(w) => INTENSIFIED,
@@ -306,11 +258,11 @@ fn modified(tokens: &[&str], at: usize, valence: f64) -> f64 {
 }
 
 /// The word with the negation or intensifier that changed it.
-fn spoken(tokens: &[&str], at: usize) -> String {
+fn spoken(tokens: &[&str], at: usize, len: usize) -> String {
     let reach = &tokens[at.saturating_sub(NEGATION_REACH)..at];
     let from = reach.iter().position(|w| NEGATIONS.contains(w)).map_or(at, |i| at - reach.len() + i);
     let from = if from == at && at > 0 && MORE.contains(&tokens[at - 1]) { at - 1 } else { from };
-    tokens[from..=at].join(" ")
+    tokens[from..at + len].join(" ")
 }
 
 /// Whether the same leg said much the same before, in a turn of its own.

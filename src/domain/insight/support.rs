@@ -36,6 +36,18 @@ pub fn supports_quote(transcript: &Transcript, quote: &str, evidence: &Evidence)
     !wanted.is_empty() && said.windows(wanted.len()).any(|w| w == wanted)
 }
 
+/// What was said for a quote: the transcript's own words without fillers and full stop, and their own place in the span.
+pub fn own_words(transcript: &Transcript, quote: &str, evidence: &Evidence) -> Option<(String, Evidence)> {
+    let wanted = plain_words(quote.split_whitespace());
+    let is_word = |w: &&Word| !matches!(plain(&w.text).as_str(), p if p.is_empty() || FILLERS.contains(&p));
+    let said: Vec<&Word> = words(transcript, evidence).filter(is_word).collect();
+    let same = |window: &[&Word]| window.iter().zip(&wanted).all(|(w, p)| plain(&w.text) == *p);
+    let window = said.windows(wanted.len().max(1)).find(|w| w.len() == wanted.len() && same(w))?;
+    let text = window.iter().map(|w| w.text.as_str()).collect::<Vec<_>>().join(" ");
+    let place = Evidence { from_ms: window.first()?.from_ms, to_ms: window.last()?.to_ms, ..*evidence };
+    Some((text.trim_end_matches(['.', ',', ';']).to_owned(), place))
+}
+
 /// "order 48215" where "order number is four eight two one five" was said.
 fn supports_number(transcript: &Transcript, quote: &str, evidence: &Evidence) -> bool {
     let mut before = *evidence;

@@ -119,7 +119,7 @@ pub fn measure(dialogues: &[Dialogue], transcripts: &[Transcript]) -> CardFigure
 
 /// What the card of a dialogue is.
 pub fn read(dialogue: &Dialogue, transcript: &Transcript) -> Option<Card> {
-    let known = Known { call: dialogue.day, references: &dialogue.references, products: &dialogue.products };
+    let known = Known { call: dialogue.day, references: &dialogue.references, products: &dialogue.products, patterns: &[] };
     card(transcript, &Context { known, subjects: &[] }).ok()
 }
 

@@ -110,7 +110,7 @@ fn words(of: &WordFigures, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "| | word errors | % |\n| --- | --- | --- |")?;
     writeln!(out, "| model alone, given exactly what is said | {} | {:.1} |", of.alone, rate(of.alone))?;
     writeln!(out, "| whole path: voice activity, utterances, worker, gates | {} | {:.1} |", of.path, rate(of.path))?;
-    let known = Known { call: time::macros::date!(2026 - 03 - 05), references: &[], products: &[] };
+    let known = Known { call: time::macros::date!(2026 - 03 - 05), references: &[], products: &[], patterns: &[] };
     let context = Context { known, subjects: &[] };
     let (Ok(said), Ok(heard)) = (card::card(&of.said, &context), card::card(&of.heard, &context)) else {
         return writeln!(out, "\nThe call has no card: too little was understood.");

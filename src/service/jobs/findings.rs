@@ -3,9 +3,11 @@
 use serde_json::json;
 use time::{Date, OffsetDateTime, Time};
 
+use super::Insight;
 use crate::{
     domain::insight::{
         card::{self, Card, Context, TooLittle},
+        model_card,
         sentences::Evidence,
         sentiment::{self, Sentiment},
         slots::Known,
@@ -19,19 +21,48 @@ use crate::{
 /// Rules over recognised words: what they say is proposed, never certain.
 const CARD_CONFIDENCE: u8 = 70;
 
-/// Everything that is read out of a transcript, in the order in which it is shown.
-pub(super) fn of(transcript: &Transcript, called_at: UnixMs, subjects: &[String], references: &[String]) -> Vec<FindingRow> {
-    let call = OffsetDateTime::from_unix_timestamp(called_at.0.div_euclid(1_000)).unwrap_or(OffsetDateTime::UNIX_EPOCH).date();
-    let known = Known { call, references, products: &[] };
-    let mut rows = match card::card(transcript, &Context { known, subjects }) {
-        Ok(card) => card_rows(&card),
+/// What is known of a call besides its words.
+pub(super) struct About<'a> {
+    /// The day, where the company is.
+    pub called_at: UnixMs,
+    /// The customer's open tickets and last contacts.
+    pub subjects: &'a [String],
+    /// Numbers on the record.
+    pub references: &'a [String],
+    /// What the company has and how its numbers look.
+    pub insight: &'a Insight,
+}
+
+impl About<'_> {
+    /// For the card.
+    pub fn context(&self) -> Context<'_> {
+        let call = OffsetDateTime::from_unix_timestamp(self.called_at.0.div_euclid(1_000)).unwrap_or(OffsetDateTime::UNIX_EPOCH).date();
+        let (products, patterns) = (&self.insight.products, &self.insight.patterns);
+        Context { known: Known { call, references: self.references, products, patterns }, subjects: self.subjects }
+    }
+}
+
+/// Everything that is read out of a transcript by rules, in the order in which it is shown.
+pub(super) fn by_rules(transcript: &Transcript, about: &About<'_>) -> Vec<FindingRow> {
+    let rows = match card::card(transcript, &about.context()) {
+        Ok(card) => card_rows(&card, card::METHOD, card::METHOD_VERSION),
         Err(trouble) => vec![card_trouble(trouble)],
     };
+    with_mood(rows, transcript)
+}
+
+/// The same, with the card that a language model made.
+pub(super) fn by_model(transcript: &Transcript, card: &Card, model: &str) -> Vec<FindingRow> {
+    with_mood(card_rows(card, model_card::METHOD, model), transcript)
+}
+
+fn with_mood(mut rows: Vec<FindingRow>, transcript: &Transcript) -> Vec<FindingRow> {
     rows.extend(mood_rows(transcript, &sentiment::sentiment(transcript)));
     rows
 }
 
-fn card_rows(card: &Card) -> Vec<FindingRow> {
+fn card_rows(card: &Card, method: &'static str, version: &str) -> Vec<FindingRow> {
+    let row = |kind, value, evidence: &[Evidence], quote: Option<&str>| row(kind, value, evidence, quote, (method, version));
     let mut rows: Vec<FindingRow> = card
         .lines
         .iter()
@@ -52,12 +83,18 @@ fn card_rows(card: &Card) -> Vec<FindingRow> {
 }
 
 fn card_trouble(trouble: TooLittle) -> FindingRow {
-    row(FindingKind::CardTrouble, json!({ "text": trouble.to_string() }), &[], None)
+    row(FindingKind::CardTrouble, json!({ "text": trouble.to_string() }), &[], None, (card::METHOD, card::METHOD_VERSION))
 }
 
-fn row(kind: FindingKind, value: serde_json::Value, evidence: &[Evidence], quote: Option<&str>) -> FindingRow {
+fn row(
+    kind: FindingKind,
+    value: serde_json::Value,
+    evidence: &[Evidence],
+    quote: Option<&str>,
+    (method, version): (&'static str, &str),
+) -> FindingRow {
     let evidence = evidence.iter().map(|e| place(e, quote)).collect();
-    FindingRow { kind, value, method: card::METHOD, method_version: card::METHOD_VERSION, confidence: CARD_CONFIDENCE, evidence }
+    FindingRow { kind, value, method, method_version: version.to_owned(), confidence: CARD_CONFIDENCE, evidence }
 }
 
 fn place(evidence: &Evidence, quote: Option<&str>) -> EvidenceRow {
@@ -78,7 +115,7 @@ fn mood_rows(transcript: &Transcript, mood: &Sentiment) -> Vec<FindingRow> {
         kind,
         value,
         method: sentiment::METHOD,
-        method_version: sentiment::METHOD_VERSION,
+        method_version: sentiment::METHOD_VERSION.to_owned(),
         confidence: mood.confidence,
         evidence,
     };

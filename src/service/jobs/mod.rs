@@ -3,8 +3,10 @@
 //! ```text
 //! job table ─▶ run ─▶ tracks ─▶ speech pool ─▶ transcript ─▶ redaction ─▶ card, mood, promises ─▶ record ─▶ LiveFact::Changed
 //! ```
+//! A language model, where there is one, is asked for the card afterwards, beside this line: it holds up no words.
 //! One job per kind and subject: a run that was cut off is run again and its results replace the earlier ones.
 
+mod card;
 mod findings;
 mod live_words;
 mod redaction;
@@ -20,6 +22,7 @@ use tokio::sync::watch;
 
 use super::{
     clock,
+    connectors::language_model::LanguageModel,
     speech::{Pool, TrackAudio},
     store::{JobKind, Store, StoreError},
 };
@@ -37,6 +40,17 @@ const LEASE_MS: i64 = 60 * 60 * 1_000;
 /// Reads the tracks of a call; the text of an error is shown to people.
 pub type ReadTracks = dyn Fn(InteractionId) -> Result<Vec<TrackAudio>, String> + Send + Sync;
 
+/// What cards are read with, besides words.
+#[derive(Debug, Default)]
+pub struct Insight {
+    /// The company's products.
+    pub products: Vec<String>,
+    /// What its numbers look like.
+    pub patterns: Vec<regex::Regex>,
+    /// Makes the card over the one by rules.
+    pub language_model: Option<LanguageModel>,
+}
+
 /// What jobs work with.
 #[derive(Clone)]
 pub struct Jobs {
@@ -50,6 +64,8 @@ pub struct Jobs {
     pub live: LiveSource,
     /// Numbers that must not be kept.
     pub redaction: Redaction,
+    /// What cards are read with.
+    pub insight: Arc<Insight>,
     /// Tells the desks.
     pub changed: Arc<dyn Fn(LiveFact) + Send + Sync>,
     /// Trouble of speech as a whole, in one sentence; `None` when it is over. May be told the same again.
@@ -57,11 +73,15 @@ pub struct Jobs {
 }
 
 /// Runs jobs until `stop` turns true or its sender is gone; trouble with the record is logged and tried again.
-pub async fn run(jobs: Jobs, mut stop: watch::Receiver<bool>) {
-    let mut commits = jobs.store.watch_events();
+pub async fn run(jobs: Jobs, stop: watch::Receiver<bool>) {
     (jobs.alarm)(jobs.pool.model().err().map(|error| error.to_string()));
+    tokio::join!(run_kind(&jobs, JobKind::Transcribe, stop.clone()), run_kind(&jobs, JobKind::Card, stop));
+}
+
+async fn run_kind(jobs: &Jobs, kind: JobKind, mut stop: watch::Receiver<bool>) {
+    let mut commits = jobs.store.watch_events();
     while !*stop.borrow() {
-        match step(&jobs, clock::latest()).await {
+        match step_of(jobs, &[kind], clock::latest()).await {
             Ok(true) => continue,
             Ok(false) => {}
             Err(error) => tracing::warn!(%error, "a job could not be claimed or settled; it is tried again"),
@@ -73,12 +93,16 @@ pub async fn run(jobs: Jobs, mut stop: watch::Receiver<bool>) {
     }
 }
 
-/// Runs one due job; false when there is none.
+/// Runs one due job, of any kind; false when there is none.
 pub async fn step(jobs: &Jobs, at: UnixMs) -> Result<bool, StoreError> {
-    let Some(job) = jobs.store.claim_job(&[JobKind::Card, JobKind::Transcribe], at, LEASE_MS).await? else { return Ok(false) };
+    step_of(jobs, &[JobKind::Card, JobKind::Transcribe], at).await
+}
+
+async fn step_of(jobs: &Jobs, kinds: &[JobKind], at: UnixMs) -> Result<bool, StoreError> {
+    let Some(job) = jobs.store.claim_job(kinds, at, LEASE_MS).await? else { return Ok(false) };
     match job.kind {
         JobKind::Transcribe => transcribe::run(jobs, &job, at).await?,
-        JobKind::Card => transcribe::read_again(jobs, &job, at).await?,
+        JobKind::Card => card::run(jobs, &job, at).await?,
     }
     Ok(true)
 }

@@ -5,21 +5,25 @@ use std::{
     sync::{Arc, Mutex, atomic::AtomicUsize, atomic::Ordering},
 };
 
-use super::{Jobs, LiveSource, Redaction, step};
+use super::{Insight, Jobs, LiveSource, Redaction, step};
 use crate::{
     domain::{
         fact::{Direction, EndCause, Fact, InteractionOpened},
-        insight::correction::Span,
+        insight::{card, correction::Span},
         live::LiveFact,
         media::plan::Codec,
     },
     ids::{AgentId, Channel, InteractionId, LegId, Party, RecordingId, SipCallId},
     service::{
+        connectors::{
+            language_model::{LanguageModel, LanguageModelConfig},
+            tests as stub,
+        },
         speech::{
             Heard, HeardWord, Pool, PoolConfig, Request, TrackAudio, TranscribeError, Transcriber, file,
             model::{Model, Thresholds},
         },
-        store::{NewCorrection, Store},
+        store::{JobKind, NewCorrection, Store},
     },
     time::UnixMs,
 };
@@ -114,6 +118,7 @@ async fn scene(pool: Pool, readable: bool) -> Scene {
             pool: Arc::new(pool),
             tracks: Arc::new(tracks),
             live: LiveSource::default(),
+            insight: Arc::new(Insight::default()),
             changed: Arc::new(changed),
             alarm: Arc::new(|_| {}),
             redaction: no_redaction(),
@@ -196,12 +201,7 @@ async fn a_job_that_is_run_twice_leaves_one_card() {
     let scene = scene(script(), true).await;
     for minute in [1, 2] {
         let at = CALL.plus_ms(minute * 60_000);
-        scene
-            .jobs
-            .store
-            .enqueue_job(crate::service::store::JobKind::Transcribe, &scene.interaction.to_string(), true, at)
-            .await
-            .expect("queued");
+        scene.jobs.store.enqueue_job(JobKind::Transcribe, &scene.interaction.to_string(), true, at).await.expect("queued");
         assert!(step(&scene.jobs, at).await.expect("runs"));
     }
     let page = page(&scene).await;
@@ -300,4 +300,27 @@ async fn what_was_taken_out_is_still_marked_where_nobody_can_hear_it_any_more() 
     assert!(super::redaction::apply(&scene.jobs, scene.interaction, &mut later, CALL.plus_ms(40_000)).await.is_ok());
     let words: Vec<String> = later.utterances.iter().map(|u| u.text()).collect();
     assert_eq!(words, ["", "[card number]"]);
+}
+
+#[tokio::test]
+async fn the_card_of_a_language_model_replaces_the_one_by_rules_and_its_failure_does_not() {
+    let answer = r#"{"lines":[{"label":"reason","sentence":0,"quote":"headset is broken"},{"label":"done","sentence":1,"quote":"it is solved"}],"promises":[],"outcome":"solved"}"#;
+    let (good, asked) = stub::serve(stub::says(answer), false);
+    let (bad, _) = stub::serve(stub::says("I would rather not."), false);
+    for (base, method, reason) in [
+        (good, "card-model small-3b", "headset is broken"),
+        (bad, &*format!("card-rules {}", card::METHOD_VERSION), "My headset is broken and this is unacceptable"),
+    ] {
+        let mut scene = scene(script(), true).await;
+        let config = LanguageModelConfig { base, model: "small-3b".into(), key_file: None, patience: std::time::Duration::from_secs(60) };
+        scene.jobs.insight = Arc::new(Insight { language_model: Some(LanguageModel::new(config)), ..Insight::default() });
+        assert!(step(&scene.jobs, CALL.plus_ms(30_000)).await.expect("runs"));
+        assert_eq!(page(&scene).await["card"]["lines"][0]["text"], "My headset is broken and this is unacceptable", "the rules come first");
+        assert!(step(&scene.jobs, CALL.plus_ms(31_000)).await.expect("runs"));
+        let after = page(&scene).await;
+        assert_eq!((&after["card"]["method"], &after["card"]["lines"][0]["text"]), (&method.into(), &reason.into()));
+        assert!(!step(&scene.jobs, CALL.plus_ms(900_000)).await.expect("nothing to do"));
+    }
+    let (_, body) = asked.recv().expect("was asked");
+    assert!(body["messages"][1]["content"].as_str().is_some_and(|words| words.contains("headset")));
 }

@@ -1,13 +1,17 @@
 //! Words of a call from its tracks, then card, mood and promises from its words.
 
-use super::{Jobs, findings, redaction};
+use super::{
+    Jobs,
+    findings::{self, About},
+    redaction,
+};
 use crate::{
     domain::{insight::utterance::Transcript, live::LiveFact},
     fault::{self, Fault},
     ids::{CustomerId, InteractionId},
     service::{
         speech::{SpeechError, live::after},
-        store::{Job, StoreError},
+        store::{Job, JobKind, StoreError},
     },
     time::UnixMs,
 };
@@ -125,26 +129,26 @@ async fn save(
     at: UnixMs,
 ) -> Result<(), StoreError> {
     jobs.store.save_transcript(interaction, transcript, at).await?;
-    read_out(jobs, interaction, customer, at).await
+    read_out(jobs, interaction, customer, at).await?;
+    if jobs.insight.language_model.is_some() {
+        jobs.store.enqueue_job(JobKind::Card, &interaction.to_string(), true, at).await?;
+    }
+    Ok(())
 }
 
 /// Card, mood and promises of the newest words, with what people put right in them.
-async fn read_out(jobs: &Jobs, interaction: InteractionId, customer: Option<CustomerId>, at: UnixMs) -> Result<(), StoreError> {
+pub(super) async fn read_out(jobs: &Jobs, interaction: InteractionId, customer: Option<CustomerId>, at: UnixMs) -> Result<(), StoreError> {
     let Some((revision, transcript)) = jobs.store.corrected_transcript(interaction).await? else { return Ok(()) };
-    let subjects = subjects(jobs, customer).await?;
-    let references = subjects.iter().flat_map(|s| references(s)).collect::<Vec<_>>();
-    let found = findings::of(&transcript, interaction.made_at(), &subjects, &references);
-    jobs.store.save_findings(interaction, revision, &found, at).await
+    let (subjects, references) = known_of(jobs, customer).await?;
+    let about = About { called_at: interaction.made_at(), subjects: &subjects, references: &references, insight: &jobs.insight };
+    jobs.store.save_findings(interaction, revision, &findings::by_rules(&transcript, &about), at).await
 }
 
-/// Reads a corrected transcript out again.
-pub(super) async fn read_again(jobs: &Jobs, job: &Job, at: UnixMs) -> Result<(), StoreError> {
-    let interaction = job.interaction()?;
-    let customer = jobs.store.interaction_access(interaction).await?.and_then(|access| access.customer);
-    read_out(jobs, interaction, customer, at).await?;
-    jobs.store.finish_job(job, at).await?;
-    (jobs.changed)(LiveFact::Changed { interaction, customer });
-    Ok(())
+/// What the customer's open tickets and last contacts are about, and the numbers in that.
+pub(super) async fn known_of(jobs: &Jobs, customer: Option<CustomerId>) -> Result<(Vec<String>, Vec<String>), StoreError> {
+    let subjects = subjects(jobs, customer).await?;
+    let references = subjects.iter().flat_map(|s| references(s)).collect();
+    Ok((subjects, references))
 }
 
 /// What the customer's open tickets are about.

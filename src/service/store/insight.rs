@@ -8,6 +8,7 @@ use super::{
     FindingStatus, SentimentView, Store, StoreError,
     db::{Columns, Conn, fresh, opt_id, word},
     events::{AuditAction, NewEvent, emit, write_audit},
+    heard_promises,
     people_admin::hex,
     take_numbers,
     text::{LINE_MAX, clip, line},
@@ -55,7 +56,7 @@ pub struct FindingRow {
     /// What found it.
     pub method: &'static str,
     /// The version of that.
-    pub method_version: &'static str,
+    pub method_version: String,
     /// Percent.
     pub confidence: u8,
     /// What it rests on.
@@ -145,12 +146,15 @@ impl Store {
     ) -> Result<(), StoreError> {
         let mut tx = self.write().await?;
         let kept = drop_proposed(&mut tx, interaction).await?;
+        let mut new = Vec::new();
         for (place, finding) in findings.iter().take(FINDINGS_MAX).enumerate() {
             if !kept.iter().any(|old| old.covers(finding)) {
                 insert_finding(&mut tx, interaction, revision, place, finding, at).await?;
                 take_over(&mut tx, interaction, finding).await?;
+                new.push(finding);
             }
         }
+        heard_promises::open(&mut tx, interaction, &new, at).await?;
         let data = Some(json!({ "revision": revision }));
         emit(&mut tx, at, NewEvent { kind: "findings.saved", interaction: Some(interaction), data, ..NewEvent::default() }).await?;
         self.commit(tx).await
@@ -190,7 +194,7 @@ impl Store {
         let mut tx = self.write().await?;
         let row = sqlx::query(
             "UPDATE finding SET status = $2, proposed = CASE WHEN CAST($3 AS TEXT) IS NULL THEN proposed ELSE COALESCE(proposed, value) END, \
-             value = COALESCE(CAST($3 AS TEXT), value), by_agent = $4, version = version + 1 WHERE finding = $1 RETURNING interaction",
+             value = COALESCE(CAST($3 AS TEXT), value), by_agent = $4, version = version + 1 WHERE finding = $1 RETURNING interaction, kind",
         )
         .bind(finding.to_string())
         .bind(word(&status))
@@ -199,9 +203,14 @@ impl Store {
         .fetch_optional(&mut *tx)
         .await?
         .ok_or(StoreError::NotFound("finding"))?;
-        let interaction = row.opt_id("interaction")?;
+        let interaction: Option<InteractionId> = row.opt_id("interaction")?;
         let subject = ("finding", finding.to_string());
         write_audit(&mut tx, at, Some(agent), AuditAction::JudgeFinding, subject, Some(&word(&status))).await?;
+        if let (FindingStatus::Rejected, FindingKind::Promise, Some(interaction)) = (status, row.word("kind")?, interaction) {
+            for (_, span) in spans_of(&mut tx, &finding.to_string()).await? {
+                heard_promises::reject(&mut tx, interaction, span, agent, at).await?;
+            }
+        }
         emit(&mut tx, at, NewEvent { kind: "finding.judged", interaction, agent: Some(agent), ..NewEvent::default() }).await?;
         self.commit(tx).await
     }
@@ -245,6 +254,7 @@ struct Kept {
     value: Value,
     proposed: Option<Value>,
     status: FindingStatus,
+    spans: Vec<(LegId, (u32, u32))>,
 }
 
 impl Kept {
@@ -253,7 +263,7 @@ impl Kept {
         if self.kind != new.kind {
             return false;
         }
-        let same = self.value == new.value || self.proposed.as_ref() == Some(&new.value);
+        let same = self.value == new.value || self.proposed.as_ref() == Some(&new.value) || self.is_heard_again(new);
         let stands = !matches!(self.status, FindingStatus::Rejected);
         let one_of_a_kind = match self.kind {
             FindingKind::CardLine => self.value.get("label") == new.value.get("label"),
@@ -262,6 +272,19 @@ impl Kept {
         };
         same || (stands && one_of_a_kind)
     }
+
+    /// Whether it was read from the same place in the audio, whatever a new revision makes of the words there.
+    fn is_heard_again(&self, new: &FindingRow) -> bool {
+        let label = self.value.get("label") == new.value.get("label");
+        let common = |leg: LegId, a: (u32, u32)| {
+            let overlap = |(own, b): &(LegId, (u32, u32))| {
+                let common = a.1.min(b.1).saturating_sub(a.0.max(b.0));
+                *own == leg && common * 2 >= (a.1 - a.0).min(b.1.saturating_sub(b.0)).max(1)
+            };
+            self.spans.iter().any(overlap)
+        };
+        label && new.evidence.iter().any(|e| matches!((e.leg, e.span_ms), (Some(leg), Some(span)) if span.0 < span.1 && common(leg, span)))
+    }
 }
 
 async fn drop_proposed(conn: &mut Conn, interaction: InteractionId) -> Result<Vec<Kept>, StoreError> {
@@ -269,13 +292,23 @@ async fn drop_proposed(conn: &mut Conn, interaction: InteractionId) -> Result<Ve
     let gone = "DELETE FROM evidence WHERE finding IN (SELECT finding FROM finding WHERE interaction = $1 AND status = 'proposed')";
     sqlx::query(gone).bind(&id).execute(&mut *conn).await?;
     sqlx::query("DELETE FROM finding WHERE interaction = $1 AND status = 'proposed'").bind(&id).execute(&mut *conn).await?;
-    let rows = sqlx::query("SELECT kind, value, proposed, status FROM finding WHERE interaction = $1").bind(&id).fetch_all(conn).await?;
-    rows.iter()
-        .map(|row| {
-            let proposed = row.opt_text("proposed")?.map(|_| row.json("proposed")).transpose()?;
-            Ok(Kept { kind: row.word("kind")?, value: row.json("value")?, proposed, status: row.word("status")? })
-        })
-        .collect()
+    let left = "SELECT finding, kind, value, proposed, status FROM finding WHERE interaction = $1";
+    let rows = sqlx::query(left).bind(&id).fetch_all(&mut *conn).await?;
+    let mut kept = Vec::new();
+    for row in &rows {
+        let proposed = row.opt_text("proposed")?.map(|_| row.json("proposed")).transpose()?;
+        let spans = spans_of(conn, &row.text("finding")?).await?;
+        kept.push(Kept { kind: row.word("kind")?, value: row.json("value")?, proposed, status: row.word("status")?, spans });
+    }
+    Ok(kept)
+}
+
+/// Places in the audio that a finding rests on.
+async fn spans_of(conn: &mut Conn, finding: &str) -> Result<Vec<(LegId, (u32, u32))>, StoreError> {
+    let sql =
+        "SELECT leg, from_ms, to_ms FROM evidence WHERE finding = $1 AND leg IS NOT NULL AND from_ms IS NOT NULL AND to_ms IS NOT NULL";
+    let rows = sqlx::query(sql).bind(finding).fetch_all(conn).await?;
+    rows.iter().map(|row| Ok((row.id("leg")?, (row.int("from_ms")?, row.int("to_ms")?)))).collect()
 }
 
 async fn insert_finding(
@@ -298,7 +331,7 @@ async fn insert_finding(
     .bind(i64::try_from(place).unwrap_or(i64::MAX))
     .bind(finding.value.to_string().replace("\\u0000", ""))
     .bind(finding.method)
-    .bind(finding.method_version)
+    .bind(&finding.method_version)
     .bind(i64::from(finding.confidence))
     .bind(at.0)
     .execute(&mut *conn)

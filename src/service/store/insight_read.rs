@@ -14,7 +14,7 @@ const LINES_MAX: usize = 6;
 /// The card: `None` when nothing was read out.
 pub(super) async fn card_of(conn: &mut Conn, interaction: InteractionId) -> Result<Option<Card>, StoreError> {
     let rows = sqlx::query(
-        "SELECT f.finding, f.kind, f.value, f.proposed, f.status, e.from_ms, e.to_ms, l.party FROM finding f \
+        "SELECT f.finding, f.kind, f.value, f.proposed, f.status, f.method, f.method_version, e.from_ms, e.to_ms, l.party FROM finding f \
          LEFT JOIN evidence e ON e.finding = f.finding AND e.leg IS NOT NULL LEFT JOIN leg l ON l.leg = e.leg \
          WHERE f.interaction = $1 AND f.kind IN ('card_line', 'outcome', 'title') AND (f.status <> 'rejected' OR f.kind = 'card_line') \
          ORDER BY f.kind, f.place, f.finding, e.place",
@@ -22,7 +22,7 @@ pub(super) async fn card_of(conn: &mut Conn, interaction: InteractionId) -> Resu
     .bind(interaction.to_string())
     .fetch_all(conn)
     .await?;
-    let mut card = Card { title: String::new(), outcome: CardOutcome::Unclear, lines: Vec::new() };
+    let mut card = Card { title: String::new(), outcome: CardOutcome::Unclear, method: String::new(), lines: Vec::new() };
     for row in &rows {
         let value: Value = row.json("value")?;
         match row.word("kind")? {
@@ -47,6 +47,9 @@ fn add_line(card: &mut Card, row: &Row, value: &Value) -> Result<(), StoreError>
     if card.lines.last().is_none_or(|line| line.finding != finding) {
         let Some(label) = part(value, "label") else { return Ok(()) };
         let status: FindingStatus = row.word("status")?;
+        if card.method.is_empty() {
+            card.method = format!("{} {}", row.text("method")?, row.text("method_version")?);
+        }
         let proposed = row.opt_text("proposed")?.map(|_| row.json::<Value>("proposed")).transpose()?.map(|first| text_of(&first));
         card.lines.push(CardLine { finding, label, text: text_of(value), evidence: Vec::new(), status, proposed });
     }

@@ -238,6 +238,8 @@ pub struct Card {
     pub title: String,
     /// How it ended.
     pub outcome: CardOutcome,
+    /// What made it, and its version: `card-rules 2`, or `card-model` and the language model's name.
+    pub method: String,
     /// At most six.
     pub lines: Vec<CardLine>,
 }

@@ -4,6 +4,7 @@ use super::{
     Store, StoreError,
     db::{Columns, Conn},
     events::{NewEvent, emit},
+    heard_promises,
     notes::insert_note,
     text::{LINE_MAX, opt_line},
     tickets,
@@ -67,6 +68,7 @@ impl Store {
         let gone = "DELETE FROM draft WHERE interaction = $1 AND agent = $2";
         sqlx::query(gone).bind(interaction.to_string()).bind(agent.to_string()).execute(&mut *tx).await?;
         let ticket = settle_ticket(&mut tx, interaction, agent, contact, said, at).await?;
+        heard_promises::settle(&mut tx, interaction, agent, at).await?;
         promise(&mut tx, interaction, agent, ticket, &said.promises, at).await?;
         close_reminder(&mut tx, interaction, agent, at).await?;
         let event = NewEvent { kind: "wrap_up.saved", interaction: Some(interaction), agent: Some(agent), ..NewEvent::default() };

@@ -40,7 +40,7 @@ fn transcript(n: u8) -> Transcript {
 fn finding(n: u8, kind: FindingKind, value: serde_json::Value) -> FindingRow {
     let evidence =
         EvidenceRow { leg: Some(ids(n).customer_leg), span_ms: Some((3000, 4000)), quote: Some("x".to_owned()), ..EvidenceRow::default() };
-    FindingRow { kind, value, method: "rules", method_version: "1", confidence: 80, evidence: vec![evidence] }
+    FindingRow { kind, value, method: "rules", method_version: "1".into(), confidence: 80, evidence: vec![evidence] }
 }
 
 fn findings(n: u8, reason: &str) -> Vec<FindingRow> {

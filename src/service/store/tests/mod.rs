@@ -3,6 +3,7 @@
 mod apply;
 mod brief;
 mod desk;
+mod heard;
 mod jobs;
 mod queue;
 mod sql;

@@ -23,7 +23,7 @@ use std::{
 
 use tokio::sync::watch;
 
-pub use people_admin::{NewPerson, add_person};
+pub use people_admin::{NewPerson, add_person, judged_lines};
 
 use crate::{
     config::{Config, ConfigError},

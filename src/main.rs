@@ -88,6 +88,9 @@ enum Command {
         /// Show labels and card of each dialogue instead: for those that rules are tuned on, never for those that measure.
         #[arg(long)]
         show: bool,
+        /// Count instead how people judged the card lines in the record of the server that this folder configures.
+        #[arg(long, value_name = "CONFIG")]
+        record: Option<PathBuf>,
         /// What the tables say that was measured.
         #[arg(long, default_value = "this build")]
         of: String,
@@ -200,7 +203,16 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
             Rendering::open(&tracks)?.export(&file)?;
             writeln!(io::stdout(), "{}", file.display())?;
         }
-        Command::Eval { dialogues, words, show, of } => {
+        Command::Eval { record: Some(config), .. } => {
+            for judged in app::judged_lines(&Config::read(&config)?)? {
+                writeln!(
+                    io::stdout(),
+                    "{}",
+                    eval::judged(&judged.method, judged.lines, [judged.confirmed, judged.edited, judged.rejected])
+                )?;
+            }
+        }
+        Command::Eval { dialogues, words, show, of, record: None } => {
             let dialogues = eval::dialogues::read(&dialogues)?;
             if show {
                 eval::show(&dialogues, &mut io::stdout().lock())?;

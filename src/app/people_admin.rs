@@ -7,7 +7,7 @@ use crate::{
     config::Config,
     service::{
         clock,
-        store::{DemoSeed, NewAgent, NewPhone, Role, Store, hash_password},
+        store::{DemoSeed, Judged, NewAgent, NewPhone, Role, Store, hash_password},
     },
 };
 
@@ -95,4 +95,10 @@ pub(super) fn print_welcome(config: &Config, seed: &DemoSeed) {
     text += &format!("\n  Log in as the agent, press Ready, and type in another terminal:\n\n      {program} demo call\n\n");
     // Nobody may be listening; then nobody needs to be told.
     let _ = std::io::stdout().write_all(text.as_bytes());
+}
+
+/// How people judged the card lines in the record, by method and version.
+pub fn judged_lines(config: &Config) -> Result<Vec<Judged>, AppError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(io_error("the runtime cannot start"))?;
+    runtime.block_on(async { Ok(Store::open(&wiring::Folders::of(config).database).await?.judged_lines().await?) })
 }

@@ -36,98 +36,106 @@ pub fn find(tokens: &[Token], start: usize, call: Date, toward: Toward) -> Optio
 
 fn at_token(tokens: &[Token], at: usize, call: Date, toward: Toward) -> Option<Found> {
     let word = |i: usize| tokens.get(at + i).map_or("", |t| t.text.as_str());
-    let found = |len: usize, day: Option<Date>| day.map(|day| Found { from: at, to: at + len, day, stretch: false });
-    let stretch = |len: usize, day: Option<Date>| day.map(|day| Found { from: at, to: at + len, day, stretch: true });
-    let ahead = |days: i64| (days.abs() <= FARTHEST_DAYS).then(|| call.checked_add(Duration::days(days))).flatten();
-    match word(0) {
-        "today" | "tonight" => return found(1, Some(call)),
-        "tomorrow" => return found(1, ahead(1)),
-        "yesterday" => return found(1, ahead(-1)),
-        "this" if matches!(word(1), "morning" | "afternoon" | "evening") => return stretch(2, Some(call)),
-        "few" if matches!(word(1), "minutes" | "moments" | "hours") => return stretch(2, Some(call).filter(|_| toward == Toward::Future)),
-        "end" if word(1) == "of" => {
-            let (the, name) = if matches!(word(2), "the" | "this" | "next") { (1, word(3)) } else { (0, word(2)) };
-            let next = i64::from(word(2) == "next") * 7;
-            let friday = 4 - i64::from(call.weekday().number_days_from_monday());
-            match name {
-                "day" | "today" => return stretch(3 + the, Some(call)),
-                "week" => return stretch(3 + the, ahead(friday.max(0) + next)),
-                "month" if next == 0 => return stretch(3 + the, Some(last_of_month(call))),
-                _ => {}
-            }
-        }
-        _ => {}
-    }
-    if let ("next" | "last", Some(name)) = (word(0), weekday(word(1))) {
-        let monday = i64::from(call.weekday().number_days_from_monday());
-        let weeks = if word(0) == "next" { 7 } else { -7 };
-        let in_week = i64::from(name.number_days_from_monday()) - monday;
-        // "Last Friday", said on a Sunday, was two days ago.
-        let days = if weeks < 0 && in_week < 0 { in_week } else { in_week + weeks };
-        return found(2, ahead(days));
-    }
-    if let Some(days) = week_phrase(word(0), word(1), call) {
-        return stretch(2, ahead(days));
+    let found = |(len, day, stretch): (usize, Option<Date>, bool)| day.map(|day| Found { from: at, to: at + len, day, stretch });
+    if let Some(near) = relative(&word, call, toward) {
+        return found(near);
     }
     if let Some(month) = month(word(0)) {
         let (skip, number) = if word(1) == "the" { (3, word(2)) } else { (2, word(1)) };
         if let Some(day) = ordinal(number) {
-            return found(skip, in_year(call, month, day, toward));
+            return found((skip, in_year(call, month, day, toward), false));
         }
     }
     if let Some(day) = ordinal(word(0)) {
         let (skip, name) = if word(1) == "of" { (3, word(2)) } else { (2, word(1)) };
         if let Some(month) = month(name) {
-            return found(skip, in_year(call, month, day, toward));
+            return found((skip, in_year(call, month, day, toward), false));
         }
     }
-    if weekday(word(0)).is_some() && (month(word(1)).is_some() || (ordinal(word(2)).is_some() && word(3) == "of")) {
-        let skip = if month(word(1)).is_some() { 1 } else { 2 };
-        return at_token(tokens, at + skip, call, toward).map(|found| Found { from: at, ..found });
-    }
     if let Some(name) = weekday(word(0)) {
-        let until = i64::from((name.number_days_from_monday() + 7 - call.weekday().number_days_from_monday()) % 7);
-        let days = match toward {
-            Toward::Future => {
-                if until == 0 {
-                    7
-                } else {
-                    until
-                }
-            }
-            Toward::Nearest => {
-                if until == 0 {
-                    0
-                } else {
-                    until - 7
-                }
-            }
-        };
-        return match (word(1), ordinal(word(2)), ordinal(word(1))) {
-            // "Wednesday the eighth"
-            ("the", Some(day), _) if month(word(3)).is_none() && word(3) != "of" => found(3, near(call, day, toward)),
-            ("the", Some(_), _) | (_, _, Some(_)) => None,
-            _ => found(1, ahead(days)),
+        // "Friday, July 10th", "Friday the 10th of July", "Friday 10th July": the date that follows says it all.
+        let skip = (1..=2)
+            .find(|n| month(word(*n)).is_some() || (ordinal(word(*n)).is_some() && (word(n + 1) == "of" || month(word(n + 1)).is_some())));
+        if let Some(skip) = skip.filter(|n| *n == 1 || word(1) == "the") {
+            return at_token(tokens, at + skip, call, toward).map(|found| Found { from: at, ..found });
+        }
+        // "Wednesday the eighth"
+        return match ordinal(word(2)).filter(|_| word(1) == "the") {
+            Some(day) => found((3, near(call, day, toward), false)),
+            None => found((1, on_weekday(call, name, toward), false)),
         };
     }
     if let ("on" | "by" | "until" | "till" | "from", "the", Some(day)) = (word(0), word(1), ordinal(word(2)))
         && month(word(3)).is_none()
         && matches!(word(3), "" | "at" | "and" | "or" | "but" | "then" | "so" | "in" | "if" | "between" | "for")
     {
-        return found(3, near(call, day, toward));
+        return found((3, near(call, day, toward), false));
     }
-    let (amount, len) = match word(0) {
-        "couple" => (2, 1 + usize::from(word(1) == "of")),
-        "fortnight" => return stretch(1, ahead(14).filter(|_| toward == Toward::Future)),
-        _ => number(tokens, at)?,
+    let amount = if word(0) == "couple" { (2, 1 + usize::from(word(1) == "of")) } else { number(tokens, at)? };
+    found(length(&word, amount, call, toward)?)
+}
+
+fn ahead(call: Date, days: i64) -> Option<Date> {
+    (days.abs() <= FARTHEST_DAYS).then(|| call.checked_add(Duration::days(days))).flatten()
+}
+
+/// Days by their distance from the call: tokens used, day, whether it is a stretch of time.
+fn relative<'a>(word: &impl Fn(usize) -> &'a str, call: Date, toward: Toward) -> Option<(usize, Option<Date>, bool)> {
+    let future = toward == Toward::Future;
+    let monday = i64::from(call.weekday().number_days_from_monday());
+    match (word(0), word(1)) {
+        ("today" | "tonight", _) => Some((1, Some(call), false)),
+        ("tomorrow", _) => Some((1, ahead(call, 1), false)),
+        ("yesterday", _) => Some((1, ahead(call, -1), false)),
+        ("this", "morning" | "afternoon" | "evening") => Some((2, Some(call), true)),
+        ("few", "minutes" | "moments" | "hours") => Some((2, Some(call).filter(|_| future), true)),
+        ("fortnight", _) => Some((1, ahead(call, 14).filter(|_| future), true)),
+        ("end", "of") => {
+            let (the, name) = if matches!(word(2), "the" | "this" | "next") { (1, word(3)) } else { (0, word(2)) };
+            let next = i64::from(word(2) == "next") * 7;
+            match name {
+                "day" | "today" => Some((3 + the, Some(call), true)),
+                "week" => Some((3 + the, ahead(call, (4 - monday).max(0) + next), true)),
+                "month" if next == 0 => Some((3 + the, Some(last_of_month(call)), true)),
+                _ => None,
+            }
+        }
+        (which @ ("next" | "last"), name) if weekday(name).is_some() => {
+            let weeks = if which == "next" { 7 } else { -7 };
+            let in_week = i64::from(weekday(name)?.number_days_from_monday()) - monday;
+            // "Last Friday", said on a Sunday, was two days ago.
+            let days = if weeks < 0 && in_week < 0 { in_week } else { in_week + weeks };
+            Some((2, ahead(call, days), false))
+        }
+        (first, second) => week_phrase(first, second, call).map(|days| (2, ahead(call, days), true)),
+    }
+}
+
+/// The next such day, or the last.
+fn on_weekday(call: Date, name: Weekday, toward: Toward) -> Option<Date> {
+    let until = i64::from((name.number_days_from_monday() + 7 - call.weekday().number_days_from_monday()) % 7);
+    let days = match (toward, until) {
+        (Toward::Future, 0) => 7,
+        (Toward::Nearest, 0) => 0,
+        (Toward::Future, until) => until,
+        (Toward::Nearest, until) => until - 7,
     };
+    ahead(call, days)
+}
+
+/// "in three days", "two weeks ago", "five working days".
+fn length<'a>(
+    word: &impl Fn(usize) -> &'a str,
+    (amount, len): (u64, usize),
+    call: Date,
+    toward: Toward,
+) -> Option<(usize, Option<Date>, bool)> {
     let (work, unit) = match word(len) {
         "working" | "business" => (1, word(len + 1)),
         unit => (0, unit),
     };
     let amount = i64::from(u16::try_from(amount).ok()?);
     let end = len + work + 1;
-    let past = word(end) == "ago";
     if matches!(word(end), "before" | "after" | "beforehand" | "earlier" | "late" | "notice") {
         return None;
     }
@@ -140,9 +148,9 @@ fn at_token(tokens: &[Token], at: usize, call: Date, toward: Toward) -> Option<F
         "month" | "months" => amount * 30,
         _ => return None,
     };
-    match (past, toward) {
-        (true, _) => stretch(end + 1, ahead(-days)),
-        (false, Toward::Future) => stretch(end, ahead(days)),
+    match (word(end) == "ago", toward) {
+        (true, _) => Some((end + 1, ahead(call, -days), true)),
+        (false, Toward::Future) => Some((end, ahead(call, days), true)),
         (false, Toward::Nearest) => None,
     }
 }

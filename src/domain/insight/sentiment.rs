@@ -95,12 +95,13 @@ pub fn sentiment(transcript: &Transcript) -> Sentiment {
     }
     let sentences = sentences(transcript);
     let acts = acts::acts(&sentences);
+    let contents: Vec<Vec<&str>> = sentences.iter().map(Sentence::content).collect();
     let mut lexicon = Lexicon::new();
     let mut fired: Vec<(f64, String)> = Vec::new();
     let mut turns: Vec<Turn> = Vec::new();
     for (i, (sentence, act)) in sentences.iter().zip(&acts).enumerate() {
         let mut found = score(sentence, *act, &mut lexicon);
-        if sentence.party == Party::Customer && said_before(&sentences[..i], sentence) {
+        if sentence.party == Party::Customer && said_before(&sentences[..i], &contents, sentence) {
             found.push((REPEATED, sentence.quote()));
         }
         if found.is_empty() {
@@ -266,12 +267,15 @@ fn spoken(tokens: &[&str], at: usize, len: usize) -> String {
 }
 
 /// Whether the same leg said much the same before, in a turn of its own.
-fn said_before(earlier: &[Sentence], sentence: &Sentence) -> bool {
-    let words = sentence.content();
-    let same = |s: &Sentence| {
-        let before = s.content();
-        let common = words.iter().filter(|w| before.contains(w)).count();
-        s.leg == sentence.leg && s.turn != sentence.turn && common * 10 >= (words.len() + before.len() - common) * 7
+fn said_before(earlier: &[Sentence], contents: &[Vec<&str>], sentence: &Sentence) -> bool {
+    let words = &contents[earlier.len()];
+    let same = |(s, before): (&Sentence, &Vec<&str>)| {
+        // Lengths that differ too much cannot be the same.
+        let alike = words.len() * 7 <= before.len() * 10 && before.len() * 7 <= words.len() * 10;
+        s.leg == sentence.leg && s.turn != sentence.turn && alike && {
+            let common = words.iter().filter(|w| before.contains(w)).count();
+            common * 10 >= (words.len() + before.len() - common) * 7
+        }
     };
-    words.len() >= 3 && earlier.iter().any(same)
+    words.len() >= 3 && earlier.iter().zip(contents).any(same)
 }

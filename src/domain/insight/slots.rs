@@ -177,10 +177,11 @@ fn amount(tokens: &[Token], at: usize) -> Option<Found> {
 }
 
 fn date(sentence: &Sentence, at: usize, known: &Known<'_>) -> Option<Found> {
-    let ahead = sentence.has_any(&["will", "going to", "by", "until", "next", "shall", "can", "could", "would"]);
     let past = sentence.tokens.iter().any(|t| PAST.contains(&t.text.as_str()) || (t.text.len() > 4 && t.text.ends_with("ed")));
-    let named_month = dates::names_month(&sentence.tokens, at);
-    let toward = if ahead || !(past || named_month) { Toward::Future } else { Toward::Nearest };
+    let ahead = sentence.has_any(&["will", "going to", "by", "until", "next", "shall"]);
+    // A weekday that nothing places in the past is the coming one; a day of a month is the nearest.
+    let proposed = !past || sentence.has_any(&["can", "could", "would"]);
+    let toward = if ahead || (proposed && !dates::names_month(&sentence.tokens, at)) { Toward::Future } else { Toward::Nearest };
     if matches!(sentence.tokens[at].text.as_str(), "today" | "tonight") {
         // The day of the call is known.
         return None;

@@ -168,7 +168,8 @@ async fn what_was_not_said_or_not_there_or_not_by_them_is_removed() {
     let promises = [json!({ "sentence": REFUND, "quote": "I will refund you" }), json!({ "sentence": ORDERED, "quote": "I will pay you" })];
     let found = answered(&form(&lines, &promises)).await.expect("one line is right");
     assert_eq!(found.removed, 7);
-    assert_eq!(found.card.lines.iter().map(|l| l.label).collect::<Vec<_>>(), [Label::Reason]);
+    let labels: Vec<Label> = found.card.lines.iter().map(|l| l.label).collect();
+    assert_eq!(labels, [Label::Reason, Label::Details], "details are ours");
     assert!(found.card.promises.is_empty(), "a promise under a condition is none, whatever the model says");
 }
 

@@ -20,7 +20,7 @@ use self::{cards::CardFigures, dialogues::Dialogue, moods::MoodFigures, word_cha
 use super::speech::SpeechError;
 use crate::domain::insight::utterance::Transcript;
 
-pub use report::{show, write};
+pub use report::{judged, show, write};
 
 /// Word error rates that the simulated recogniser makes, percent.
 pub const SIMULATED: [u8; 2] = [10, 20];

@@ -28,7 +28,8 @@ pub fn write(evaluation: &Evaluation, of: &str, out: &mut dyn Write) -> io::Resu
         "{n} dialogues with {} customer turns (`tests/dialogues`), written and labelled apart from the rules. Rules are tuned on\n\
          `tests/dialogues/development` and the cases in `domain/insight` only. Figures in %, with the 95 % interval from drawing whole\n\
          dialogues 2,000 times. \"Simulated N %\" is the same text with N errors per hundred words put in at random (seeded): no recogniser\n\
-         and no voice was involved. What a real recogniser does to real calls is not measured here.\n",
+         and no voice was involved. What a real recogniser does to real calls is not measured here. How often these dialogues were\n\
+         measured while rules changed is counted in `tests/dialogues/README.md`.\n",
         evaluation.turns
     )?;
     moods(evaluation, out)?;
@@ -138,6 +139,15 @@ fn plain(text: &str) -> Vec<String> {
 fn same(said: &Card, heard: &Card) -> usize {
     let text = |card: &Card, label: Label| card.lines.iter().find(|l| l.label == label).map(|l| plain(&l.text));
     said.lines.iter().filter(|l| text(heard, l.label).as_ref() == Some(&plain(&l.text))).count()
+}
+
+/// One line on what people made of a method's card lines: shares of all that stand in the record.
+pub fn judged((method, version): &(String, String), lines: u32, [confirmed, edited, rejected]: [u32; 3]) -> String {
+    let share = |part: u32| 100.0 * f64::from(part) / f64::from(lines.max(1));
+    let [c, e, r] = [confirmed, edited, rejected].map(share);
+    format!(
+        "{method} {version}: {lines} lines; confirmed {confirmed} ({c:.1} %), edited {edited} ({e:.1} %), rejected {rejected} ({r:.1} %)"
+    )
 }
 
 /// Writes what was labelled and what was read, dialogue by dialogue: for those that rules are tuned on.

@@ -23,6 +23,7 @@ const FILES: &[(i64, &str, &str)] = &[
     (10, "binding_transport", include_str!("../../../migrations/0010_binding_transport.sql")),
     (11, "redaction", include_str!("../../../migrations/0011_redaction.sql")),
     (12, "corrections", include_str!("../../../migrations/0012_corrections.sql")),
+    (13, "judged", include_str!("../../../migrations/0013_judged.sql")),
 ];
 
 pub(super) async fn run(writer: &SqlitePool) -> Result<(), StoreError> {

@@ -12,7 +12,7 @@ const LARGE: &str = "customer|identity|identity_customer|interaction|leg|segment
                      note|draft|correction|sound|ticket|ticket_interaction|work_item|event|audit";
 
 /// Indexes that hold the open ones only: to walk through them is to walk through the work at hand.
-const PARTIAL: [&str; 2] = ["INDEX work_item_due", "INDEX interaction_open"];
+const PARTIAL: [&str; 3] = ["INDEX work_item_due", "INDEX interaction_open", "INDEX finding_judged"];
 
 /// The statements of one source file, put together from its literals.
 fn statements(source: &str) -> Vec<String> {

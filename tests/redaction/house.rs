@@ -30,7 +30,7 @@ use throughline::{
         recorder::{Recorder, RecorderConfig, paths, render},
         speech::{GapKind, Heard, HeardWord, Pool, Request, TranscribeError, Transcriber, file, front_end, model::Thresholds},
         spool::{Spool, SpoolOptions},
-        store::{RedactionRow, Store},
+        store::{JobKind, RedactionRow, Store},
     },
     time::UnixMs,
 };
@@ -107,6 +107,7 @@ impl House {
             store,
             pool: Arc::new(pool),
             tracks: jobs::from_recordings(recordings.clone()),
+            insight: Arc::default(),
             redaction: Redaction { rules: rules.clone(), audio: jobs::in_recordings(recordings), counters: Arc::default() },
             changed: Arc::new(|_| {}),
             alarm: Arc::new(|_| {}),
@@ -139,7 +140,7 @@ impl House {
             self.spool.handle().push(Fact::RecordingClosed { recording, to_ms: end_ms, lost_ms: 0, paused_ms: 0, trouble: None });
         }
         self.spool.settle().await;
-        while jobs::step(&self.jobs, at.plus_ms(1_000_000)).await.expect("runs") {}
+        while jobs::step(&self.jobs, JobKind::Transcribe, at.plus_ms(1_000_000)).await.expect("runs") {}
         self.look(interaction, at, lines).await;
     }
 

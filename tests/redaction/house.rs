@@ -30,7 +30,7 @@ use throughline::{
         recorder::{Recorder, RecorderConfig, paths, render},
         speech::{GapKind, Heard, HeardWord, Pool, Request, TranscribeError, Transcriber, file, front_end, model::Thresholds},
         spool::{Spool, SpoolOptions},
-        store::{JobKind, RedactionRow, Store},
+        store::{RedactionRow, Store},
     },
     time::UnixMs,
 };
@@ -140,7 +140,7 @@ impl House {
             self.spool.handle().push(Fact::RecordingClosed { recording, to_ms: end_ms, lost_ms: 0, paused_ms: 0, trouble: None });
         }
         self.spool.settle().await;
-        while jobs::step(&self.jobs, JobKind::Transcribe, at.plus_ms(1_000_000)).await.expect("runs") {}
+        while jobs::step(&self.jobs, at.plus_ms(1_000_000)).await.expect("runs") {}
         self.look(interaction, at, lines).await;
     }
 

@@ -190,7 +190,7 @@ async fn lines_of_a_card_are_judged_by_those_who_may() {
         kind: FindingKind::CardLine,
         value,
         method: "rules",
-        method_version: "1",
+        method_version: "1".to_owned(),
         confidence: 80,
         evidence: vec![EvidenceRow::default()],
     };

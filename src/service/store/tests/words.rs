@@ -183,7 +183,14 @@ async fn a_judged_line_shows_what_was_proposed_and_can_be_put_back() {
     let (store, _dir, daniel) = call("I was barged twice").await;
     let interaction = ids(1).interaction;
     let value = json!({ "label": "reason", "text": "I was barged twice" });
-    let row = FindingRow { kind: FindingKind::CardLine, value, method: "rules", method_version: "1", confidence: 80, evidence: Vec::new() };
+    let row = FindingRow {
+        kind: FindingKind::CardLine,
+        value,
+        method: "rules",
+        method_version: "1".to_owned(),
+        confidence: 80,
+        evidence: Vec::new(),
+    };
     store.save_findings(interaction, 1, &[row], NOW).await.expect("findings");
     let line = || async { store.interaction_page(interaction, daniel).await.expect("a page").card.expect("a card").lines.remove(0) };
     let finding = line().await.finding;

@@ -107,6 +107,7 @@ impl House {
             store,
             pool: Arc::new(pool),
             tracks: jobs::from_recordings(recordings.clone()),
+            live: jobs::LiveSource::default(),
             insight: Arc::default(),
             redaction: Redaction { rules: rules.clone(), audio: jobs::in_recordings(recordings), counters: Arc::default() },
             changed: Arc::new(|_| {}),

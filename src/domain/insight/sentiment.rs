@@ -173,11 +173,13 @@ fn mean(values: impl Iterator<Item = f64>) -> Option<f64> {
     (count > 0).then(|| sum / f64::from(count))
 }
 
-/// Phrases by their first word, longest first.
-fn phrases() -> &'static HashMap<&'static str, Vec<(Vec<&'static str>, f64)>> {
-    static BY_FIRST: OnceLock<HashMap<&str, Vec<(Vec<&str>, f64)>>> = OnceLock::new();
+/// Phrases and what they weigh by their first word, longest first.
+type Phrases = HashMap<&'static str, Vec<(Vec<&'static str>, f64)>>;
+
+fn phrases() -> &'static Phrases {
+    static BY_FIRST: OnceLock<Phrases> = OnceLock::new();
     BY_FIRST.get_or_init(|| {
-        let mut by_first: HashMap<&str, Vec<(Vec<&str>, f64)>> = HashMap::new();
+        let mut by_first = Phrases::new();
         for (valence, list) in moods::PHRASES {
             for phrase in list.split(", ").map(|phrase| phrase.split_whitespace().collect::<Vec<_>>()) {
                 by_first.entry(phrase.first().copied().unwrap_or_default()).or_default().push((phrase, *valence));

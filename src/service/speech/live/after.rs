@@ -70,8 +70,8 @@ pub fn transcribe(pool: &Pool, tracks: &[TrackAudio], live: Option<LiveHeard>) -
 fn known((settled, utterance): (Settled, Option<Utterance>)) -> Option<((LegId, u32), Known)> {
     let (outcome, utterance) = (settled.outcome?, utterance?);
     // An utterance whose words are gone is not known, whatever was counted.
-    let holds = (outcome == Outcome::Transcribed) == !utterance.words.is_empty();
-    holds.then(|| ((settled.leg, settled.from_ms), Known { outcome, utterance, level_db: settled.level_db }))
+    let holds = (outcome == Outcome::Transcribed) != utterance.words.is_empty();
+    holds.then_some(((settled.leg, settled.from_ms), Known { outcome, utterance, level_db: settled.level_db }))
 }
 
 /// The live utterances as pieces, and those that the whole track's detector finds between them.
@@ -100,7 +100,7 @@ fn cut(track: &TrackAudio, live: &LiveHeard) -> Cut {
 /// A live utterance's frames in the recorded track.
 fn span(track: &TrackAudio, settled: &Settled) -> Option<Range<usize>> {
     let same_axis = track.start_ms.saturating_add(ms(settled.samples.start)) == settled.from_ms;
-    let own = settled.leg == track.leg && same_axis && settled.samples.start % FRAME == 0;
+    let own = settled.leg == track.leg && same_axis && settled.samples.start.is_multiple_of(FRAME);
     own.then(|| settled.samples.start / FRAME..settled.samples.end.div_ceil(FRAME))
 }
 

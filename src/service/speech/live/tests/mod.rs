@@ -113,7 +113,7 @@ impl<'a> Scene<'a> {
     }
 
     fn pass(&mut self, now_us: u64) {
-        if now_us % 60_000 == 0 || !self.call.is_talked() {
+        if now_us.is_multiple_of(60_000) || !self.call.is_talked() {
             self.call.poll(now_us);
         }
         while let Some(at) = self.asked.iter().position(|(_, _, due_us)| *due_us <= now_us) {

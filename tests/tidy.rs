@@ -23,7 +23,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("domain/fact.rs", &["ids", "time", "domain::media::plan"]),
     ("domain/live.rs", &["ids", "time", "domain::customer::brief", "domain::fact"]),
     ("service/store", &["ids", "time", "domain", "config"]),
-    ("service/speech", &["ids", "time", "domain", "protocol::audio", "config"]),
+    ("service/speech", &["ids", "time", "domain", "protocol::audio", "config", "service::egress"]),
     (
         "service/jobs",
         &[
@@ -39,6 +39,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "config",
         ],
     ),
+    ("service/egress", &[]),
     ("service/api", &["ids", "time", "domain", "service::clock", "service::live", "service::store", "service::recorder", "config"]),
     ("service/connectors", &["ids", "time", "domain", "config"]),
     ("service/eval", &["ids", "time", "domain", "protocol::audio", "service::speech"]),

@@ -7,6 +7,7 @@ pub mod control_thread;
 pub mod datagram_batches;
 pub mod demo;
 pub mod eval;
+pub mod egress;
 pub mod jobs;
 pub mod live;
 pub mod live_redaction;

@@ -4,13 +4,18 @@ use std::{
     fs,
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
+use crossbeam_channel::bounded;
 use tempfile::TempDir;
 use throughline::{
     domain::insight::utterance::Transcript,
-    service::speech::{Patience, Pool, PoolConfig, SpeechError, TrackAudio, WorkerProgram, file},
+    ids::LegId,
+    service::speech::{
+        Key, Patience, Pool, PoolConfig, Request, Shed, SpeechError, TrackAudio, TranscribeError, Urgency, WorkerProgram, file,
+    },
+    time::UnixMs,
 };
 
 const REAL: &str = env!("CARGO_BIN_EXE_throughline");
@@ -116,4 +121,99 @@ fn a_worker_whose_parent_is_gone_ends() {
     ours.write_all(&[9, 0]).expect("is read");
     drop(ours);
     assert!(child.wait().expect("ends by itself").success());
+}
+
+/// Ready, as a worker says it, written by a script to descriptor 0.
+const READY: &str = r#"printf '\061\000\000\000\055\000\000\000%s' '{"kind":"ready","version":1,"audio_ctx":1500}' >&0"#;
+
+fn pool(program: WorkerProgram, workers: usize) -> Pool {
+    let patience = Patience { load: Duration::from_secs(20), decode: Duration::from_secs(1) };
+    Pool::start(PoolConfig { workers, program, patience, ..PoolConfig::default() }).expect("threads start")
+}
+
+fn utterance(n: u32) -> Request {
+    let key = Key { leg: LegId::new(UnixMs(1), [1; 10]), start_ms: n };
+    Request { key, samples: sample().remove(0).samples, full_context: false, model: None }
+}
+
+#[expect(clippy::disallowed_methods, reason = "deadlines of the pool are real time")]
+fn live() -> Urgency {
+    Urgency::Live { deadline: Instant::now() + Duration::from_secs(60) }
+}
+
+#[test]
+fn while_workers_die_hang_or_flood_the_pool_takes_work_at_once_and_settles_it() {
+    let flood = format!("{READY}; printf '\\377\\377\\017\\000' >&0; exec cat /dev/zero >&0");
+    let half = format!("{READY}; printf '\\100\\000\\000\\000\\001' >&0; exec cat >/dev/null");
+    for body in ["exit 9".to_owned(), format!("{READY}; exec sleep 600"), flood, half] {
+        let folder = TempDir::new().expect("a folder");
+        let pool = pool(script(&folder, &body), 1);
+        let (reply, replies) = bounded(3);
+        for n in 0..3 {
+            pool.submit(utterance(n), live(), reply.clone()).expect("has room, whatever the worker does");
+        }
+        for _ in 0..3 {
+            let (_, answer) = replies.recv_timeout(Duration::from_secs(120)).expect("each is settled");
+            assert!(matches!(answer, Err(TranscribeError::Lost(_))), "{body}: {answer:?}");
+        }
+        assert_eq!((pool.load().given_up, pool.load().busy), (3, 0), "{body}");
+    }
+}
+
+#[test]
+fn a_pool_that_ends_answers_what_waits() {
+    let folder = TempDir::new().expect("a folder");
+    let pool = pool(script(&folder, &format!("{READY}; exec sleep 600")), 1);
+    let (reply, replies) = bounded(4);
+    for n in 0..4 {
+        pool.submit(utterance(n), live(), reply.clone()).expect("has room");
+    }
+    while pool.load().busy == 0 {
+        std::thread::park_timeout(Duration::from_millis(10));
+    }
+    drop(pool);
+    for _ in 0..3 {
+        let (_, answer) = replies.recv_timeout(Duration::from_secs(60)).expect("answered");
+        assert_eq!(answer, Err(TranscribeError::Shed(Shed::Stopped)));
+    }
+}
+
+#[test]
+fn a_worker_is_last_in_line_for_the_processor_first_when_memory_runs_out_and_bounded() {
+    let folder = TempDir::new().expect("a folder");
+    let program = script(&folder, &format!("echo $$ > pid; exec {REAL} \"$@\""));
+    let pool = pool(program, 1);
+    let (reply, replies) = bounded(1);
+    pool.submit(utterance(0), live(), reply).expect("has room");
+    let (_, answer) = replies.recv_timeout(Duration::from_secs(120)).expect("is settled");
+    assert!(answer.expect("words").words.len() > 5);
+    let pid = fs::read_to_string(folder.path().join("pid")).expect("written");
+    let read = |what: &str| fs::read_to_string(format!("/proc/{}/{what}", pid.trim())).expect("it lives");
+    assert_eq!(read("oom_score_adj").trim(), "1000");
+    let stat = read("stat");
+    let fields: Vec<&str> = stat.rsplit(')').next().expect("fields").split_whitespace().collect();
+    // proc(5): nice is the 19th field, policy the 41st; the split starts with the third.
+    assert_eq!((fields[16], fields[38]), ("19", "5"), "SCHED_IDLE");
+    let limits = read("limits");
+    let memory = limits.lines().find(|l| l.starts_with("Max address space")).expect("a limit");
+    let bytes: u64 = memory.split_whitespace().nth(3).and_then(|b| b.parse().ok()).expect("a number, not unlimited");
+    assert!((1 << 30..4 << 30).contains(&bytes), "{memory}");
+}
+
+#[test]
+fn two_models_are_asked_by_name_and_one_that_is_missing_says_how_to_get_it() {
+    let pool = pool(WorkerProgram::Path(REAL.into()), 1);
+    let (reply, replies) = bounded(2);
+    for model in ["demo-phone.en", "nowhere.en"] {
+        let request = Request { model: Some(model.into()), ..utterance(0) };
+        pool.submit(request, Urgency::AfterCall, reply.clone()).expect("has room");
+    }
+    let answers = [replies.recv_timeout(Duration::from_secs(120)), replies.recv_timeout(Duration::from_secs(120))];
+    let [Ok((_, first)), Ok((_, second))] = answers else { panic!("both are settled") };
+    assert!(first.expect("words").words.len() > 5);
+    assert!(matches!(second, Err(TranscribeError::Model(why)) if why.contains("throughline model fetch nowhere.en")));
+    assert!(pool.models().contains(&"demo-phone.en".to_owned()));
+    let transcript = pool.transcribe_call_with(Some("demo-phone.en"), &sample()).expect("words");
+    assert_eq!(transcript.model, "demo-phone.en");
+    assert!(pool.transcribe_call_with(Some("nowhere.en"), &sample()).is_err());
 }

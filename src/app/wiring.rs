@@ -140,7 +140,23 @@ pub(super) fn media(config: &Config, clips: ClipStore) -> MediaThreadsConfig {
 
 /// The speech pool's configuration.
 pub(super) fn speech(config: &config::Speech) -> speech::PoolConfig {
-    speech::PoolConfig { model: config.model.clone(), workers: usize::from(config.workers), ..speech::PoolConfig::default() }
+    let endpoint = config.endpoint.as_ref().map(|e| {
+        let endpoint = speech::Endpoint {
+            address: e.url.clone(),
+            model: e.model.clone(),
+            language: e.language.clone(),
+            key: e.key.as_ref().map(|key| key.text().to_owned()),
+            timeout: e.timeout,
+        };
+        (endpoint, e.serves, usize::from(e.parallel))
+    });
+    speech::PoolConfig {
+        model: config.after_call_model.clone(),
+        live_model: config.live_model.clone(),
+        workers: usize::from(config.workers),
+        endpoint,
+        ..speech::PoolConfig::default()
+    }
 }
 
 /// Folders inside the data folder.

@@ -6,6 +6,7 @@
 pub mod reader;
 mod redaction;
 mod sections;
+mod speech;
 pub mod trunks;
 
 use std::{
@@ -21,7 +22,8 @@ use toml::Table;
 
 pub use redaction::Redaction;
 pub(crate) use sections::{OTHER_DESCRIPTORS, descriptor_limit};
-pub use trunks::{Trunk, TrunkAccount, TrunkNumber, TrunkOutbound};
+pub use speech::{EndpointFor, OFFICIAL_MODELS, Speech, SpeechEndpoint};
+pub use trunks::{Secret, Trunk, TrunkAccount, TrunkNumber, TrunkOutbound};
 
 use crate::domain::routing::{Answer, destination::Destinations};
 
@@ -249,25 +251,6 @@ pub struct Recording {
     pub reserve_mb: u64,
 }
 
-/// `speech.toml`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Speech {
-    /// Whether calls are transcribed.
-    pub enabled: bool,
-    /// The ggml file; `None` looks for the demo model.
-    pub model: Option<PathBuf>,
-    /// Worker processes; 0 chooses cores − 1, at least 1.
-    pub workers: u16,
-    /// Whether words are shown while they are spoken.
-    pub live: bool,
-    /// Whether long utterances show words before they end.
-    pub partial: bool,
-    /// Threads that listen to calls in progress.
-    pub front_end_threads: u16,
-    /// Numbers that must not be kept.
-    pub redaction: Redaction,
-}
-
 /// Why there is no configuration.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
@@ -310,6 +293,7 @@ impl Config {
         let mut config = Self::parse(&texts).map_err(ConfigError::Mistakes)?;
         let mistakes = Mistakes::default();
         trunks::read_secrets(&mut config, folder, &mistakes);
+        speech::read_secrets(&mut config.speech, folder, &mistakes);
         let found = mistakes.into_sorted();
         if found.is_empty() { Ok(config) } else { Err(ConfigError::Mistakes(found)) }
     }

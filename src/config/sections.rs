@@ -3,10 +3,10 @@
 use std::{net::IpAddr, path::PathBuf, time::Duration};
 
 use super::{
-    Config, Http, Insight, LanguageModel, Limits, Listener, ListenerTransport, Media, Node, Queue, RecordPolicy, Recording, Redaction, Sip,
-    SoundChoice, Speech,
+    Config, Http, Insight, LanguageModel, Limits, Listener, ListenerTransport, Media, Node, Queue, RecordPolicy, Recording, Sip,
+    SoundChoice,
     reader::{Mistakes, Section},
-    redaction, trunks,
+    redaction, speech, trunks,
 };
 
 use crate::domain::routing::Answer;
@@ -34,7 +34,7 @@ pub(super) fn read<'a>(file: impl Fn(&'static str) -> Section<'a>) -> Config {
     media_file.finish();
     let mut speech_file = file("speech.toml");
     let redaction = speech_file.table("redaction", redaction::read);
-    let speech = speech_file.table("speech", |s| speech(s, redaction));
+    let speech = speech_file.table("speech", |s| speech::read(s, redaction));
     let insight = Insight { language_model: speech_file.table("language_model", language_model), ..speech_file.table("insight", insight) };
     speech_file.finish();
     Config { node, http, sip, trunks, destinations, queues, media, recording, speech, insight }
@@ -169,19 +169,6 @@ fn recording(s: &mut Section<'_>, node: &Node) -> Recording {
     let folder = s.optional_text("folder").map_or_else(|| node.data.join("recordings"), PathBuf::from);
     let reserve_mb = s.number("reserve_mb", 256, 0..=1_000_000).unsigned_abs();
     Recording { policy, on_hold: s.flag("record_on_hold", false), folder, reserve_mb }
-}
-
-fn speech(s: &mut Section<'_>, redaction: Redaction) -> Speech {
-    let model = s.text("model", "");
-    Speech {
-        enabled: s.flag("enabled", true),
-        model: (!model.is_empty()).then(|| PathBuf::from(model)),
-        workers: u16::try_from(s.number("workers", 0, 0..=64)).unwrap_or(0),
-        live: s.flag("live", false),
-        partial: s.flag("partial", true),
-        front_end_threads: u16::try_from(s.number("front_end_threads", 1, 1..=64)).unwrap_or(1),
-        redaction,
-    }
 }
 
 /// Largest compiled pattern of references, octets: patterns of numbers are small.

@@ -100,7 +100,7 @@ impl Secret {
         }
     }
 
-    fn read(&self, folder: &Path) -> Result<String, String> {
+    pub(super) fn read(&self, folder: &Path) -> Result<String, String> {
         match self {
             Self::Text(text) => Ok(text.clone()),
             Self::Environment(name) => std::env::var(name).map_err(|_| format!("there is no environment variable {name}")),

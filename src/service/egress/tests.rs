@@ -48,6 +48,7 @@ fn a_body_is_sent_whole_and_an_answer_before_its_end_is_heard() {
 }
 
 #[test]
+#[expect(clippy::disallowed_methods, reason = "how long a service may dawdle is real time")]
 fn one_that_hangs_or_drips_is_left_in_time() {
     let drip: fn(&stub::Asked, &mut std::net::TcpStream) = |_, stream| {
         let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 900\r\n\r\n");

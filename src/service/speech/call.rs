@@ -30,19 +30,28 @@ const TRY_AGAIN: Duration = Duration::from_millis(100);
 impl Pool {
     /// The words of one call, by time, with the coverage of each leg. Blocks until all utterances are settled.
     pub fn transcribe_call(&self, tracks: &[TrackAudio]) -> Result<Transcript, SpeechError> {
+        self.transcribe_call_with(None, tracks)
+    }
+
+    /// As [`Pool::transcribe_call`], by the model of this name; `None`: the configured one.
+    pub fn transcribe_call_with(&self, model: Option<&str>, tracks: &[TrackAudio]) -> Result<Transcript, SpeechError> {
         let cuts = tracks.iter().map(front_end::listen).collect();
-        self.transcribe_cuts(tracks, cuts)
+        self.transcribe_cuts_with(model, tracks, cuts)
     }
 
     /// As [`Pool::transcribe_call`], with the cutting already done.
     pub fn transcribe_cuts(&self, tracks: &[TrackAudio], cuts: Vec<Cut>) -> Result<Transcript, SpeechError> {
-        let (model, thresholds) = self.model()?;
+        self.transcribe_cuts_with(None, tracks, cuts)
+    }
+
+    fn transcribe_cuts_with(&self, named: Option<&str>, tracks: &[TrackAudio], cuts: Vec<Cut>) -> Result<Transcript, SpeechError> {
+        let (model, thresholds) = self.model_named(named)?;
         let items: Vec<(&TrackAudio, &Piece)> = tracks.iter().zip(&cuts).flat_map(|(t, c)| c.pieces.iter().map(move |p| (t, p))).collect();
-        let answers = self.ask_all(&items)?;
+        let answers = self.ask_all(named, &items)?;
         let mut utterances = Vec::with_capacity(items.len());
         let mut outcomes = Vec::with_capacity(items.len());
         for ((track, piece), answer) in items.iter().zip(answers) {
-            let (utterance, outcome) = self.judge(track, piece, answer, &thresholds)?;
+            let (utterance, outcome) = self.judge(named, (track, piece), answer, &thresholds)?;
             utterances.push(utterance);
             outcomes.push(outcome);
         }
@@ -61,10 +70,16 @@ impl Pool {
     }
 
     /// Asks for every piece that no gate refused; answers in the order of `items`.
-    fn ask_all(&self, items: &[(&TrackAudio, &Piece)]) -> Result<Vec<Option<Result<Heard, TranscribeError>>>, SpeechError> {
+    fn ask_all(
+        &self,
+        named: Option<&str>,
+        items: &[(&TrackAudio, &Piece)],
+    ) -> Result<Vec<Option<Result<Heard, TranscribeError>>>, SpeechError> {
         // Room for every answer that can be under way: a worker never waits for us.
         let (reply, replies) = bounded(IN_FLIGHT);
-        let mut waiting: VecDeque<Request> = items.iter().filter(|(_, p)| p.refused.is_none()).map(|(t, p)| request(t, p, false)).collect();
+        let model = || named.map(str::to_owned);
+        let asked = items.iter().filter(|(_, p)| p.refused.is_none());
+        let mut waiting: VecDeque<Request> = asked.map(|(t, p)| Request { model: model(), ..request(t, p, false) }).collect();
         let mut answers: HashMap<Key, Result<Heard, TranscribeError>> = HashMap::with_capacity(waiting.len());
         let mut in_flight = 0;
         while in_flight > 0 || !waiting.is_empty() {
@@ -77,7 +92,7 @@ impl Pool {
             let (key, answer) = replies.recv().map_err(|_| SpeechError::Stopped)?;
             in_flight -= 1;
             match answer {
-                Err(TranscribeError::Model(why)) => return Err(self.model().err().unwrap_or(SpeechError::Model(why))),
+                Err(TranscribeError::Model(why)) => return Err(self.model_named(named).err().unwrap_or(SpeechError::Model(why))),
                 Err(TranscribeError::Shed(Shed::Stopped)) => return Err(SpeechError::Stopped),
                 settled => answers.insert(key, settled),
             };
@@ -99,8 +114,8 @@ impl Pool {
     /// Turns one answer into an utterance; a decode that went round in circles is tried once more at full context.
     fn judge(
         &self,
-        track: &TrackAudio,
-        piece: &Piece,
+        named: Option<&str>,
+        (track, piece): (&TrackAudio, &Piece),
         answer: Option<Result<Heard, TranscribeError>>,
         thresholds: &Thresholds,
     ) -> Result<(Utterance, Outcome), SpeechError> {
@@ -112,7 +127,7 @@ impl Pool {
         };
         let audio_ms = ms(piece.range.len());
         if gates::after(&heard, piece.voiced_ms, audio_ms, thresholds) == Some(Rejection::Repeats) {
-            heard = self.again(track, piece)?.unwrap_or(heard);
+            heard = self.again(named, track, piece)?.unwrap_or(heard);
             if let Some(at) = gates::loop_start(&heard.words) {
                 heard.words.truncate(at);
             }
@@ -123,9 +138,10 @@ impl Pool {
         })
     }
 
-    fn again(&self, track: &TrackAudio, piece: &Piece) -> Result<Option<Heard>, SpeechError> {
+    fn again(&self, named: Option<&str>, track: &TrackAudio, piece: &Piece) -> Result<Option<Heard>, SpeechError> {
         let (reply, replies) = bounded(1);
-        self.submit_waiting(request(track, piece, true), &reply)?;
+        let request = Request { model: named.map(str::to_owned), ..request(track, piece, true) };
+        self.submit_waiting(request, &reply)?;
         drop(reply);
         Ok(replies.recv().map_err(|_| SpeechError::Stopped)?.1.ok())
     }

@@ -7,8 +7,12 @@
 //! The model lives in child processes of this same binary, so that its abort or hang never touches a call.
 
 mod call;
+pub mod catalogue;
+pub mod check;
 pub mod decode;
 pub mod echo;
+pub mod endpoint;
+pub mod fetch;
 pub mod file;
 pub mod front_end;
 pub mod gates;
@@ -29,9 +33,10 @@ pub mod worker;
 #[cfg(test)]
 mod tests;
 
+pub use endpoint::Endpoint;
 pub use file::transcribe_file;
 pub use front_end::{Gap, GapKind, TrackAudio};
-pub use model::samples;
+pub use model::{Thresholds, samples};
 pub use pool::{Answer, Pool, PoolConfig, SpeechError, WorkerProgram};
 pub use schedule::{Load, Shed, Urgency};
 pub use supervisor::Patience;

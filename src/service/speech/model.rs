@@ -91,12 +91,45 @@ impl Default for Thresholds {
 }
 
 impl Model {
-    /// Finds the model: at `configured`, else the demo model in a `models/` folder near the executable.
+    /// Finds the model: the file or the name that is `configured`, else the demo model in a `models/` folder near the executable.
     pub fn find(configured: Option<&Path>) -> Result<Self, SpeechError> {
         let path = match configured {
-            Some(path) => path.to_owned(),
+            Some(path) => match path.to_str().filter(|name| is_name(name)) {
+                Some(name) => return Self::named(name),
+                None => path.to_owned(),
+            },
             None => candidates().into_iter().find(|p| p.is_file()).ok_or(SpeechError::NoModel)?,
         };
+        Self::at(path)
+    }
+
+    /// Finds `ggml-NAME.bin`, else one of its quantisations, in a `models/` folder near the executable.
+    pub fn named(name: &str) -> Result<Self, SpeechError> {
+        let exact = format!("ggml-{name}.bin");
+        let quantised = format!("ggml-{name}-q");
+        let files = || installed_files().into_iter();
+        let named = |path: &PathBuf, matches: &dyn Fn(&str) -> bool| path.file_name().and_then(|n| n.to_str()).is_some_and(matches);
+        let found = files().find(|p| named(p, &|n| n == exact)).or_else(|| files().find(|p| named(p, &|n| n.starts_with(&quantised))));
+        let missing = || {
+            let hint = format!("`throughline model fetch {name}` brings an official one, `throughline model list` shows what is there");
+            SpeechError::Model(format!("there is no model \"{name}\"; {hint}"))
+        };
+        Self::at(found.filter(|_| is_name(name)).ok_or_else(missing)?)
+    }
+
+    /// Every model in the `models/` folders near the executable, by name; the nearest folder wins.
+    pub fn installed() -> Vec<Self> {
+        let mut models: Vec<Self> = Vec::new();
+        for model in installed_files().into_iter().filter_map(|path| Self::at(path).ok()) {
+            if !models.iter().any(|m| m.path.file_name() == model.path.file_name()) {
+                models.push(model);
+            }
+        }
+        models.sort_by_key(|m| m.path.file_name().map(std::ffi::OsStr::to_owned));
+        models
+    }
+
+    fn at(path: PathBuf) -> Result<Self, SpeechError> {
         if !path.is_file() {
             return Err(SpeechError::NoModel);
         }
@@ -134,7 +167,7 @@ impl Thresholds {
 }
 
 /// `ggml-demo-phone.en-q8_0.bin` → `demo-phone.en`.
-fn stem(path: &Path) -> String {
+pub fn stem(path: &Path) -> String {
     let name = path.file_stem().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default();
     let name = name.strip_prefix("ggml-").unwrap_or(&name);
     match name.rsplit_once("-q") {
@@ -152,8 +185,26 @@ fn candidates() -> Vec<PathBuf> {
     folders().into_iter().map(|f| f.join(DEMO_MODEL)).collect()
 }
 
+/// Whether a configured model is a name rather than a path: no separator, no `.bin`.
+fn is_name(text: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+    !text.is_empty() && text.chars().all(plain) && !text.ends_with(".bin") && !text.starts_with('.')
+}
+
+/// The ggml files of all folders, nearest folder first, by name within one.
+fn installed_files() -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for folder in folders() {
+        let mut here: Vec<PathBuf> = std::fs::read_dir(&folder).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
+        here.retain(|p| p.file_name().and_then(|n| n.to_str()).is_some_and(|n| n.starts_with("ggml-") && n.ends_with(".bin")));
+        here.sort();
+        files.extend(here);
+    }
+    files
+}
+
 /// Every `models/` folder that may be meant, nearest first.
-fn folders() -> Vec<PathBuf> {
+pub fn folders() -> Vec<PathBuf> {
     let mut folders = Vec::new();
     if let Ok(exe) = std::env::current_exe() {
         folders.extend(exe.ancestors().skip(1).take(PARENTS).map(Path::to_owned));
@@ -184,6 +235,18 @@ mod tests {
     fn a_missing_model_says_what_to_do() {
         let error = Model::find(Some(Path::new("/nowhere/ggml-x.bin"))).expect_err("there is none");
         assert!(error.to_string().starts_with("There is no speech model: put a ggml file"), "{error}");
+    }
+
+    #[test]
+    fn a_model_is_found_by_its_name_with_or_without_its_quantisation_and_never_by_a_path_in_disguise() {
+        for name in ["demo-phone.en", "demo-phone.en-q8_0"] {
+            assert_eq!(Model::find(Some(Path::new(name))).expect("carried").name(), "demo-phone.en");
+        }
+        for name in ["tiny.en-none", "../models/demo-phone.en", "", ".."] {
+            let error = Model::named(name).expect_err("there is none").to_string();
+            assert!(error.contains("throughline model list"), "{error}");
+        }
+        assert!(Model::installed().iter().any(|m| m.name() == "demo-phone.en"));
     }
 
     #[test]

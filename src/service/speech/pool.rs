@@ -13,12 +13,16 @@ use std::{
 use crossbeam_channel::Sender;
 
 use super::{
+    endpoint::{Endpoint, Service},
     model::{Model, Thresholds},
     schedule::{Entry, Lane, Load, Schedule, Shed, Urgency},
     supervisor::{Executable, Patience, Worker},
     transcribe::{Heard, Key, Request, TranscribeError, Transcriber},
 };
+use crate::config::EndpointFor;
 
+/// A worker that had nothing to do for so long gives its memory back.
+const IDLE: Duration = Duration::from_secs(120);
 /// Most workers: beyond this, machines of their own.
 const WORKERS_MAX: usize = 64;
 
@@ -68,8 +72,12 @@ pub enum WorkerProgram {
 /// How to start a pool.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PoolConfig {
-    /// The ggml file; `None`: the demo model in `models/`.
+    /// For words after the call: a name in `models/` or a ggml file; `None`: the demo model.
     pub model: Option<PathBuf>,
+    /// For words while they are said; `None`: the same one.
+    pub live_model: Option<PathBuf>,
+    /// A service in the workers' place, and for what.
+    pub endpoint: Option<(Endpoint, EndpointFor, usize)>,
     /// Worker processes; 0: one less than the processors, at least one.
     pub workers: usize,
     /// Where workers come from.
@@ -83,15 +91,31 @@ pub type Answer = (Key, Result<Heard, TranscribeError>);
 
 /// Worker threads and their queue; dropping it ends the workers.
 pub struct Pool {
-    model: ModelSource,
+    after_call: ModelSource,
+    live: ModelSource,
     shared: Arc<Shared>,
 }
 
+#[derive(Clone)]
 enum ModelSource {
     /// Looked for again for each call: it may be installed while we run.
     File(Option<PathBuf>),
     /// A service or a double, with a name and thresholds.
     Other(Box<(String, Thresholds)>),
+}
+
+impl ModelSource {
+    fn of(endpoint: &Endpoint) -> Self {
+        let thresholds = Thresholds { language: endpoint.language.clone(), ..Thresholds::default() };
+        Self::Other(Box::new((endpoint.model.clone(), thresholds)))
+    }
+
+    fn find(&self) -> Result<(String, Thresholds), SpeechError> {
+        match self {
+            Self::File(path) => Model::find(path.as_deref()).map(|m| (m.name(), m.thresholds)),
+            Self::Other(other) => Ok(other.as_ref().clone()),
+        }
+    }
 }
 
 impl Pool {
@@ -100,24 +124,45 @@ impl Pool {
         let executable = Executable::open(&config.program).map_err(|e| SpeechError::Start(e.to_string()))?;
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
         let workers = if config.workers == 0 { processors.saturating_sub(1).max(1) } else { config.workers.min(WORKERS_MAX) };
-        let worker = |_| Box::new(Worker::new(executable.clone(), config.model.clone(), config.patience)) as Box<dyn Transcriber>;
-        let lane = |lane: Lane| (0..workers).map(worker).map(move |w| (lane, w));
-        let transcribers = lane(Lane::Live).chain(lane(Lane::AfterCall)).collect();
-        Self::spawn(ModelSource::File(config.model.clone()), transcribers).map_err(|e| SpeechError::Start(e.to_string()))
+        let live_model = config.live_model.clone().or_else(|| config.model.clone());
+        let mut transcribers: Vec<(Lane, Box<dyn Transcriber>)> = Vec::new();
+        let (mut live, mut after_call) = (ModelSource::File(live_model.clone()), ModelSource::File(config.model.clone()));
+        let served = config.endpoint.as_ref().map(|(_, serves, _)| *serves);
+        if let Some((endpoint, serves, parallel)) = &config.endpoint {
+            let (lane, sources) = match serves {
+                EndpointFor::Both => (Lane::Any, vec![&mut live, &mut after_call]),
+                EndpointFor::Live => (Lane::Live, vec![&mut live]),
+                EndpointFor::AfterCall => (Lane::AfterCall, vec![&mut after_call]),
+            };
+            sources.into_iter().for_each(|source| *source = ModelSource::of(endpoint));
+            transcribers.extend((0..(*parallel).clamp(1, WORKERS_MAX)).map(|_| (lane, Box::new(Service::new(endpoint.clone())) as _)));
+        }
+        for (lane, by, model) in [(Lane::Live, EndpointFor::Live, live_model), (Lane::AfterCall, EndpointFor::AfterCall, config.model)] {
+            if served != Some(EndpointFor::Both) && served != Some(by) {
+                let worker = || Worker::new(executable.clone(), model.clone(), config.patience, lane == Lane::Live);
+                transcribers.extend((0..workers).map(|_| (lane, Box::new(worker()) as _)));
+            }
+        }
+        Self::spawn((live, after_call), transcribers, served.is_none()).map_err(|e| SpeechError::Start(e.to_string()))
     }
 
     /// A pool of other transcribers: a service, or a double in tests.
     pub fn of(name: &str, thresholds: Thresholds, transcribers: Vec<Box<dyn Transcriber>>) -> Result<Self, SpeechError> {
         let source = ModelSource::Other(Box::new((name.to_owned(), thresholds)));
         let transcribers = transcribers.into_iter().map(|t| (Lane::Any, t)).collect();
-        Self::spawn(source, transcribers).map_err(|e| SpeechError::Start(e.to_string()))
+        Self::spawn((source.clone(), source), transcribers, true).map_err(|e| SpeechError::Start(e.to_string()))
     }
 
-    fn spawn(model: ModelSource, transcribers: Vec<(Lane, Box<dyn Transcriber>)>) -> io::Result<Self> {
+    fn spawn(
+        (live, after_call): (ModelSource, ModelSource),
+        transcribers: Vec<(Lane, Box<dyn Transcriber>)>,
+        one_machine: bool,
+    ) -> io::Result<Self> {
         let lanes = transcribers.iter().map(|(lane, _)| *lane).collect();
-        let state = Mutex::new(State { schedule: Schedule::new(lanes), stopped: false });
+        let schedule = if one_machine { Schedule::new(lanes) } else { Schedule::of_two_machines(lanes) };
+        let state = Mutex::new(State { schedule, stopped: false });
         // From here on an error drops the pool, which ends the threads that were started.
-        let pool = Self { model, shared: Arc::new(Shared { state, changed: Condvar::new() }) };
+        let pool = Self { live, after_call, shared: Arc::new(Shared { state, changed: Condvar::new() }) };
         for (n, (_, transcriber)) in transcribers.into_iter().enumerate() {
             let shared = pool.shared.clone();
             std::thread::Builder::new().name(format!("speech-{n}")).spawn(move || run(transcriber, n, &shared))?;
@@ -125,11 +170,30 @@ impl Pool {
         Ok(pool)
     }
 
-    /// The name and thresholds of the model that the next call will use.
+    /// The name and thresholds of the model that the next call will use once it is over.
     pub fn model(&self) -> Result<(String, Thresholds), SpeechError> {
-        match &self.model {
-            ModelSource::File(path) => Model::find(path.as_deref()).map(|m| (m.name(), m.thresholds)),
-            ModelSource::Other(other) => Ok(other.as_ref().clone()),
+        self.after_call.find()
+    }
+
+    /// The name and thresholds of the model for words while they are said.
+    pub fn live_model(&self) -> Result<(String, Thresholds), SpeechError> {
+        self.live.find()
+    }
+
+    /// The name and thresholds of the model of this name; `None`: the configured one for words after the call.
+    pub fn model_named(&self, name: Option<&str>) -> Result<(String, Thresholds), SpeechError> {
+        match (name, &self.after_call) {
+            (None, _) => self.model(),
+            (Some(name), ModelSource::Other(other)) => Ok((name.to_owned(), other.1.clone())),
+            (Some(name), ModelSource::File(_)) => Model::named(name).map(|m| (m.name(), m.thresholds)),
+        }
+    }
+
+    /// Names that [`Request::model`] may have: the models in `models/`, or the service's.
+    pub fn models(&self) -> Vec<String> {
+        match &self.after_call {
+            ModelSource::Other(other) => vec![other.0.clone()],
+            ModelSource::File(_) => Model::installed().iter().map(Model::name).collect(),
         }
     }
 
@@ -196,23 +260,28 @@ impl Shared {
         pushed
     }
 
-    /// The next work of `worker`, which rests first; `None` when the pool ends.
-    fn next(&self, worker: usize, rest: Duration) -> Option<Entry<Work>> {
-        let rested_at = clock() + rest;
+    /// The next work of `worker`, which rests first; or that there has been none for a while, where it wants to know.
+    fn next(&self, worker: usize, rest: Duration, tell_idle: bool) -> Next {
+        let begun = clock();
+        let rested_at = begun + rest;
+        let idle_at = tell_idle.then(|| begun + IDLE);
         let mut state = self.lock();
         loop {
             if state.stopped {
-                return None;
+                return Next::End;
             }
             let now = clock();
             shed(state.schedule.expired(now), Shed::Late);
             if now >= rested_at
                 && let Some(entry) = state.schedule.take(worker, now)
             {
-                return Some(entry);
+                return Next::Work(entry);
             }
-            let look_again = state.schedule.look_again_at().filter(|at| *at > now);
-            let until = [look_again, Some(rested_at).filter(|at| *at > now)].into_iter().flatten().min();
+            if idle_at.is_some_and(|at| now >= at) {
+                return Next::Idle;
+            }
+            let times = [state.schedule.look_again_at(), Some(rested_at), idle_at];
+            let until = times.into_iter().flatten().filter(|at| *at > now).min();
             state = match until {
                 Some(at) => self.changed.wait_timeout(state, at - now).unwrap_or_else(PoisonError::into_inner).0,
                 None => self.changed.wait(state).unwrap_or_else(PoisonError::into_inner),
@@ -250,10 +319,28 @@ fn shed(entries: Vec<Entry<Work>>, why: Shed) {
     }
 }
 
+/// What a worker's thread does next.
+enum Next {
+    Work(Entry<Work>),
+    Idle,
+    End,
+}
+
 fn run(mut transcriber: Box<dyn Transcriber>, worker: usize, shared: &Shared) {
-    while let Some(entry) = shared.next(worker, transcriber.rest()) {
-        let answer = transcriber.transcribe(&entry.work.request);
-        shared.settle(worker, entry, answer);
+    let mut tell_idle = false;
+    loop {
+        match shared.next(worker, transcriber.rest(), tell_idle) {
+            Next::Work(entry) => {
+                let answer = transcriber.transcribe(&entry.work.request);
+                shared.settle(worker, entry, answer);
+                tell_idle = true;
+            }
+            Next::Idle => {
+                transcriber.idle();
+                tell_idle = false;
+            }
+            Next::End => return,
+        }
     }
 }
 

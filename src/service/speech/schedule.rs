@@ -138,6 +138,8 @@ pub struct Schedule<T> {
     /// Unsorted: it is short, and a decode takes a thousand times as long as looking through it.
     waiting: Vec<Entry<T>>,
     waiting_samples: usize,
+    /// Live work and recordings are decoded by the same processors.
+    one_machine: bool,
     next_number: u64,
     shed: u64,
     lost: u64,
@@ -148,7 +150,12 @@ impl<T> Schedule<T> {
     /// Nothing waits; the workers are numbered as `lanes` are.
     pub fn new(lanes: Vec<Lane>) -> Self {
         let busy = lanes.iter().map(|_| None).collect();
-        Self { lanes, busy, waiting: Vec::new(), waiting_samples: 0, next_number: 0, shed: 0, lost: 0, given_up: 0 }
+        Self { lanes, busy, waiting: Vec::new(), waiting_samples: 0, one_machine: true, next_number: 0, shed: 0, lost: 0, given_up: 0 }
+    }
+
+    /// As [`Schedule::new`], where one kind of work is done elsewhere: neither waits for the other.
+    pub fn of_two_machines(lanes: Vec<Lane>) -> Self {
+        Self { one_machine: false, ..Self::new(lanes) }
     }
 
     /// Takes work on. What has to give way for it is put into `gone`, also when it is refused: to be answered as shed.
@@ -294,14 +301,14 @@ impl<T> Schedule<T> {
         let others = self.lanes.iter().enumerate().any(|(n, lane)| n != worker && Self::serves(*lane, entry.urgency));
         let avoided = entry.avoid.is_some_and(|(by, until)| by == worker && now < until);
         // Work from recordings uses what live work leaves of the processors.
-        let room = entry.urgency != Urgency::AfterCall || self.busy.iter().flatten().count() < self.capacity();
+        let room = entry.urgency != Urgency::AfterCall || !self.one_machine || self.busy.iter().flatten().count() < self.capacity();
         room && !(avoided && others)
     }
 
     /// Decodes that may run at once, by processors: lanes for work after the call add none.
     fn capacity(&self) -> usize {
         let live = self.lanes.iter().filter(|lane| **lane != Lane::AfterCall).count();
-        if live == 0 { self.lanes.len() } else { live }
+        if live == 0 || !self.one_machine { self.lanes.len() } else { live }
     }
 
     /// After the call, the leg with the fewest workers comes first; live words go by their deadlines alone.

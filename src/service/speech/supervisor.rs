@@ -78,12 +78,18 @@ impl Executable {
     }
 }
 
-/// A supervised worker; [`Transcriber`] for the pool's thread that owns it.
+/// Models that one worker keeps loaded: the configured one, and one that somebody asked for by name.
+const RESIDENT_MAX: usize = 2;
+
+/// A supervised worker, a child per model; [`Transcriber`] for the pool's thread that owns it.
 pub struct Worker {
     executable: Executable,
     model: Option<PathBuf>,
     patience: Patience,
-    running: Option<Running>,
+    /// Keeps the configured model loaded when there is nothing to do: live words cannot wait for it.
+    keep: bool,
+    /// By the name asked for, the last used at the end.
+    children: Vec<(Option<String>, Running)>,
     deaths_in_a_row: u32,
 }
 
@@ -97,33 +103,51 @@ struct Running {
 
 impl Worker {
     /// A worker that starts with its first utterance.
-    pub fn new(executable: Executable, model: Option<PathBuf>, patience: Patience) -> Self {
-        Self { executable, model, patience, running: None, deaths_in_a_row: 0 }
+    pub fn new(executable: Executable, model: Option<PathBuf>, patience: Patience, keep: bool) -> Self {
+        Self { executable, model, patience, keep, children: Vec::new(), deaths_in_a_row: 0 }
     }
 
-    fn running(&mut self) -> Result<&mut Running, TranscribeError> {
-        if self.running.is_none() {
-            let model = Model::find(self.model.as_deref()).map_err(|e| TranscribeError::Model(e.to_string()))?;
-            self.running = Some(Running::start(&self.executable, model, self.patience)?);
-        }
-        self.running.as_mut().ok_or_else(|| TranscribeError::Lost("not running".into()))
+    /// The child with this model, started when there is none; the one that was not used for longest makes room.
+    fn running(&mut self, name: Option<&str>) -> Result<&mut Running, TranscribeError> {
+        let child = match self.children.iter().position(|(n, _)| n.as_deref() == name) {
+            Some(at) => self.children.remove(at),
+            None => {
+                let model = match name {
+                    Some(name) => Model::named(name),
+                    None => Model::find(self.model.as_deref()),
+                };
+                let model = model.map_err(|e| TranscribeError::Model(e.to_string()))?;
+                if self.children.len() >= RESIDENT_MAX {
+                    self.children.remove(0);
+                }
+                (name.map(str::to_owned), Running::start(&self.executable, model, self.patience)?)
+            }
+        };
+        self.children.push(child);
+        self.children.last_mut().map(|(_, running)| running).ok_or_else(|| TranscribeError::Lost("not running".into()))
     }
 }
 
 impl Transcriber for Worker {
     fn transcribe(&mut self, request: &Request) -> Result<Heard, TranscribeError> {
-        let answer = self.running().and_then(|running| running.ask(request));
+        let name = request.model.as_deref();
+        let answer = self.running(name).and_then(|running| running.ask(request));
         match &answer {
             Ok(_) => self.deaths_in_a_row = 0,
-            Err(TranscribeError::Model(_)) => self.running = None,
+            Err(TranscribeError::Model(_)) => self.children.retain(|(n, _)| n.as_deref() != name),
             Err(TranscribeError::Lost(why)) => {
                 tracing::warn!(why, "a speech worker was lost; it is started again");
-                self.running = None;
+                self.children.retain(|(n, _)| n.as_deref() != name);
                 self.deaths_in_a_row = self.deaths_in_a_row.saturating_add(1);
             }
             Err(TranscribeError::Shed(_)) => {}
         }
         answer
+    }
+
+    fn idle(&mut self) {
+        let keep = self.keep;
+        self.children.retain(|(name, _)| keep && name.is_none());
     }
 
     fn rest(&self) -> Duration {
@@ -184,9 +208,8 @@ impl Running {
             }
             _ => TranscribeError::Lost(e.to_string()),
         };
-        self.socket.set_write_timeout(Some(limit)).map_err(lost)?;
-        protocol::write(&mut self.socket, question, blob).map_err(lost)?;
         let mut bounded = Bounded { socket: &self.socket, until: clock() + limit };
+        protocol::write(&mut bounded, question, blob).map_err(lost)?;
         protocol::read(&mut bounded).map(|(answer, _)| answer).map_err(lost)
     }
 }
@@ -199,20 +222,34 @@ impl Drop for Running {
     }
 }
 
-/// A socket that is read until a moment, however slowly the octets drip.
+/// A socket that is read and written until a moment, however slowly the octets drip.
 struct Bounded<'a> {
     socket: &'a UnixStream,
     until: std::time::Instant,
 }
 
+impl Bounded<'_> {
+    fn left(&self) -> io::Result<Duration> {
+        let left = self.until.saturating_duration_since(clock());
+        if left.is_zero() { Err(io::ErrorKind::TimedOut.into()) } else { Ok(left) }
+    }
+}
+
 impl io::Read for Bounded<'_> {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        let left = self.until.saturating_duration_since(clock());
-        if left.is_zero() {
-            return Err(io::ErrorKind::TimedOut.into());
-        }
-        self.socket.set_read_timeout(Some(left))?;
+        self.socket.set_read_timeout(Some(self.left()?))?;
         (&mut &*self.socket).read(into)
+    }
+}
+
+impl io::Write for Bounded<'_> {
+    fn write(&mut self, from: &[u8]) -> io::Result<usize> {
+        self.socket.set_write_timeout(Some(self.left()?))?;
+        (&mut &*self.socket).write(from)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 

@@ -77,4 +77,7 @@ pub trait Transcriber: Send {
     fn rest(&self) -> Duration {
         Duration::ZERO
     }
+
+    /// There has been nothing to do for a while: memory may go back.
+    fn idle(&mut self) {}
 }

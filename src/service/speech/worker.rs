@@ -68,9 +68,11 @@ fn parent() -> io::Result<UnixStream> {
 
 /// Dies with the parent, yields to everything, goes first when memory is short.
 fn humble() -> io::Result<()> {
-    #[expect(unsafe_code, reason = "prctl and nice take plain numbers; failure of nice is harmless")]
+    let idle = libc::sched_param { sched_priority: 0 };
+    #[expect(unsafe_code, reason = "plain numbers and one struct on our stack; being less humble than wished is harmless")]
     let died = unsafe {
         libc::nice(19);
+        libc::sched_setscheduler(0, libc::SCHED_IDLE, &raw const idle);
         libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL)
     };
     if died != 0 {

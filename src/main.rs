@@ -3,7 +3,7 @@
 use std::{
     io::{self, Write},
     net::IpAddr,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::ExitCode,
     time::Duration,
 };
@@ -12,10 +12,12 @@ use anyhow::{Context, bail};
 use clap::{Parser, Subcommand};
 use throughline::{
     app,
-    config::{Config, ConfigError},
+    config::{Config, ConfigError, Speech},
     ids::{InteractionId, PhoneNumber},
     service::{
-        demo, eval,
+        demo,
+        egress::Address,
+        eval,
         recorder::{paths, render::Rendering},
         sounds, speech,
     },
@@ -95,6 +97,11 @@ enum Command {
         #[arg(long, default_value = "this build")]
         of: String,
     },
+    /// Speech models: what there is, fetch one, verify and measure what is here.
+    Model {
+        #[command(subcommand)]
+        what: Model,
+    },
     /// A child process that turns audio into words; started by the server.
     #[command(hide = true)]
     SpeechWorker,
@@ -158,6 +165,49 @@ enum User {
         /// Folder of the configuration files.
         #[arg(long, default_value = "sip-config")]
         config: PathBuf,
+    },
+}
+
+#[derive(Subcommand)]
+enum Model {
+    /// The official models, which are installed, which are used.
+    List {
+        /// Folder of the configuration files.
+        #[arg(long, default_value = "sip-config")]
+        config: PathBuf,
+    },
+    /// Fetch an official model; goes on where it was cut off, and puts it in place once its hash is right.
+    Fetch {
+        /// As `list` shows it, such as base.en.
+        name: String,
+        /// Base address of a mirror; default: models_from in speech.toml.
+        #[arg(long)]
+        from: Option<Address>,
+        /// Folder; default: the nearest models/.
+        #[arg(long)]
+        into: Option<PathBuf>,
+        /// Folder of the configuration files.
+        #[arg(long, default_value = "sip-config")]
+        config: PathBuf,
+    },
+    /// Compare what is here with the hashes that its publisher states.
+    Verify {
+        /// A name or a file; default: everything installed.
+        model: Option<PathBuf>,
+    },
+    /// Measure speed, context and thresholds on this machine, and propose models/NAME.toml.
+    Check {
+        /// A name or a file; default: the demo model.
+        model: Option<PathBuf>,
+        /// Folder of spoken samples: 8 or 16 kHz WAV files and transcripts.tsv; default: models/samples.
+        #[arg(long)]
+        samples: Option<PathBuf>,
+        /// Workers that decode at once; default: cores - 1.
+        #[arg(long)]
+        workers: Option<usize>,
+        /// Write the proposal beside the model instead of printing it; an older file is kept as NAME.toml.old.
+        #[arg(long)]
+        write: bool,
     },
 }
 
@@ -226,6 +276,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
             }
             eval::write(&found, &of, &mut io::stdout().lock())?;
         }
+        Command::Model { what } => return model(what),
         Command::SpeechWorker => return Ok(ExitCode::from(speech::worker::main())),
     }
     Ok(ExitCode::SUCCESS)
@@ -252,6 +303,84 @@ fn demo_call(what: Demo) -> anyhow::Result<()> {
     demo::run(&call, |line| {
         let _ = writeln!(io::stdout(), "{line}");
     })?;
+    Ok(())
+}
+
+fn model(what: Model) -> anyhow::Result<ExitCode> {
+    match what {
+        Model::List { config } => {
+            let speech = speech_config(&config)?;
+            let used = [("live", speech.live_model.as_deref()), ("after the call", speech.after_call_model.as_deref())];
+            write!(io::stdout(), "{}", speech::catalogue::list(&used))?;
+        }
+        Model::Fetch { name, from, into, config } => {
+            let from = from.map_or_else(|| speech_config(&config).map(|speech| speech.models_from), Ok)?;
+            let fetch = speech::fetch::Fetch::new(&name, from, into.unwrap_or_else(speech::catalogue::folder))?;
+            let mut told = 0;
+            let path = fetch.run(&mut |have, whole| {
+                let percent = have * 100 / whole.max(1);
+                if percent != told {
+                    told = percent;
+                    let _ = write!(io::stderr(), "\r{name}: {percent:>3} % of {} MB", whole / 1_000_000);
+                }
+            })?;
+            writeln!(io::stderr())?;
+            writeln!(io::stdout(), "{}: verified. `throughline model check {name}` measures it here", path.display())?;
+        }
+        Model::Verify { model } => return verify(model.as_deref()),
+        Model::Check { model, samples, workers, write } => check(model.as_deref(), samples, workers, write)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Speech as configured; the defaults where there is no configuration.
+fn speech_config(folder: &Path) -> anyhow::Result<Speech> {
+    let config = if folder.is_dir() { Config::read(folder)? } else { Config::parse(&[]).map_err(ConfigError::Mistakes)? };
+    Ok(config.speech)
+}
+
+fn verify(model: Option<&Path>) -> anyhow::Result<ExitCode> {
+    use speech::{catalogue::Verdict, model::Model};
+    let models = model.map_or_else(|| Ok(Model::installed()), |m| Model::find(Some(m)).map(|m| vec![m]))?;
+    if models.is_empty() {
+        bail!("no model is installed; `throughline model list` shows what can be fetched");
+    }
+    let mut all_good = true;
+    for model in models {
+        let said = match speech::catalogue::verify(&model.path)? {
+            Verdict::Good => "as its publisher states".to_owned(),
+            Verdict::Wrong(found) => {
+                all_good = false;
+                format!("WRONG: SHA-256 is {found}; remove it and fetch it again")
+            }
+            Verdict::Unknown(found) => format!("no hash is stated for it; SHA-256 is {found}"),
+        };
+        writeln!(io::stdout(), "{}: {said}", model.path.display())?;
+    }
+    Ok(if all_good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn check(model: Option<&Path>, samples: Option<PathBuf>, workers: Option<usize>, write: bool) -> anyhow::Result<()> {
+    use speech::{check, model};
+    let model = model::Model::find(model)?;
+    let samples =
+        samples.or_else(speech::samples).context("models/samples is not found beside the program; give a folder with --samples")?;
+    let workers = workers.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, |n| n.get().saturating_sub(1).max(1)));
+    let measured = check::measure(&model, &check::samples(&samples)?, &mut |what| {
+        let _ = writeln!(io::stderr(), "measuring: {what}");
+    })?;
+    writeln!(io::stdout(), "{}", measured.report(&model, workers))?;
+    let proposal = measured.thresholds(&model);
+    let path = model.path.with_file_name(format!("{}.toml", model::stem(&model.path)));
+    if write {
+        if path.exists() {
+            std::fs::rename(&path, path.with_extension("toml.old"))?;
+        }
+        std::fs::write(&path, proposal)?;
+        writeln!(io::stdout(), "written: {}", path.display())?;
+    } else {
+        writeln!(io::stdout(), "proposed {} (--write writes it):\n\n{proposal}", path.display())?;
+    }
     Ok(())
 }
 

@@ -19,6 +19,7 @@ mod setup;
 mod sip;
 mod stats;
 mod strangers;
+mod words;
 
 use std::{
     net::{IpAddr, SocketAddr},
@@ -58,6 +59,15 @@ enum What {
         /// Calls of the second point.
         #[arg(long, default_value_t = 400)]
         many: usize,
+    },
+    /// Relayed calls while every speech worker is busy, beside the same calls without.
+    Words {
+        /// Seconds of each point.
+        #[arg(long, default_value_t = 20)]
+        seconds: u64,
+        /// Calls.
+        #[arg(long, default_value_t = 100)]
+        calls: usize,
     },
     /// What stays after many calls.
     Growth {
@@ -139,6 +149,7 @@ fn measure(what: What, report: &mut report::Report) -> anyhow::Result<()> {
     match what {
         What::Setup { seconds, agents } => setup::run(seconds, agents, report),
         What::Media { seconds, few, many } => media::run(media::Span { time: Duration::from_secs_f64(seconds), few, many }, report),
+        What::Words { seconds: time, calls } => words::run(calls, seconds(time), report),
         What::Growth { calls, rate, idle } => endurance::growth(calls, rate, seconds(idle), report),
         What::Storm { phones, seconds: time } => endurance::storm(phones, seconds(time), report),
         What::Overload { seconds: time } => endurance::overload(seconds(time), report),
@@ -163,6 +174,7 @@ fn full_parts() -> Vec<What> {
     vec![
         What::Setup { seconds: 10.0, agents: 100 },
         What::Media { seconds: 20.0, few: 100, many: 400 },
+        What::Words { seconds: 20, calls: 100 },
         What::Strangers { tries: 2_000 },
         What::Storm { phones: 10_000, seconds: 30 },
         What::Overload { seconds: 10 },
@@ -175,6 +187,7 @@ fn quick_parts() -> Vec<What> {
     vec![
         What::Setup { seconds: 3.0, agents: 50 },
         What::Media { seconds: 5.0, few: 50, many: 200 },
+        What::Words { seconds: 5, calls: 50 },
         What::Strangers { tries: 500 },
         What::Storm { phones: 1_000, seconds: 3 },
         What::Overload { seconds: 3 },

@@ -49,7 +49,7 @@ pub fn run(span: Span, report: &mut Report) -> anyhow::Result<()> {
     for (name, record, payload_types) in
         [("relayed", "none", [8, 8]), ("relayed, recorded", "all", [8, 8]), ("bridged µ to A", "none", [0, 8])]
     {
-        let points = with_calls(span, record, payload_types)?;
+        let points = with_calls(span, record, payload_types, || Ok(()))?;
         let (cpu, media) = (slope(&points, |point| point.cpu), slope(&points, |point| point.media));
         let lost: u64 = points.iter().map(|point| point.lost).sum();
         let astray: u64 = points.iter().map(|point| point.heard.sent.saturating_sub(point.heard.received)).sum();
@@ -123,7 +123,20 @@ fn bare(span: Span) -> anyhow::Result<[Point; 2]> {
     Ok([measure(span.few), measure(span.many)])
 }
 
-fn with_calls(span: Span, record: &'static str, payload_types: [u8; 2]) -> anyhow::Result<[Point; 2]> {
+/// The same relayed calls twice: as they are, and beside what `start` starts. Of each, the delay's 99th percentile in
+/// milliseconds, what its distribution looks like, and packets lost by us.
+pub fn beside<G>(calls: usize, time: Duration, start: impl FnOnce() -> anyhow::Result<G>) -> anyhow::Result<[(f64, String, u64); 2]> {
+    let points = with_calls(Span { time, few: calls, many: calls }, "none", [8, 8], start)?;
+    Ok(points.map(|mut point| (point.heard.delay.at(0.99), point.heard.delay.line(), point.lost)))
+}
+
+/// Measures few calls and many; what `between` starts after the first lasts until the end of the second.
+fn with_calls<G>(
+    span: Span,
+    record: &'static str,
+    payload_types: [u8; 2],
+    between: impl FnOnce() -> anyhow::Result<G>,
+) -> anyhow::Result<[Point; 2]> {
     let plan = Plan { phones: 2 * span.many, record, max_calls: span.many + 16, ..Plan::default() };
     let server = Server::start(&plan)?;
     let mut driver = Driver::new(&server, (0..plan.phones).map(|n| format!("p{n}")))?;
@@ -133,8 +146,10 @@ fn with_calls(span: Span, record: &'static str, payload_types: [u8; 2]) -> anyho
     let mut measure = |calls: usize| -> anyhow::Result<Point> {
         let more = (calls - driver.ports().len()) as u64;
         let load = Load { kind: Kind::Phones, pace: Pace::PerSecond(200.0), talk: None, time: Duration::from_secs(60), calls: more };
-        let outcome = driver.run(&load)?;
-        anyhow::ensure!(outcome.talked == more, "calls fail: {outcome:?}; {}", server.troubles());
+        if more > 0 {
+            let outcome = driver.run(&load)?;
+            anyhow::ensure!(outcome.talked == more, "calls fail: {outcome:?}; {}", server.troubles());
+        }
         // Rows of the set-up that wait in the journal are no part of what a call in progress costs.
         server.settled_within(Duration::from_secs(30));
         generator.talk(server.sip().ip(), &driver.ports());
@@ -144,7 +159,10 @@ fn with_calls(span: Span, record: &'static str, payload_types: [u8; 2]) -> anyho
         };
         Ok(point(&mut generator, server.pid(), calls, span.time, payload_types[0] == payload_types[1], lost))
     };
-    let points = [measure(span.few)?, measure(span.many)?];
+    let first = measure(span.few)?;
+    let beside = between()?;
+    let points = [first, measure(span.many)?];
+    drop(beside);
     driver.hang_up_all()?;
     Ok(points)
 }

@@ -148,7 +148,7 @@ fn form(boundary: &str, model: &str, language: &str, wav: &[u8]) -> Vec<u8> {
 #[derive(Deserialize)]
 struct Verbose {
     #[serde(default)]
-    text: String,
+    text: Option<String>,
     #[serde(default)]
     words: Option<Vec<VerboseWord>>,
     #[serde(default)]
@@ -182,6 +182,9 @@ struct Segment {
 
 fn read(answer: &[u8], language: &str, audio_ms: u32) -> Result<Heard, String> {
     let verbose: Verbose = serde_json::from_slice(answer).map_err(|e| format!("the speech service answered something else ({e})"))?;
+    if verbose.text.is_none() && verbose.words.is_none() && verbose.segments.is_none() {
+        return Err("the speech service answered something else (neither text nor words)".into());
+    }
     let segments = verbose.segments.unwrap_or_default();
     let known: Vec<f32> = segments.iter().filter_map(|s| s.avg_logprob).filter(|p| p.is_finite()).collect();
     // One that does not say how sure it is has to be believed.
@@ -193,7 +196,7 @@ fn read(answer: &[u8], language: &str, audio_ms: u32) -> Result<Heard, String> {
         words = segments.into_iter().flat_map(|s| of_segment(s, sure, audio_ms)).collect();
     }
     if words.is_empty() {
-        words = dealt(&verbose.text, 0.0, audio_ms as f32 / 1_000.0, sure, audio_ms);
+        words = dealt(&verbose.text.unwrap_or_default(), 0.0, audio_ms as f32 / 1_000.0, sure, audio_ms);
     }
     words.retain(|w| w.text.contains(char::is_alphanumeric));
     words.truncate(WORDS_MAX);

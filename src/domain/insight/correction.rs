@@ -4,7 +4,7 @@
 //! A patch that was taken back, and the one that took it back, do nothing on any revision. On a later revision a patch
 //! lies where the audio says, whatever the model heard there; one that finds no words and nothing refused there no longer fits.
 
-use std::{collections::HashSet, ops::Range};
+use std::{cmp::Reverse, collections::HashSet, ops::Range};
 
 use super::utterance::{Utterance, Word};
 use crate::ids::{CorrectionId, LegId};
@@ -107,7 +107,7 @@ fn replace(utterances: &mut [Utterance], span: Span, after: &str) -> bool {
     true
 }
 
-/// Words by utterance that lie in a span by their middle, or the one that the span lies in.
+/// Words by utterance that lie in a span by their middle, else the one that shares most of it: models time words roughly.
 fn places(utterances: &[Utterance], span: Span) -> Vec<(usize, Range<usize>)> {
     let of_leg = || utterances.iter().enumerate().filter(|(_, u)| u.leg == span.leg && u.from_ms < span.to_ms && span.from_ms < u.to_ms);
     let within = |w: &Word| (span.from_ms..span.to_ms).contains(&w.from_ms.midpoint(w.to_ms));
@@ -121,9 +121,10 @@ fn places(utterances: &[Utterance], span: Span) -> Vec<(usize, Range<usize>)> {
     if !places.is_empty() {
         return places;
     }
-    let middle = span.from_ms.midpoint(span.to_ms);
-    let around = |w: &Word| (w.from_ms..w.to_ms).contains(&middle);
-    of_leg().filter_map(|(at, u)| u.words.iter().position(around).map(|n| (at, n..n + 1))).take(1).collect()
+    let shared = |w: &Word| w.to_ms.min(span.to_ms).saturating_sub(w.from_ms.max(span.from_ms));
+    let words = of_leg().flat_map(|(at, u)| u.words.iter().enumerate().map(move |(n, w)| (shared(w), at, n)));
+    let most = words.filter(|(shared, ..)| *shared > 0).max_by_key(|(shared, at, n)| (*shared, Reverse((*at, *n))));
+    most.map(|(_, at, n)| (at, n..n + 1)).into_iter().collect()
 }
 
 /// An utterance without words at a place.
@@ -240,6 +241,12 @@ mod tests {
             ..said(1, 1_000, "a b c d")
         }];
         assert_eq!(apply(&mut one_long_word, &patches[..1]), [Fit::Stands], "the span lies in a word");
+        let mut early = [said(1, 1_100, "I was barged")];
+        early[0].words[2].from_ms = 1_820;
+        early[0].words[2].to_ms = 2_100;
+        early[0].words[1].to_ms = 1_590;
+        assert_eq!(apply(&mut early, &patches[..1]), [Fit::Stands], "the span and a word share their edges");
+        assert_eq!(text(&early), ["I was charged"]);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //! and almost as well understood as by the model alone.
 //!
 //! Synthetic voices of the demo model: a regression figure for the path, not a promise about people.
+#![expect(clippy::print_stdout, reason = "tells what it measured")]
 
 mod support;
 
@@ -106,7 +107,9 @@ fn check_corrections(server: &Server, interaction: &str, page: &Value) {
     let grace = server.login("grace");
     let utterances = page["transcript"]["utterances"].as_array().expect("a list");
     let utterance = utterances.iter().find(|u| u["words"].as_array().is_some_and(|words| words.len() > 2)).expect("a sentence");
-    let word = &utterance["words"][1];
+    // The longest of its words: where a word of 100 ms begins, two passes over the same audio need not agree.
+    let length = |word: &&Value| word["to_ms"].as_u64().zip(word["from_ms"].as_u64()).map(|(to, from)| to - from);
+    let word = utterance["words"].as_array().expect("a list").iter().max_by_key(length).expect("a word");
     let patch = json!({
         "revision": 1, "leg": utterance["leg"], "from_ms": word["from_ms"], "to_ms": word["to_ms"], "before": word["text"], "after": "quetzal",
     });
@@ -125,6 +128,33 @@ fn check_corrections(server: &Server, interaction: &str, page: &Value) {
     assert_eq!(grace.get(&format!("{path}/words?revision=1")).json()["revision"], 1);
 }
 
+/// While it was spoken the agent's desk was told nearly all of it, on the side of who said it; the record keeps those words.
+fn check_live(messages: &[Value], interaction: &str, page: &Value) {
+    let told = messages.iter().filter(|m| m["type"] == "words");
+    let told: Vec<&Value> =
+        told.filter(|m| m["interaction"] == interaction).flat_map(|m| m["utterances"].as_array().expect("a list")).collect();
+    let legs = page["legs"].as_array().expect("a list");
+    for utterance in &told {
+        let leg = legs.iter().find(|leg| leg["leg"] == utterance["leg"]).expect("a leg of this call");
+        assert_eq!(leg["party"], utterance["party"]);
+    }
+    let text = |utterances: &[&Value], party: Party| -> Vec<String> {
+        let own = utterances.iter().filter(|u| u["party"] == name(party) && u["partial"] != true && u["rejected"].is_null());
+        let mut own: Vec<&&Value> = own.collect();
+        own.sort_by_key(|u| u["from_ms"].as_u64());
+        let text: Vec<&str> = own.iter().flat_map(|u| u["words"].as_array().expect("a list")).filter_map(|w| w["text"].as_str()).collect();
+        words(&text.join(" "))
+    };
+    let kept: Vec<&Value> = page["transcript"]["utterances"].as_array().expect("a list").iter().collect();
+    for party in [Party::Customer, Party::Agent] {
+        let (live, after) = (text(&told, party), text(&kept, party));
+        println!("{}: {} words while they spoke, {} in the record", name(party), live.len(), after.len());
+        // What a busy machine had no time for came after the call; what was told live is what the record says.
+        assert!(live.len() * 2 >= after.len(), "most words of the {} are told while they speak: {live:?}", name(party));
+        assert!(live.iter().filter(|word| !after.contains(word)).count() <= live.len() / 10, "{live:?} but {after:?}");
+    }
+}
+
 #[test]
 fn the_words_of_a_call_through_the_server_are_almost_those_of_the_model_alone() {
     let server = Server::plain();
@@ -133,6 +163,7 @@ fn the_words_of_a_call_through_the_server_are_almost_those_of_the_model_alone() 
     let running = call::start(&mut desk, DemoCall { ring: Duration::from_millis(300), ..call::demo(&server) });
     let interaction = running.interaction.clone();
     running.finish(&mut desk);
+    let at_hang_up = desk.messages.len();
     let page = call::page(&agent, &interaction, "the card", |page| {
         page["transcript"]["state"] == "done" && !(page["card"].is_null() && page["card_trouble"].is_null())
     });
@@ -145,6 +176,7 @@ fn the_words_of_a_call_through_the_server_are_almost_those_of_the_model_alone() 
     let shifts = check_recording(&agent, &interaction);
     check_sides(&page, shifts);
     check_card(&page);
+    check_live(&desk.messages[..at_hang_up], &interaction, &page);
     check_corrections(&server, &interaction, &page);
     let mut model = Alone::load();
     let voices = sound::read_wav(&samples().join("call.wav"));
@@ -160,8 +192,8 @@ fn the_words_of_a_call_through_the_server_are_almost_those_of_the_model_alone() 
     println!("synthetic voices, G.711: whole path {:.1} %, model alone {:.1} %", percent(path_errors), percent(alone_errors));
     assert!(percent(path_errors) <= percent(alone_errors) + POINTS);
     let coverage = &page["transcript"]["coverage"];
-    // What is missing is somebody else's voice in the agent's room.
-    assert!(["customer", "agent"].iter().all(|side| coverage[side].as_u64() >= Some(95)), "{coverage}");
+    // What is missing is somebody else's voice in the room; live it is not yet known for noise when the first of it comes.
+    assert!(["customer", "agent"].iter().all(|side| coverage[side].as_u64() >= Some(90)), "{coverage}");
     assert!(!server.log_text().contains("ERROR"), "an error was logged:\n{}", server.log_text());
 }
 

@@ -67,9 +67,15 @@ pub(super) fn api_parts(
 
 /// The models that the pool would find now.
 fn speech_models(pool: Option<Arc<Pool>>) -> Box<dyn Fn() -> SpeechModels + Send + Sync> {
-    Box::new(move || match pool.as_ref().map(|pool| pool.model()) {
-        Some(Ok((name, _))) => SpeechModels { models: vec![SpeechModel { name, usual: true }], trouble: None },
-        Some(Err(_)) => SpeechModels { models: Vec::new(), trouble: Some("No speech model. Admin: `throughline model`.".to_owned()) },
+    let named = |pool: &Pool, usual: String| {
+        // A model outside `models/` is named by its path and is not among them.
+        let others = pool.models().into_iter().filter(|name| *name != usual);
+        let others: Vec<_> = others.map(|name| SpeechModel { name, usual: false }).collect();
+        std::iter::once(SpeechModel { name: usual, usual: true }).chain(others).collect()
+    };
+    Box::new(move || match pool.as_ref().map(|pool| (pool, pool.model())) {
+        Some((pool, Ok((usual, _)))) => SpeechModels { models: named(pool, usual), trouble: None },
+        Some((_, Err(_))) => SpeechModels { models: Vec::new(), trouble: Some("No speech model. Admin: `throughline model`.".to_owned()) },
         None => SpeechModels { models: Vec::new(), trouble: Some("Calls are not transcribed here: [speech] enabled is off.".to_owned()) },
     })
 }

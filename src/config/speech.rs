@@ -83,7 +83,7 @@ pub(super) fn read(s: &mut Section<'_>, redaction: Redaction) -> Speech {
         workers: u16::try_from(s.number("workers", 0, 0..=64)).unwrap_or(0),
         models_from: models_from.unwrap_or_else(official),
         endpoint,
-        live: s.flag("live", false),
+        live: s.flag("live", true),
         partial: s.flag("partial", true),
         front_end_threads: u16::try_from(s.number("front_end_threads", 1, 1..=64)).unwrap_or(1),
         redaction,

@@ -104,19 +104,23 @@ async fn fail(
 
 /// Reads and transcribes on a thread that may block.
 async fn words(jobs: &Jobs, interaction: InteractionId, model: Option<&str>) -> Result<Transcript, Trouble> {
-    let (current, _) = jobs.pool.model().map_err(Trouble::Speech)?;
-    if let Some(other) = model.filter(|model| *model != current) {
-        return Err(Trouble::NotHere(other.to_owned()));
+    match model {
+        None => drop(jobs.pool.model().map_err(Trouble::Speech)?),
+        Some(other) => drop(jobs.pool.model_named(model).map_err(|_| Trouble::NotHere(other.to_owned()))?),
     }
     // Who asks for a model asks for another understanding of the sound.
     let live = if model.is_none() { jobs.live.heard(interaction).await } else { None };
-    let (tracks, pool) = (jobs.tracks.clone(), jobs.pool.clone());
+    let (tracks, pool, model) = (jobs.tracks.clone(), jobs.pool.clone(), model.map(str::to_owned));
     let work = tokio::task::spawn_blocking(move || {
         let mut tracks = tracks(interaction).map_err(Trouble::Tracks)?;
         if let (true, [one, other]) = (fault::active(Fault::WrongLegWords), &mut tracks[..]) {
             std::mem::swap(&mut one.samples, &mut other.samples);
         }
-        after::transcribe(&pool, &tracks, live).map_err(Trouble::Speech)
+        let words = match &model {
+            Some(model) => pool.transcribe_call_with(Some(model), &tracks),
+            None => after::transcribe(&pool, &tracks, live),
+        };
+        words.map_err(Trouble::Speech)
     });
     work.await.unwrap_or_else(|e| Err(Trouble::Tracks(format!("our own mistake ({e})"))))
 }

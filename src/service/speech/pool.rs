@@ -184,7 +184,8 @@ impl Pool {
     pub fn model_named(&self, name: Option<&str>) -> Result<(String, Thresholds), SpeechError> {
         match (name, &self.after_call) {
             (None, _) => self.model(),
-            (Some(name), ModelSource::Other(other)) => Ok((name.to_owned(), other.1.clone())),
+            (Some(name), ModelSource::Other(other)) if other.0 == name => self.model(),
+            (Some(name), ModelSource::Other(_)) => Err(SpeechError::Model(format!("the service is not asked for a model \"{name}\""))),
             (Some(name), ModelSource::File(_)) => Model::named(name).map(|m| (m.name(), m.thresholds)),
         }
     }

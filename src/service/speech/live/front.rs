@@ -60,7 +60,7 @@ pub trait LiveTranscriber: Send + Sync {
 
 impl LiveTranscriber for Pool {
     fn live_model(&self) -> Option<(String, Thresholds)> {
-        self.model().ok()
+        Self::live_model(self).ok()
     }
 
     fn ask(&self, request: Request, urgency: Urgency, reply: &Sender<Answer>) -> Result<(), Shed> {

@@ -1,4 +1,4 @@
-//! What words cost: ours beside whisper.cpp's own way and beside re-encoding every second; same model, same audio, same thread.
+//! What listening costs, and what words cost: ours beside whisper.cpp's own way and beside re-encoding every second; same model, same audio, same thread.
 //!
 //! `cargo bench --bench speech [MODEL]`. Processor time of this thread, so that other work on the machine counts little.
 
@@ -7,13 +7,24 @@
 use std::{path::PathBuf, time::Duration};
 
 use anyhow::Context;
-use throughline::service::speech::{
-    RATE,
-    decode::{Engine, Limits},
-    file,
-    front_end::{self, TrackAudio},
-    model::Model,
-    samples,
+use throughline::{
+    domain::media::{
+        plan::Codec,
+        tap::TapOpen,
+        time_axis::{Chunk, ChunkKind},
+    },
+    ids::{InteractionId, RecordingId},
+    protocol::audio::g711::linear_to_alaw,
+    service::speech::{
+        RATE,
+        decode::{Engine, Limits},
+        file,
+        front_end::{self, TrackAudio},
+        live::ear::LegEar,
+        model::Model,
+        samples,
+    },
+    time::UnixMs,
 };
 
 /// A leg speaks this much of a call; the carried call is denser, so that its figure is per second of speech.
@@ -61,6 +72,7 @@ fn main() -> anyhow::Result<()> {
         tracks[0].samples.len() as f64 / RATE as f64,
         utterances.len()
     );
+    listening(&tracks[0]);
     println!("| way | processor s | × ours | ms per s of speech | legs per core |\n| --- | --- | --- | --- | --- |");
     // The first decode of each size allocates; it is no part of what the next one costs.
     bench.decode(utterances[0], true)?;
@@ -80,6 +92,38 @@ fn main() -> anyhow::Result<()> {
     row("for comparison, no live words: the recording in 30 s pieces, pauses and all", chunks, ours, speech_s);
     println!("\nLegs per core: {:.0} % of the time spoken, core {:.0} % busy.", TALK * 100.0, BUSY * 100.0);
     Ok(())
+}
+
+/// What the live front end takes for a leg: decode, voice activity, utterances and the gates before the model.
+fn listening(track: &TrackAudio) {
+    const TIMES: usize = 40;
+    const PACKET: usize = RATE / 50;
+    let at = UnixMs(1_700_000_000_000);
+    let head = TapOpen {
+        recording: RecordingId::new(at, [1; 10]),
+        interaction: InteractionId::new(at, [2; 10]),
+        leg: track.leg,
+        party: track.party,
+        codec: Codec::Pcma,
+        axis_start_wall: at,
+        axis_us: 0,
+    };
+    let octets: Vec<u8> = track.samples.iter().map(|sample| linear_to_alaw(*sample)).collect();
+    let packets = (0..TIMES).flat_map(|_| octets.chunks_exact(PACKET)).enumerate();
+    let chunk = |(n, payload): (usize, &[u8])| Chunk {
+        axis_start_us: n as u64 * 20_000,
+        duration_us: 20_000,
+        kind: ChunkKind::Audio { codec: Codec::Pcma, payload: payload.to_vec() },
+    };
+    let chunks: Vec<Chunk> = packets.map(chunk).collect();
+    let mut ear = LegEar::new(&head);
+    let (begun, mut utterances) = (processor_s(), 0);
+    for chunk in &chunks {
+        ear.push(chunk);
+        utterances += std::iter::from_fn(|| ear.next_event()).count();
+    }
+    let (cost, seconds) = (processor_s() - begun, chunks.len() as f64 / 50.0);
+    println!("listening to a leg for {seconds:.0} s, {utterances} utterances: {:.4} % of a core\n", 100.0 * cost / seconds);
 }
 
 fn sum(bench: &mut Bench, all: impl Iterator<Item = (Vec<i16>, bool)>) -> anyhow::Result<f64> {

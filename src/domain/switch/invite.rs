@@ -84,9 +84,7 @@ impl Switch {
             Ok(route) => route,
             Err(refusal) => return self.refuse_call(flow, request, refusal),
         };
-        // Each call that has not ended holds two pairs; one that is only wrapped up holds none.
-        let live = self.ports.in_use().len() / 2;
-        let ports = if emergency || live < self.config.limits.max_calls { self.ports.acquire::<2>() } else { None };
+        let ports = if emergency || self.has_room() { self.ports.acquire::<2>() } else { None };
         let Some(ports) = ports else {
             self.counters.count(Counter::NoRoom);
             // A trunk gets no Retry-After: it would silence the trunk as a whole.
@@ -102,6 +100,11 @@ impl Switch {
                 self.ports.give_back(pair);
             }),
         }
+    }
+
+    /// Whether one more call can be. Each call that has not ended holds two pairs; one that is only wrapped up holds none.
+    pub(super) fn has_room(&self) -> bool {
+        self.ports.in_use().len() / 2 < self.config.limits.max_calls && self.ports.free() >= 2
     }
 
     /// The checks that need no state (RFC 3261 §8.2, §16.3; RFC 4028 §9), in order.

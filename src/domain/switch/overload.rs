@@ -83,6 +83,10 @@ impl Switch {
         if class != Class::Urgent && source == Source::Unknown && self.strangers.is_silenced(now.mono, flow.remote.ip()) {
             return self.counters.count(Counter::StrangerSilenced);
         }
+        if class == Class::Call && self.intake.waiting()[Class::Call as usize] > 0 && !self.has_room() {
+            // Its turn would refuse it all the same, at many times the price; what comes alone is looked at, for it may be a repetition.
+            return self.shed(flow, bytes, &peek, class, source);
+        }
         match self.intake.take(now.mono, class, flow, bytes) {
             Taken::Queued => {}
             Taken::Dropped => self.counters.count(Counter::Overrun),

@@ -98,6 +98,21 @@ fn running_calls_and_emergency_calls_are_never_shed() {
 }
 
 #[test]
+fn while_there_is_no_room_for_a_call_those_behind_the_first_are_refused_as_they_come() {
+    let mut config = config(40);
+    config.limits.max_calls = 0;
+    config.destinations = Destinations { emergency: EmergencyNumbers::new(["999".to_owned()]), ..Destinations::default() };
+    let mut world = World::with(2, 1, config);
+    for (n, user) in [(1, "x"), (2, "x"), (3, "x"), (4, "999")] {
+        world.switch.offer(world.now, at(trunk()), request("INVITE", user, n, "").as_bytes());
+    }
+    assert_eq!(world.switch.waiting(), [1, 1, 0, 0], "the first, for it may be a repetition, and the emergency call");
+    assert_eq!(world.switch.counters().get(Counter::ShedCall), 2);
+    let answers = sent(&mut world);
+    assert!(answers.len() == 2 && answers.iter().all(|(to, text)| *to == trunk() && text.starts_with("SIP/2.0 503 ")), "{answers:?}");
+}
+
+#[test]
 fn the_ack_of_what_was_shed_costs_nothing() {
     let (mut world, now) = overloaded();
     world.switch.offer(now, at(trunk()), request("INVITE", "201", 60, "").as_bytes());

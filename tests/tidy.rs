@@ -41,7 +41,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ),
     ("service/egress", &[]),
     ("service/api", &["ids", "time", "domain", "service::clock", "service::live", "service::store", "service::recorder", "config"]),
-    ("service/connectors", &["ids", "time", "domain", "config"]),
+    ("service/connectors", &["ids", "time", "domain", "config", "service::egress"]),
     ("service/eval", &["ids", "time", "domain", "protocol::audio", "service::speech"]),
     ("service/recorder", &["ids", "time", "domain", "protocol::audio"]),
     ("service/spool", &["ids", "time", "domain", "service::store"]),

@@ -13,10 +13,7 @@ use crate::{
     },
     protocol::sip::{client_digest::ClientAccount, connections::ConnectionLimits, flow::Transport, timers::Timers},
     service::{
-        connectors::{
-            BaseAddress,
-            language_model::{LanguageModel, LanguageModelConfig},
-        },
+        connectors::language_model::{LanguageModel, LanguageModelConfig},
         jobs::Insight,
         media_threads::MediaThreadsConfig,
         sip_sockets::{BindError, Listen, SipSockets},
@@ -254,14 +251,13 @@ pub(super) fn raise_descriptor_limit() {
 
 /// What cards are read with. Patterns and address were checked with the configuration.
 pub(super) fn insight(config: &config::Insight) -> Insight {
-    let model = config.language_model.as_ref().and_then(|model| {
-        let base = BaseAddress::parse(&model.base)?;
-        Some(LanguageModel::new(LanguageModelConfig {
-            base,
+    let model = config.language_model.as_ref().map(|model| {
+        LanguageModel::new(LanguageModelConfig {
+            base: model.base.clone(),
             model: model.model.clone(),
             key_file: model.key_file.clone(),
             patience: model.patience,
-        }))
+        })
     });
     Insight {
         products: config.products.clone(),

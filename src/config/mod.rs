@@ -25,7 +25,10 @@ pub(crate) use sections::{OTHER_DESCRIPTORS, descriptor_limit};
 pub use speech::{EndpointFor, OFFICIAL_MODELS, Speech, SpeechEndpoint};
 pub use trunks::{Secret, Trunk, TrunkAccount, TrunkNumber, TrunkOutbound};
 
-use crate::domain::routing::{Answer, destination::Destinations};
+use crate::{
+    domain::routing::{Answer, destination::Destinations},
+    service::egress::Address,
+};
 
 /// Everything that a server needs to know before it starts.
 #[derive(Debug, Clone, PartialEq)]
@@ -66,8 +69,8 @@ pub struct Insight {
 /// `[language_model]` of `speech.toml`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LanguageModel {
-    /// Base address of an OpenAI-compatible service, checked: "http://127.0.0.1:8080/v1".
-    pub base: String,
+    /// Base address of an OpenAI-compatible service, such as "http://127.0.0.1:8080/v1".
+    pub base: Address,
     /// As the service calls it.
     pub model: String,
     /// File with the key.

@@ -186,22 +186,16 @@ fn insight(s: &mut Section<'_>) -> Insight {
 }
 
 fn language_model(s: &mut Section<'_>) -> Option<LanguageModel> {
-    let (base, model, key_file) = (s.text("base", ""), s.text("model", ""), s.text("key_file", ""));
+    let (model, key_file) = (s.text("model", ""), s.text("key_file", ""));
     let patience = Duration::from_secs(s.number("patience_s", 60, 1..=600).unsigned_abs());
-    if base.is_empty() {
+    if s.text("base", "").is_empty() {
         return None;
     }
-    let plain = base.strip_prefix("http://").is_some_and(|rest| {
-        !rest.is_empty() && !rest.starts_with([':', '/']) && rest.chars().all(|c| c.is_ascii_graphic() && !"@?#\\\"<>".contains(c))
-    });
-    if !plain {
-        let remedy = "Use http://HOST:PORT/v1; for a service with TLS elsewhere, a local proxy";
-        s.mistake("base", format!("\"{base}\" cannot be the base address of a language model"), remedy);
-    }
+    let base = speech::address(s, "base", "");
     if model.is_empty() {
         s.mistake("model", "it is missing", "Name the model as the service calls it");
     }
-    Some(LanguageModel { base, model, key_file: (!key_file.is_empty()).then(|| PathBuf::from(key_file)), patience })
+    Some(LanguageModel { base: base?, model, key_file: (!key_file.is_empty()).then(|| PathBuf::from(key_file)), patience })
 }
 
 /// What must hold between keys and files.

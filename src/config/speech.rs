@@ -108,7 +108,7 @@ fn name_or_path(s: &mut Section<'_>, key: &'static str) -> Option<PathBuf> {
     Some(path.to_owned())
 }
 
-fn address(s: &mut Section<'_>, key: &'static str, default: &str) -> Option<Address> {
+pub(super) fn address(s: &mut Section<'_>, key: &'static str, default: &str) -> Option<Address> {
     let text = s.text(key, default);
     text.parse().map_err(|why: String| s.mistake(key, why, "Write it such as \"http://127.0.0.1:8000\"")).ok()
 }

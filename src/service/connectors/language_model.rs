@@ -9,11 +9,13 @@ use std::{path::PathBuf, time::Duration};
 
 use serde::Deserialize;
 
-use super::http::{BaseAddress, HttpError};
-use crate::domain::insight::{
-    card::Context,
-    model_card::{self, ModelCard, Refused},
-    utterance::Transcript,
+use crate::{
+    domain::insight::{
+        card::Context,
+        model_card::{self, ModelCard, Refused},
+        utterance::Transcript,
+    },
+    service::egress::{self, Address, EgressError, Patience, Question},
 };
 
 /// Largest answer, octets: the longest form in its envelope, many times over.
@@ -25,7 +27,7 @@ const KEY_MAX: usize = 4 * 1024;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LanguageModelConfig {
     /// The service.
-    pub base: BaseAddress,
+    pub base: Address,
     /// As the service calls it.
     pub model: String,
     /// A file with the key, where the service wants one; read at each use, so that a new key needs no restart.
@@ -37,9 +39,12 @@ pub struct LanguageModelConfig {
 /// Why the model gave no card.
 #[derive(Debug, thiserror::Error)]
 pub enum LanguageModelError {
-    /// The service.
+    /// The way to it.
     #[error(transparent)]
-    Http(#[from] HttpError),
+    Egress(#[from] EgressError),
+    /// Anything but 200.
+    #[error("{0} answered {1}")]
+    Status(Address, u16),
     /// The key.
     #[error("the key file {} cannot be read ({error})", path.display())]
     Key {
@@ -77,6 +82,21 @@ pub struct LanguageModel {
     config: LanguageModelConfig,
 }
 
+impl LanguageModelConfig {
+    /// One question and the whole of a 200; blocks.
+    fn ask(&self, key: Option<&str>, body: &[u8]) -> Result<Vec<u8>, LanguageModelError> {
+        let bearer = key.map(|key| format!("Bearer {key}"));
+        let mut headers = vec![("Content-Type", "application/json"), ("Accept", "application/json")];
+        headers.extend(bearer.as_deref().map(|bearer| ("Authorization", bearer)));
+        let question = Question { method: "POST", path: "/chat/completions", headers: &headers, body };
+        let patience = Patience { total: Some(self.patience), idle: self.patience };
+        match egress::ask(&self.base, &question, patience, ANSWER_MAX)? {
+            (200, answer) => Ok(answer),
+            (status, _) => Err(LanguageModelError::Status(self.base.clone(), status)),
+        }
+    }
+}
+
 impl LanguageModel {
     /// By its configuration; nothing is asked yet.
     pub fn new(config: LanguageModelConfig) -> Self {
@@ -92,8 +112,9 @@ impl LanguageModel {
     pub async fn card(&self, transcript: &Transcript, context: &Context<'_>) -> Result<ModelCard, LanguageModelError> {
         let body = model_card::request(transcript, &self.config.model)?.to_string();
         let key = self.key().await?;
-        let config = &self.config;
-        let answer = config.base.post_json("/chat/completions", key.as_deref(), body.as_bytes(), ANSWER_MAX, config.patience).await?;
+        let config = self.config.clone();
+        let asked = tokio::task::spawn_blocking(move || config.ask(key.as_deref(), body.as_bytes())).await;
+        let answer = asked.unwrap_or(Err(LanguageModelError::Envelope))?;
         let envelope: Envelope = serde_json::from_slice(&answer).map_err(|_| LanguageModelError::Envelope)?;
         let choice = envelope.choices.first().ok_or(LanguageModelError::Envelope)?;
         Ok(model_card::read(&choice.message.content, transcript, context)?)

@@ -9,10 +9,7 @@ use std::{
 
 use serde_json::{Value, json};
 
-use super::{
-    BaseAddress,
-    language_model::{LanguageModel, LanguageModelConfig, LanguageModelError},
-};
+use super::language_model::{LanguageModel, LanguageModelConfig, LanguageModelError};
 use crate::{
     domain::insight::{
         card::{Context, Label, Outcome},
@@ -21,6 +18,7 @@ use crate::{
         utterance::{LegCoverage, Transcript, Utterance, Word},
     },
     ids::{LegId, Party},
+    service::egress::{Address, EgressError},
     time::UnixMs,
 };
 
@@ -74,7 +72,7 @@ const TOMORROW: usize = 4;
 const REFUND: usize = 5;
 
 /// Serves one exchange: passes on what was asked (head and body) and writes `answer`; `hang`s then until the other side gives up.
-pub(crate) fn serve(answer: Vec<u8>, hang: bool) -> (BaseAddress, Receiver<(String, Value)>) {
+pub(crate) fn serve(answer: Vec<u8>, hang: bool) -> (Address, Receiver<(String, Value)>) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let base = format!("http://{}/v1", listener.local_addr().expect("bound"));
     let (tell, asked) = channel();
@@ -87,7 +85,7 @@ pub(crate) fn serve(answer: Vec<u8>, hang: bool) -> (BaseAddress, Receiver<(Stri
             let _ = stream.read(&mut [0]);
         }
     });
-    (BaseAddress::parse(&base).expect("an address"), asked)
+    (base.parse().expect("an address"), asked)
 }
 
 fn read(stream: &TcpStream) -> (String, Value) {
@@ -110,7 +108,7 @@ pub(crate) fn says(content: &str) -> Vec<u8> {
     http("200 OK", &json!({ "choices": [{ "message": { "role": "assistant", "content": content } }] }).to_string())
 }
 
-async fn ask(base: BaseAddress, patience: Duration) -> Result<ModelCard, LanguageModelError> {
+async fn ask(base: Address, patience: Duration) -> Result<ModelCard, LanguageModelError> {
     let model = LanguageModel::new(LanguageModelConfig { base, model: "small-3b".into(), key_file: None, patience });
     let known = Known { call: time::macros::date!(2026 - 03 - 05), references: &[], products: &[], patterns: &[] };
     let found = model.card(&transcript(), &Context { known, subjects: &[] }).await;
@@ -205,19 +203,25 @@ async fn nonsense_of_any_kind_is_refused_and_never_a_card() {
 async fn a_server_that_fails_redirects_hangs_or_never_ends_is_given_up() {
     let other = TcpListener::bind("127.0.0.1:0").expect("a port");
     let elsewhere = format!("HTTP/1.1 302 Found\r\nLocation: http://{}/\r\nContent-Length: 0\r\n\r\n", other.local_addr().expect("bound"));
-    let status = |found: Result<ModelCard, LanguageModelError>| found.expect_err("no card").to_string();
-    assert!(status(ask(serve(http("500 Oops", "no"), false).0, PATIENCE).await).ends_with("answered 500"));
-    assert!(status(ask(serve(elsewhere.into_bytes(), false).0, PATIENCE).await).ends_with("answered 302"));
+    use EgressError::{Nonsense, Redirected, TimedOut, TooLarge, Unreachable};
+    use LanguageModelError::{Egress, Status};
+    let found = ask(serve(http("500 Oops", "no"), false).0, PATIENCE).await.expect_err("no card");
+    assert!(matches!(found, Status(_, 500)), "{found}");
+    let found = ask(serve(elsewhere.into_bytes(), false).0, PATIENCE).await.expect_err("no card");
+    assert!(matches!(found, Egress(Redirected(_, 302, _))), "{found}");
     other.set_nonblocking(true).expect("a socket");
     assert!(other.accept().is_err(), "nobody goes where a redirect points");
-    assert!(status(ask(serve(b"SSH-2.0-OpenSSH\r\n\r\n".to_vec(), false).0, PATIENCE).await).contains("not HTTP"));
+    let found = ask(serve(b"SSH-2.0-OpenSSH\r\n\r\n".to_vec(), false).0, PATIENCE).await.expect_err("no card");
+    assert!(matches!(found, Egress(Nonsense(..))), "{found}");
     let mut huge = b"HTTP/1.1 200 OK\r\n\r\n".to_vec();
     huge.resize(2_000_000, b'x');
-    assert!(status(ask(serve(huge, true).0, PATIENCE).await).contains("more than"));
-    assert!(status(ask(serve(Vec::new(), true).0, Duration::from_millis(50)).await).contains("did not answer within"));
+    let found = ask(serve(huge, true).0, PATIENCE).await.expect_err("no card");
+    assert!(matches!(found, Egress(TooLarge(..))), "{found}");
+    let found = ask(serve(Vec::new(), true).0, Duration::from_millis(50)).await.expect_err("no card");
+    assert!(matches!(found, Egress(TimedOut(_))), "{found}");
     let gone = TcpListener::bind("127.0.0.1:0").map(|l| l.local_addr().expect("bound")).expect("a port");
-    let base = BaseAddress::parse(&format!("http://{gone}")).expect("an address");
-    assert!(status(ask(base, PATIENCE).await).contains("cannot be reached"));
+    let found = ask(format!("http://{gone}").parse().expect("an address"), PATIENCE).await.expect_err("no card");
+    assert!(matches!(found, Egress(Unreachable(..))), "{found}");
 }
 
 #[tokio::test]

@@ -110,8 +110,9 @@ fn check_corrections(server: &Server, interaction: &str, page: &Value) {
     // The longest of its words: where a word of 100 ms begins, two passes over the same audio need not agree.
     let length = |word: &&Value| word["to_ms"].as_u64().zip(word["from_ms"].as_u64()).map(|(to, from)| to - from);
     let word = utterance["words"].as_array().expect("a list").iter().max_by_key(length).expect("a word");
+    let revision = page["transcript"]["revision"].as_u64().expect("a number");
     let patch = json!({
-        "revision": 1, "leg": utterance["leg"], "from_ms": word["from_ms"], "to_ms": word["to_ms"], "before": word["text"], "after": "quetzal",
+        "revision": revision, "leg": utterance["leg"], "from_ms": word["from_ms"], "to_ms": word["to_ms"], "before": word["text"], "after": "quetzal",
     });
     let path = format!("/api/interactions/{interaction}");
     let made = grace.post(&format!("{path}/corrections"), &patch);
@@ -120,12 +121,15 @@ fn check_corrections(server: &Server, interaction: &str, page: &Value) {
     let has = |page: &Value| page["transcript"]["utterances"].to_string().contains("quetzal");
     call::page(&grace, interaction, "the corrected word", has);
     assert_eq!(grace.post(&format!("{path}/transcribe"), &json!({ "model": null })).status, 202);
-    let again = call::page(&grace, interaction, "the second revision", |page| {
-        page["transcript"]["revision"] == 2 && page["transcript"]["redo"].is_null()
+    let again = call::page(&grace, interaction, "the next revision", |page| {
+        page["transcript"]["revision"] == revision + 1 && page["transcript"]["redo"].is_null()
     });
     assert_eq!(again["transcript"]["corrections"][0]["state"], "stands");
     assert!(has(&again), "the audio is the same, so the correction fits");
-    assert_eq!(grace.get(&format!("{path}/words?revision=1")).json()["revision"], 1);
+    for (n, kind) in [(1, "live"), (revision, "final")] {
+        let words = grace.get(&format!("{path}/words?revision={n}")).json();
+        assert_eq!((&words["revision"], &words["kind"]), (&n.into(), &kind.into()), "what was understood live stays on the record");
+    }
 }
 
 /// While it was spoken the agent's desk was told nearly all of it, on the side of who said it; the record keeps those words.

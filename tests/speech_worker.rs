@@ -133,7 +133,7 @@ fn pool(program: WorkerProgram, workers: usize) -> Pool {
 
 fn utterance(n: u32) -> Request {
     let key = Key { leg: LegId::new(UnixMs(1), [1; 10]), start_ms: n };
-    Request { key, samples: sample().remove(0).samples, full_context: false, model: None }
+    Request { key, samples: sample().remove(0).samples.into(), full_context: false, model: None }
 }
 
 #[expect(clippy::disallowed_methods, reason = "deadlines of the pool are real time")]
@@ -149,7 +149,7 @@ fn while_workers_die_hang_or_flood_the_pool_takes_work_at_once_and_settles_it() 
         let folder = TempDir::new().expect("a folder");
         let pool = pool(script(&folder, &body), 1);
         let (reply, replies) = bounded(1);
-        let short = Request { samples: vec![500; 4_000], ..utterance(0) };
+        let short = Request { samples: vec![500; 4_000].into(), ..utterance(0) };
         pool.submit(short, live(), reply).expect("has room, whatever the worker does");
         let (_, answer) = replies.recv_timeout(Duration::from_secs(120)).expect("is settled");
         assert!(matches!(answer, Err(TranscribeError::Lost(_))), "{body}: {answer:?}");

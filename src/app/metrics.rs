@@ -139,6 +139,7 @@ fn speech_lines(text: &mut String, counters: &FrontCounters) {
         ("utterances_shed_total", &counters.shed),
         ("partial_total", &counters.partial_asked),
         ("partial_shed_total", &counters.partial_shed),
+        ("stray_total", &counters.stray),
         ("told_total", &counters.told),
         ("lag_ms", &counters.lag_ms),
     ] {

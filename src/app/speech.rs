@@ -52,7 +52,7 @@ pub(super) fn start(config: &config::Speech, hub: &LiveHub) -> Result<Option<Spe
     }
     let pool = Arc::new(Pool::start(wiring::speech(config))?);
     let results = Arc::new(LiveResults::default());
-    let live = LiveSource { results: results.clone(), words: hub.words().clone() };
+    let live = LiveSource { results: results.clone(), words: hub.words().clone(), ..LiveSource::default() };
     let (mut counters, mut sink) = (None, None);
     if config.live {
         let rules = config.redaction.rules.clone();

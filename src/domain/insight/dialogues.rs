@@ -35,19 +35,12 @@ pub(super) fn call(lines: &[&str]) -> Transcript {
         utterances.push(Utterance { leg, party, from_ms, to_ms, words, confidence: 90, rejected: None });
         at += 400;
     }
-    let sum = |n| LegCoverage {
-        leg: leg(n),
-        received: 100,
-        voiced: 80,
-        unvoiced: 20,
-        lost: 0,
-        paused: 0,
-        transcribed: 80,
-        rejected: 0,
-        pending: 0,
-        failed: 0,
-    };
-    Transcript { model: "by hand".into(), language: "en".into(), utterances, coverage: vec![sum(1), sum(2)] }
+    Transcript {
+        model: "by hand".into(),
+        language: "en".into(),
+        utterances,
+        coverage: [1, 2].map(|n| LegCoverage::all(leg(n), 80)).to_vec(),
+    }
 }
 
 fn read(lines: &[&str]) -> Card {

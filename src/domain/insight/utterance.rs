@@ -45,7 +45,7 @@ impl Utterance {
 
 /// Where a leg's samples went: an exact sum, in samples at 8 kHz.
 ///
-/// `received = voiced + unvoiced + lost + paused`, `voiced = transcribed + rejected + pending + failed`.
+/// `received = voiced + unvoiced + lost + paused`, `voiced = transcribed + rejected + pending + failed`, `doubtful ≤ unvoiced`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LegCoverage {
     /// The leg.
@@ -68,9 +68,34 @@ pub struct LegCoverage {
     pub pending: u64,
     /// In utterances that the worker could not do.
     pub failed: u64,
+    /// Of the unvoiced ones: they sound like a voice, but too little of it for an utterance.
+    #[serde(default)]
+    pub doubtful: u64,
 }
 
 impl LegCoverage {
+    /// A leg of which nothing was received.
+    pub fn none(leg: LegId) -> Self {
+        Self {
+            leg,
+            received: 0,
+            voiced: 0,
+            unvoiced: 0,
+            lost: 0,
+            paused: 0,
+            transcribed: 0,
+            rejected: 0,
+            pending: 0,
+            failed: 0,
+            doubtful: 0,
+        }
+    }
+
+    /// A leg of so many samples that all lie in utterances with words.
+    pub fn all(leg: LegId, samples: u64) -> Self {
+        Self { received: samples, voiced: samples, transcribed: samples, ..Self::none(leg) }
+    }
+
     /// Transcribed over voiced, percent; 100 when nothing was voiced.
     pub fn percent(&self) -> u8 {
         (self.transcribed * 100).checked_div(self.voiced).map_or(100, |p| u8::try_from(p.min(100)).unwrap_or(100))

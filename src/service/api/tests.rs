@@ -61,10 +61,8 @@ fn heard() -> Transcript {
     let word = |(text, i): (&str, u32)| Word { text: text.into(), from_ms: 3_000 + i * 300, to_ms: 3_250 + i * 300, confidence: 70 };
     let words = ["I", "was", "barged", "twice"].into_iter().zip(0..).map(word).collect();
     let (leg, party) = (ids(1).customer_leg, Party::Customer);
-    let coverage =
-        LegCoverage { leg, received: 9, voiced: 9, unvoiced: 0, lost: 0, paused: 0, transcribed: 9, rejected: 0, pending: 0, failed: 0 };
     let utterances = vec![Utterance { leg, party, from_ms: 3_000, to_ms: 4_150, words, confidence: 70, rejected: None }];
-    Transcript { model: "small".into(), language: "en".into(), utterances, coverage: vec![coverage] }
+    Transcript { model: "small".into(), language: "en".into(), utterances, coverage: vec![LegCoverage::all(leg, 9)] }
 }
 
 async fn named(store: &Store, username: &str) -> String {

@@ -48,19 +48,7 @@ fn transcript() -> Transcript {
         utterances.push(Utterance { leg: leg(party), party, from_ms, to_ms: at, words, confidence: 90, rejected: None });
         at += 500;
     }
-    let all = |party| LegCoverage {
-        leg: leg(party),
-        received: 1,
-        voiced: 1,
-        unvoiced: 0,
-        lost: 0,
-        paused: 0,
-        transcribed: 1,
-        rejected: 0,
-        pending: 0,
-        failed: 0,
-    };
-    let coverage = vec![all(Party::Customer), all(Party::Agent)];
+    let coverage = [Party::Customer, Party::Agent].map(|party| LegCoverage::all(leg(party), 1)).to_vec();
     Transcript { model: "double".into(), language: "en".into(), utterances, coverage }
 }
 

@@ -219,19 +219,7 @@ impl Dialogue {
             let (from_ms, to_ms) = turn.span;
             utterances.push(Utterance { leg: leg(turn.party), party: turn.party, from_ms, to_ms, words, confidence: 90, rejected: None });
         }
-        let whole = |party| LegCoverage {
-            leg: leg(party),
-            received: 100,
-            voiced: 100,
-            unvoiced: 0,
-            lost: 0,
-            paused: 0,
-            transcribed: 100,
-            rejected: 0,
-            pending: 0,
-            failed: 0,
-        };
-        let coverage = vec![whole(Party::Customer), whole(Party::Agent)];
+        let coverage = [Party::Customer, Party::Agent].map(|party| LegCoverage::all(leg(party), 100)).to_vec();
         Transcript { model: "by hand".into(), language: "en".into(), utterances, coverage }
     }
 }

@@ -126,21 +126,9 @@ fn said(script: &Script) -> Transcript {
         let (leg, party) = (leg(s.party()), s.party());
         Utterance { leg, party, from_ms: ms(s.start), to_ms: ms(s.end), words, confidence: 100, rejected: None }
     };
-    let all = |party| LegCoverage {
-        leg: leg(party),
-        received: 1,
-        voiced: 1,
-        unvoiced: 0,
-        lost: 0,
-        paused: 0,
-        transcribed: 1,
-        rejected: 0,
-        pending: 0,
-        failed: 0,
-    };
     let mut utterances: Vec<Utterance> = script.segments.iter().map(utterance).collect();
     utterances.sort_by_key(|u| u.from_ms);
-    let coverage = vec![all(Party::Customer), all(Party::Agent)];
+    let coverage = [Party::Customer, Party::Agent].map(|party| LegCoverage::all(leg(party), 1)).to_vec();
     Transcript { model: "script".into(), language: "en".into(), utterances, coverage }
 }
 

@@ -3,7 +3,7 @@
 //! ```text
 //! job table ─▶ run ─▶ tracks ─▶ speech pool ─▶ transcript ─▶ redaction ─▶ card, mood, promises ─▶ record ─▶ LiveFact::Changed
 //! ```
-//! A language model, where there is one, is asked for the card afterwards, beside this line: it holds up no words.
+//! Live words are written down beside it when a call ends. A language model, where there is one, is asked for the card afterwards, beside this line: it holds up no words.
 //! One job per kind and subject: a run that was cut off is run again and its results replace the earlier ones.
 
 mod card;
@@ -75,7 +75,11 @@ pub struct Jobs {
 /// Runs jobs until `stop` turns true or its sender is gone; trouble with the record is logged and tried again.
 pub async fn run(jobs: Jobs, stop: watch::Receiver<bool>) {
     (jobs.alarm)(jobs.pool.model().err().map(|error| error.to_string()));
-    tokio::join!(run_kind(&jobs, JobKind::Transcribe, stop.clone()), run_kind(&jobs, JobKind::Card, stop));
+    tokio::join!(
+        live_words::write_down(&jobs, stop.clone()),
+        run_kind(&jobs, JobKind::Transcribe, stop.clone()),
+        run_kind(&jobs, JobKind::Card, stop)
+    );
 }
 
 async fn run_kind(jobs: &Jobs, kind: JobKind, mut stop: watch::Receiver<bool>) {
@@ -91,6 +95,11 @@ async fn run_kind(jobs: &Jobs, kind: JobKind, mut stop: watch::Receiver<bool>) {
             _ = tokio::time::timeout(LOOK_EVERY, commits.changed()) => {}
         }
     }
+}
+
+/// Writes down what was understood live of calls that are over; false when one of them is not in the record yet.
+pub async fn write_live_words(jobs: &Jobs, at: UnixMs) -> Result<bool, StoreError> {
+    live_words::write_all(jobs, at).await
 }
 
 /// Runs one due job, of any kind; false when there is none.

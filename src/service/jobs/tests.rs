@@ -9,8 +9,12 @@ use super::{Insight, Jobs, LiveSource, Redaction, step};
 use crate::{
     domain::{
         fact::{Direction, EndCause, Fact, InteractionOpened},
-        insight::{card, correction::Span},
-        live::LiveFact,
+        insight::{
+            card,
+            correction::Span,
+            utterance::{LegCoverage, Utterance, Word},
+        },
+        live::{LATER, LiveFact, LiveUtterance, LiveWords},
         media::plan::Codec,
     },
     ids::{AgentId, Channel, InteractionId, LegId, Party, RecordingId, SipCallId},
@@ -19,8 +23,10 @@ use crate::{
             language_model::{LanguageModel, LanguageModelConfig},
             tests as stub,
         },
+        live_words::LiveWordsStore,
         speech::{
             Heard, HeardWord, Pool, PoolConfig, Request, TrackAudio, TranscribeError, Transcriber, file,
+            live::{LiveResult, LiveResults},
             model::{Model, Thresholds},
         },
         store::{JobKind, NewCorrection, Store},
@@ -248,6 +254,65 @@ async fn a_model_that_is_not_here_is_said_and_the_words_stay() {
     assert_eq!((&page["transcript"]["state"], &page["transcript"]["redo"]["state"]), (&"done".into(), &"failed".into()));
     assert!(page["transcript"]["redo"]["trouble"].as_str().expect("says why").contains("large"));
     assert_eq!(page["transcript"]["utterances"].as_array().map(Vec::len), Some(2));
+}
+
+/// A call whose customer was understood live; the agent's words were left to the recording.
+fn spoken_live(scene: &Scene, text: &str) -> LiveSource {
+    let heard = Arc::new(LiveWordsStore::default());
+    let results = Arc::new(LiveResults::default());
+    results.begin(scene.interaction);
+    let word = |(text, n): (&str, u32)| Word { text: text.into(), from_ms: 1_000 + n * 300, to_ms: 1_280 + n * 300, confidence: 90 };
+    let words: Vec<Word> = text.split(' ').zip(0..).map(word).collect();
+    let said = Utterance { leg: leg(1), party: Party::Customer, from_ms: 1_000, to_ms: 5_000, words, confidence: 90, rejected: None };
+    let later = Utterance {
+        leg: leg(2),
+        party: Party::Agent,
+        from_ms: 6_000,
+        to_ms: 8_000,
+        words: Vec::new(),
+        confidence: 0,
+        rejected: Some(LATER.to_owned()),
+    };
+    let utterances = [said, later].map(|utterance| LiveUtterance { utterance, partial: false }).to_vec();
+    heard.put(&LiveWords { interaction: scene.interaction, lag_ms: 0, utterances });
+    let pending = LegCoverage { voiced: 100, received: 100, pending: 100, ..LegCoverage::none(leg(2)) };
+    let coverage = vec![LegCoverage::all(leg(1), 100), pending];
+    let result = LiveResult { model: "small".into(), language: "en".into(), keeps: true, settled: Vec::new(), coverage };
+    results.finish(scene.interaction, result);
+    LiveSource { results, words: heard, ..LiveSource::default() }
+}
+
+#[tokio::test]
+async fn what_was_understood_live_is_in_the_record_before_the_recording_is_read_and_outlives_the_process() {
+    let mut scene = scene(script(), true).await;
+    scene.jobs.live = spoken_live(&scene, CUSTOMER_SAYS);
+    assert!(super::write_live_words(&scene.jobs, CALL.plus_ms(20_100)).await.expect("written down"));
+    assert!(super::write_live_words(&scene.jobs, CALL.plus_ms(20_200)).await.expect("nothing to do"));
+    assert_eq!(scene.read.load(Ordering::Relaxed), 0, "no recording was read");
+    // The process dies here: nothing of it is left in memory.
+    scene.jobs.live = LiveSource::default();
+    let live = page(&scene).await;
+    let transcript = &live["transcript"];
+    assert_eq!((&transcript["state"], &transcript["kind"], &transcript["revision"]), (&"pending".into(), &"live".into(), &1.into()));
+    assert_eq!(transcript["utterances"][1]["rejected"], "later");
+    assert_eq!((&transcript["coverage"]["customer"], &transcript["coverage"]["agent"]), (&100.into(), &0.into()));
+    assert!(step(&scene.jobs, CALL.plus_ms(30_000)).await.expect("the job does what is left"));
+    let done = page(&scene).await;
+    let transcript = &done["transcript"];
+    assert_eq!((&transcript["state"], &transcript["kind"], &transcript["revision"]), (&"done".into(), &"final".into(), &2.into()));
+    assert_eq!(transcript["revisions"][0]["kind"], "live");
+    assert!(transcript["utterances"].as_array().is_some_and(|all| all.iter().all(|u| u["rejected"].is_null())), "{transcript}");
+    let told = scene.told.lock().expect("not poisoned").len();
+    assert_eq!(told, 2, "the desks are told of both");
+}
+
+#[tokio::test]
+async fn live_words_are_stored_without_the_number_that_was_said() {
+    let mut scene = scene(script(), true).await;
+    scene.jobs.live = spoken_live(&scene, CARD);
+    assert!(super::write_live_words(&scene.jobs, CALL.plus_ms(20_100)).await.expect("written down"));
+    let live = page(&scene).await.to_string();
+    assert!(live.contains("[card number]") && !live.contains("1111"), "{live}");
 }
 
 const CARD: &str = "My card number is 4111 1111 1111 1111.";

@@ -3,7 +3,7 @@
 use super::{
     Jobs,
     findings::{self, About},
-    redaction,
+    live_words, redaction,
 };
 use crate::{
     domain::{insight::utterance::Transcript, live::LiveFact},
@@ -38,6 +38,13 @@ pub(super) async fn run(jobs: &Jobs, job: &Job, at: UnixMs) -> Result<(), StoreE
     let customer = jobs.store.interaction_access(interaction).await?.and_then(|access| access.customer);
     if let Err(trouble) = redaction::resume(jobs, interaction).await {
         return not_redacted(jobs, job, interaction, customer, trouble, at).await;
+    }
+    // Who asks for a model asks for another understanding of the sound.
+    if job.model.is_none() {
+        jobs.live.settle(interaction).await;
+        if let Err(error) = live_words::write_all(jobs, at).await {
+            tracing::warn!(%error, "live words could not be written down before those from the recording");
+        }
     }
     match words(jobs, interaction, job.model.as_deref()).await {
         Ok(mut transcript) => {
@@ -108,8 +115,7 @@ async fn words(jobs: &Jobs, interaction: InteractionId, model: Option<&str>) -> 
         None => drop(jobs.pool.model().map_err(Trouble::Speech)?),
         Some(other) => drop(jobs.pool.model_named(model).map_err(|_| Trouble::NotHere(other.to_owned()))?),
     }
-    // Who asks for a model asks for another understanding of the sound.
-    let live = if model.is_none() { jobs.live.heard(interaction).await } else { None };
+    let live = if model.is_none() { jobs.live.heard(interaction) } else { None };
     let (tracks, pool, model) = (jobs.tracks.clone(), jobs.pool.clone(), model.map(str::to_owned));
     let work = tokio::task::spawn_blocking(move || {
         let mut tracks = tracks(interaction).map_err(Trouble::Tracks)?;

@@ -128,9 +128,7 @@ impl Pool {
         let audio_ms = ms(piece.range.len());
         if gates::after(&heard, piece.voiced_ms, audio_ms, thresholds) == Some(Rejection::Repeats) {
             heard = self.again(named, track, piece)?.unwrap_or(heard);
-            if let Some(at) = gates::loop_start(&heard.words) {
-                heard.words.truncate(at);
-            }
+            gates::cut_before_loop(&mut heard);
         }
         Ok(match gates::after(&heard, piece.voiced_ms, audio_ms, thresholds) {
             Some(why) => refused(why),
@@ -152,7 +150,7 @@ fn key(track: &TrackAudio, piece: &Piece) -> Key {
 }
 
 fn request(track: &TrackAudio, piece: &Piece, full_context: bool) -> Request {
-    Request { key: key(track, piece), samples: piece.audio.clone(), full_context, model: None }
+    Request { key: key(track, piece), samples: piece.audio.as_slice().into(), full_context, model: None }
 }
 
 /// Puts words on the call's axis: inside the utterance, never backwards.

@@ -1,7 +1,7 @@
 //! One leg's track → pieces to transcribe, each with what the gates need, and the exact sum of where samples went.
 //!
 //! ```text
-//! received ┬ paused ─ lost ─ unvoiced
+//! received ┬ paused ─ lost ─ unvoiced, of it doubtful: active frames in no utterance
 //!          └ voiced = transcribed + rejected + pending + failed
 //! ```
 
@@ -120,18 +120,25 @@ pub fn cut_spans(track: &TrackAudio, activity: &Activity, mut spans: Vec<Span>) 
     let voiced: u64 = pieces.iter().map(|p| p.received).sum();
     let filled = length(&gaps);
     let coverage = LegCoverage {
-        leg: track.leg,
         received: total as u64,
         voiced,
         unvoiced: total as u64 - filled - voiced,
         lost: filled - length(&paused),
         paused: length(&paused),
-        transcribed: 0,
-        rejected: 0,
         pending: voiced,
-        failed: 0,
+        doubtful: doubtful(&activity.active, &pieces, &gaps, total),
+        ..LegCoverage::none(track.leg)
     };
     Cut { pieces, coverage }
+}
+
+/// Received samples of active frames that lie in no piece.
+fn doubtful(active: &[bool], pieces: &[Piece], gaps: &[Range<usize>], total: usize) -> u64 {
+    let mut outside = active.to_vec();
+    pieces.iter().for_each(|piece| outside[piece.range.start / FRAME..piece.range.end.div_ceil(FRAME)].fill(false));
+    let frames = outside.iter().enumerate().filter(|(_, outside)| **outside);
+    let samples = frames.map(|(n, _)| n * FRAME..((n + 1) * FRAME).min(total));
+    samples.map(|range| (range.len() - overlap(gaps, &range)) as u64).sum()
 }
 
 /// Moves a piece's samples from pending to where they belong.

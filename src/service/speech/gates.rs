@@ -140,6 +140,13 @@ pub fn loop_start(words: &[HeardWord]) -> Option<usize> {
     })
 }
 
+/// Leaves what was said before the text began to go round.
+pub fn cut_before_loop(heard: &mut Heard) {
+    if let Some(at) = loop_start(&heard.words) {
+        heard.words.truncate(at);
+    }
+}
+
 /// Lower case, letters, digits and single spaces.
 pub fn plain(words: &[HeardWord]) -> String {
     let text = words.iter().map(|w| w.text.as_str()).collect::<Vec<_>>().join(" ");

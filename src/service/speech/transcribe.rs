@@ -1,6 +1,6 @@
 //! The seam between utterances and whatever turns them into words: our worker, a test double, later a service.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use super::schedule::Shed;
 use crate::ids::LegId;
@@ -19,8 +19,8 @@ pub struct Key {
 pub struct Request {
     /// Which utterance.
     pub key: Key,
-    /// 8 kHz mono, at most 30 s.
-    pub samples: Vec<i16>,
+    /// 8 kHz mono, at most 30 s; shared with who may have to ask again.
+    pub samples: Arc<[i16]>,
     /// Look at the full 30 s context instead of a fitted one: the second try of a looping decode.
     pub full_context: bool,
     /// The model by name; `None`: the one configured for the work's urgency.

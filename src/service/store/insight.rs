@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 use super::{
-    FindingStatus, SentimentView, Store, StoreError,
+    FindingStatus, SentimentView, Store, StoreError, TranscriptKind,
     db::{Columns, Conn, fresh, opt_id, word},
     events::{AuditAction, NewEvent, emit, write_audit},
     heard_promises,
@@ -109,31 +109,37 @@ impl Store {
         at: UnixMs,
     ) -> Result<SavedTranscript, StoreError> {
         let mut tx = self.write().await?;
-        let id = fresh(TranscriptId::new, at)?;
-        let last: Option<i64> = sqlx::query_scalar("SELECT MAX(revision) FROM transcript WHERE interaction = $1")
-            .bind(interaction.to_string())
-            .fetch_one(&mut *tx)
-            .await?;
-        let revision = last.unwrap_or(0) + 1;
-        sqlx::query(
-            "INSERT INTO transcript (transcript, interaction, revision, kind, model, language, coverage, at) \
-             VALUES ($1, $2, $3, 'final', $4, $5, $6, $7)",
-        )
-        .bind(id.to_string())
-        .bind(interaction.to_string())
-        .bind(revision)
-        .bind(line(&transcript.model, LINE_MAX))
-        .bind(line(&transcript.language, LINE_MAX))
-        .bind(serde_json::to_string(&transcript.coverage)?)
-        .bind(at.0)
-        .execute(&mut *tx)
-        .await?;
-        insert_utterances(&mut tx, id, transcript).await?;
+        let saved = insert_transcript(&mut tx, interaction, TranscriptKind::Final, transcript, at).await?;
         mark_done(&mut tx, interaction, transcript).await?;
-        let data = Some(json!({ "revision": revision }));
-        emit(&mut tx, at, NewEvent { kind: "transcript.saved", interaction: Some(interaction), data, ..NewEvent::default() }).await?;
         self.commit(tx).await?;
-        Ok(SavedTranscript { transcript: id, revision: u32::try_from(revision).unwrap_or(u32::MAX) })
+        Ok(saved)
+    }
+
+    /// Saves what was understood while it was spoken as a revision that the next one supersedes, without what was taken out of the
+    /// call by then; `None` where the words from the recording are there already. [`StoreError::NotFound`]: no such interaction yet.
+    pub async fn save_live_transcript(
+        &self,
+        interaction: InteractionId,
+        transcript: &Transcript,
+        at: UnixMs,
+    ) -> Result<Option<SavedTranscript>, StoreError> {
+        let mut tx = self.write().await?;
+        super::notes::must_exist(&mut tx, interaction).await?;
+        let done: Option<i64> = sqlx::query_scalar("SELECT 1 FROM transcript WHERE interaction = $1 AND kind = 'final' LIMIT 1")
+            .bind(interaction.to_string())
+            .fetch_optional(&mut *tx)
+            .await?;
+        if done.is_some() {
+            return Ok(None);
+        }
+        let taken = super::redactions::redactions_of(&mut tx, interaction).await?;
+        let mut transcript = transcript.clone();
+        for utterance in &mut transcript.utterances {
+            super::redactions::mask(utterance.leg, &mut utterance.words, &taken);
+        }
+        let saved = insert_transcript(&mut tx, interaction, TranscriptKind::Live, &transcript, at).await?;
+        self.commit(tx).await?;
+        Ok(Some(saved))
     }
 
     /// Replaces what was proposed for an interaction; what people confirmed, edited or rejected stays and is not proposed again.
@@ -214,6 +220,40 @@ impl Store {
         emit(&mut tx, at, NewEvent { kind: "finding.judged", interaction, agent: Some(agent), ..NewEvent::default() }).await?;
         self.commit(tx).await
     }
+}
+
+/// The next revision, with its event.
+async fn insert_transcript(
+    conn: &mut Conn,
+    interaction: InteractionId,
+    kind: TranscriptKind,
+    transcript: &Transcript,
+    at: UnixMs,
+) -> Result<SavedTranscript, StoreError> {
+    let id = fresh(TranscriptId::new, at)?;
+    let last: Option<i64> = sqlx::query_scalar("SELECT MAX(revision) FROM transcript WHERE interaction = $1")
+        .bind(interaction.to_string())
+        .fetch_one(&mut *conn)
+        .await?;
+    let revision = last.unwrap_or(0) + 1;
+    sqlx::query(
+        "INSERT INTO transcript (transcript, interaction, revision, kind, model, language, coverage, at) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+    )
+    .bind(id.to_string())
+    .bind(interaction.to_string())
+    .bind(revision)
+    .bind(word(&kind))
+    .bind(line(&transcript.model, LINE_MAX))
+    .bind(line(&transcript.language, LINE_MAX))
+    .bind(serde_json::to_string(&transcript.coverage)?)
+    .bind(at.0)
+    .execute(&mut *conn)
+    .await?;
+    insert_utterances(conn, id, transcript).await?;
+    let data = Some(json!({ "revision": revision, "kind": word(&kind) }));
+    emit(conn, at, NewEvent { kind: "transcript.saved", interaction: Some(interaction), data, ..NewEvent::default() }).await?;
+    Ok(SavedTranscript { transcript: id, revision: u32::try_from(revision).unwrap_or(u32::MAX) })
 }
 
 async fn insert_utterances(conn: &mut Conn, transcript: TranscriptId, words: &Transcript) -> Result<(), StoreError> {

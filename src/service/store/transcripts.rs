@@ -23,6 +23,9 @@ const UTTERANCES_MAX: i64 = 10_000;
 /// Most revisions that a page lists.
 const REVISIONS_MAX: i64 = 100;
 
+/// Coverage counts samples at 8 kHz.
+const SAMPLES_PER_MS: u64 = 8;
+
 /// One revision as the model left it.
 pub(super) struct Stored {
     pub revision: u32,
@@ -208,7 +211,7 @@ fn shares(leg: &LegCoverage, party: Party) -> LegShares {
         percent[*n] += 1;
     }
     let [understood, not_understood, lost, waiting] = percent.map(|p| u8::try_from(p).unwrap_or(100));
-    LegShares { leg: leg.leg, party, understood, not_understood, lost, waiting }
+    LegShares { leg: leg.leg, party, understood, not_understood, lost, waiting, doubtful_ms: leg.doubtful / SAMPLES_PER_MS }
 }
 
 async fn turn_moods(conn: &mut Conn, interaction: InteractionId) -> Result<HashMap<(LegId, u32), i16>, StoreError> {
@@ -239,18 +242,7 @@ mod tests {
         let leg = LegId::new(UnixMs(1), [1; 10]);
         let sum = |transcribed, rejected, lost, pending| {
             let voiced = transcribed + rejected + pending;
-            let c = LegCoverage {
-                leg,
-                received: voiced + lost,
-                voiced,
-                unvoiced: 0,
-                lost,
-                paused: 0,
-                transcribed,
-                rejected,
-                pending,
-                failed: 0,
-            };
+            let c = LegCoverage { received: voiced + lost, voiced, lost, transcribed, rejected, pending, ..LegCoverage::none(leg) };
             let s = shares(&c, Party::Agent);
             [s.understood, s.not_understood, s.lost, s.waiting]
         };

@@ -95,6 +95,8 @@ pub struct LegShares {
     pub lost: u8,
     /// Not looked at yet.
     pub waiting: u8,
+    /// Sound like a voice in no utterance, too short for one, milliseconds; in none of the shares.
+    pub doubtful_ms: u64,
 }
 
 /// One revision of the words.

@@ -25,7 +25,7 @@ fn endpoint(stub: &Stub, timeout: Duration) -> Endpoint {
 }
 
 fn request(start_ms: u32) -> Request {
-    let samples = (0..16_000).map(|n: i32| ((n % 80 - 40) * 100) as i16).collect();
+    let samples: std::sync::Arc<[i16]> = (0..16_000).map(|n: i32| ((n % 80 - 40) * 100) as i16).collect();
     Request { key: Key { leg: LegId::new(UnixMs(1), [1; 10]), start_ms }, samples, full_context: false, model: None }
 }
 

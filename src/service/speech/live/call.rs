@@ -6,7 +6,7 @@
 //! ```
 //! What could not be had in time is shown as "later" and done from the recording.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, sync::Arc};
 
 use super::{
     ear::{EarEvent, LegEar},
@@ -97,6 +97,8 @@ struct Waiting {
     leg: usize,
     /// Without its audio.
     piece: Piece,
+    /// What the workers got, shared with them; gone once they were asked a second time.
+    audio: Option<Arc<[i16]>>,
     end_us: u64,
 }
 
@@ -148,30 +150,47 @@ impl LiveCall {
         }
     }
 
-    /// The workers' answer about an utterance that has ended.
-    pub fn answer(&mut self, key: Key, answer: Result<Heard, TranscribeError>, thresholds: Option<&Thresholds>, now_us: u64) {
-        let Some(at) = self.waiting.iter().position(|w| w.key == key) else { return };
-        let waiting = self.waiting.remove(at);
-        let (Ok(heard), Some(thresholds)) = (answer, thresholds) else { return self.leave(waiting, now_us) };
-        match gates::after(&heard, waiting.piece.voiced_ms, ms(waiting.piece.range.len()), thresholds) {
-            // Another try at the full context takes long: the recording has the time.
-            Some(Rejection::Repeats) => self.leave(waiting, now_us),
-            why => self.settle(&waiting, &heard, why, now_us),
+    /// The workers' answer about an utterance that has ended; false when none of this key waits.
+    pub fn answer(&mut self, key: Key, answer: Result<Heard, TranscribeError>, thresholds: Option<&Thresholds>, now_us: u64) -> bool {
+        let Some(at) = self.waiting.iter().position(|w| w.key == key) else { return false };
+        let mut waiting = self.waiting.remove(at);
+        let (Ok(mut heard), Some(thresholds)) = (answer, thresholds) else {
+            self.leave(waiting, now_us);
+            return true;
+        };
+        let judge = |heard: &Heard| gates::after(heard, waiting.piece.voiced_ms, ms(waiting.piece.range.len()), thresholds);
+        let mut why = judge(&heard);
+        if why == Some(Rejection::Repeats) {
+            // Once more at the full context; then what comes before the loop is all there is.
+            if let Some(samples) = waiting.audio.take() {
+                self.out.push_back(Out::Ask {
+                    request: Request { key, samples, full_context: true, model: None },
+                    partial: false,
+                    deadline_us: now_us + SHOW_WITHIN_US,
+                });
+                self.waiting.insert(at, waiting);
+                return true;
+            }
+            gates::cut_before_loop(&mut heard);
+            why = judge(&heard);
         }
+        self.settle(&waiting, &heard, why, now_us);
+        true
     }
 
-    /// The workers' answer about an utterance that was still spoken.
-    pub fn early_answer(&mut self, key: Key, answer: Result<Heard, TranscribeError>, thresholds: Option<&Thresholds>, now_us: u64) {
-        let Some(leg) = self.legs.iter_mut().find(|leg| leg.asked.as_ref().is_some_and(|(asked, _)| *asked == key)) else { return };
-        let Some((_, piece)) = leg.asked.take() else { return };
-        let (Ok(heard), Some(thresholds)) = (answer, thresholds) else { return };
+    /// The workers' answer about an utterance that was still spoken; false when nobody waits for it any more.
+    pub fn early_answer(&mut self, key: Key, answer: Result<Heard, TranscribeError>, thresholds: Option<&Thresholds>, now_us: u64) -> bool {
+        let Some(leg) = self.legs.iter_mut().find(|leg| leg.asked.as_ref().is_some_and(|(asked, _)| *asked == key)) else { return false };
+        let Some((_, piece)) = leg.asked.take() else { return false };
+        let (Ok(heard), Some(thresholds)) = (answer, thresholds) else { return true };
         if gates::after(&heard, piece.voiced_ms, ms(piece.range.len()), thresholds).is_some() {
-            return;
+            return true;
         }
         leg.shows = Some(key);
         let track = leg.ear.track().clone();
         let words = self.shown.early(utterance(&self.speaker(&track), &piece, &heard.words, None));
         self.tell(words, now_us);
+        true
     }
 
     /// What it wants done.
@@ -234,9 +253,9 @@ impl LiveCall {
         let key = key(leg.ear.track(), &piece);
         (leg.asked, leg.shows, leg.asked_at) = (None, None, 0);
         let end_us = u64::from(leg.ear.track().start_ms) * 1_000 + u64::from(ms(piece.range.end)) * 1_000;
-        let samples = std::mem::take(&mut piece.audio);
+        let samples: Arc<[i16]> = std::mem::take(&mut piece.audio).into();
         let refused = piece.refused;
-        let waiting = Waiting { key, leg: at, piece, end_us };
+        let waiting = Waiting { key, leg: at, piece, audio: Some(samples.clone()), end_us };
         if let Some(why) = refused {
             let nothing = Heard { language: String::new(), no_speech: 0.0, logprob: 0.0, words: Vec::new() };
             return self.settle(&waiting, &nothing, Some(why), now_us);
@@ -281,7 +300,7 @@ impl LiveCall {
             return;
         }
         let key = key(leg.ear.track(), &piece);
-        let request = Request { key, samples: std::mem::take(&mut piece.audio), full_context: false, model: None };
+        let request = Request { key, samples: std::mem::take(&mut piece.audio).into(), full_context: false, model: None };
         leg.asked = Some((key, piece));
         self.out.push_back(Out::Ask { request, partial: true, deadline_us: now_us + PARTIAL_WITHIN_US });
     }

@@ -1,6 +1,9 @@
 //! Voiced frames → utterances while they come: pre-roll, hangover, forced cuts as in `utterances`, one frame at a time.
 //!
-//! A burst under 40 ms with nothing within 120 ms of it is a click; it counts once something follows.
+//! ```text
+//! frame ─▶ clicks: a burst under 40 ms waits until something follows within 120 ms ─▶ the whole track's rules, on decided frames
+//! ```
+//! Nothing waits but such a burst and what comes after it.
 
 use std::{collections::VecDeque, ops::Range};
 
@@ -15,15 +18,17 @@ use crate::service::speech::{
 pub struct Cutter {
     /// The next frame.
     next: usize,
-    /// Whether the last frames count as voice.
-    kept: VecDeque<bool>,
-    /// The burst that is going on or just ended.
-    burst: Option<Burst>,
+    /// A burst of which it is not known whether it counts.
+    undecided: Option<Range<usize>>,
     /// End of the last burst that counts.
     kept_end: Option<usize>,
+    /// How many frames are decided, and whether the last ones of them count as voice.
+    decided: usize,
+    kept: VecDeque<bool>,
     open: Option<Open>,
     /// Where the last utterance ended.
     free_from: usize,
+    ended: VecDeque<Range<usize>>,
 }
 
 #[derive(Debug)]
@@ -33,46 +38,51 @@ struct Open {
     voiced: usize,
 }
 
-#[derive(Debug)]
-struct Burst {
-    frames: Range<usize>,
-    counts: bool,
-}
-
 impl Cutter {
     /// Takes a frame; `level_db(back)` tells the level so many frames before it. Gives the frames of an utterance that ended.
     pub fn push(&mut self, active: bool, level_db: impl Fn(usize) -> f32) -> Option<Range<usize>> {
         let i = self.next;
         self.next += 1;
-        if self.kept.len() == HISTORY {
-            self.kept.pop_front();
+        let level_db = |frame: usize| level_db(i - frame);
+        match self.undecided.take() {
+            // Long enough, or something follows: it counts.
+            Some(burst) if active && (burst.end < i || i + 1 - burst.start >= CLICK) => {
+                self.kept_end = Some(i + 1);
+                (burst.start..=i).for_each(|frame| self.decide(burst.contains(&frame) || frame == i, &level_db));
+            }
+            Some(burst) if active => self.undecided = Some(burst.start..i + 1),
+            // Alone: a click.
+            Some(burst) if i + 1 - burst.end >= ALONE => (burst.start..=i).for_each(|_| self.decide(false, &level_db)),
+            Some(burst) => self.undecided = Some(burst),
+            None if active && self.kept_end.is_none_or(|end| i - end > ALONE) => self.undecided = Some(i..i + 1),
+            None => {
+                if active {
+                    self.kept_end = Some(i + 1);
+                }
+                self.decide(active, &level_db);
+            }
         }
-        self.kept.push_back(false);
-        if active {
-            self.voice(i);
-        }
-        let open = self.open.as_ref()?;
-        let hangover = if i - open.from > LONG { HANGOVER_LONG } else { HANGOVER };
-        if i - open.last_voiced >= hangover && !self.is_undecided(hangover) {
-            return self.flush();
-        }
-        (i + 1 - open.from >= LONGEST).then(|| self.force(i, level_db)).flatten()
+        self.ended.pop_front()
     }
 
-    /// Ends the utterance that is open, at its last voiced frame.
+    /// Ends what is open at its last voiced frame; to be asked until there is no more.
     pub fn flush(&mut self) -> Option<Range<usize>> {
-        let open = self.open.take()?;
-        self.free_from = open.last_voiced + 1;
-        Some(open.from..open.last_voiced + 1)
+        if let Some(burst) = self.undecided.take() {
+            (burst.start..self.next).for_each(|_| self.decide(false, &|_| 0.0));
+        }
+        if let Some(open) = self.open.take() {
+            self.end(open.from..open.last_voiced + 1);
+        }
+        self.ended.pop_front()
     }
 
     /// Passes over frames in which nothing can be; no utterance is open.
     pub fn skip(&mut self, frames: usize) {
-        debug_assert!(self.open.is_none());
+        debug_assert!(self.is_at_rest());
         self.next += frames;
+        self.decided = self.next;
         self.free_from = self.next;
         self.kept.clear();
-        self.burst = None;
     }
 
     /// Where the utterance that is open began, and how many frames of it are voiced.
@@ -82,7 +92,7 @@ impl Cutter {
 
     /// Whether neither an utterance nor what may become one is going on.
     pub fn is_at_rest(&self) -> bool {
-        self.open.is_none() && self.burst.as_ref().is_none_or(|burst| self.next - burst.frames.end > ALONE)
+        self.open.is_none() && self.undecided.is_none()
     }
 
     /// The next frame.
@@ -90,65 +100,56 @@ impl Cutter {
         self.next
     }
 
-    /// Whether a burst that may still count began before the utterance's end was certain.
-    fn is_undecided(&self, hangover: usize) -> bool {
-        let (Some(open), Some(burst)) = (&self.open, &self.burst) else { return false };
-        !burst.counts && burst.frames.start - open.last_voiced.min(burst.frames.start) <= hangover && self.next - burst.frames.end <= ALONE
-    }
-
-    fn voice(&mut self, i: usize) {
-        let before = self.burst.take();
-        let burst = match before {
-            Some(Burst { frames, counts }) if frames.end == i => Burst { frames: frames.start..i + 1, counts },
-            // Something follows: the click before was none.
-            Some(Burst { frames, counts }) if i - frames.end <= ALONE => {
-                if !counts {
-                    self.keep(frames);
-                }
-                Burst { frames: i..i + 1, counts: true }
+    /// The next frame of which it is known whether it counts: the rules of `utterances::cut`.
+    fn decide(&mut self, voiced: bool, level_db: &impl Fn(usize) -> f32) {
+        let i = self.decided;
+        self.decided += 1;
+        if self.kept.len() == HISTORY {
+            self.kept.pop_front();
+        }
+        self.kept.push_back(voiced);
+        let Some(open) = &mut self.open else {
+            if voiced {
+                self.open = Some(Open { from: i.saturating_sub(PRE_ROLL).max(self.free_from), last_voiced: i, voiced: 1 });
             }
-            Some(_) | None => Burst { frames: i..i + 1, counts: self.kept_end.is_some_and(|end| i - end <= ALONE) },
+            return;
         };
-        let counts = burst.counts || burst.frames.len() >= CLICK;
-        if counts {
-            self.keep(if burst.counts { i..i + 1 } else { burst.frames.clone() });
+        if voiced {
+            (open.last_voiced, open.voiced) = (i, open.voiced + 1);
         }
-        self.burst = Some(Burst { counts, ..burst });
-    }
-
-    fn keep(&mut self, frames: Range<usize>) {
-        for frame in frames.clone() {
-            let at = (self.kept.len() + frame).checked_sub(self.next);
-            if let Some(kept) = at.and_then(|at| self.kept.get_mut(at)) {
-                *kept = true;
-            }
+        let hangover = if i - open.from > LONG { HANGOVER_LONG } else { HANGOVER };
+        if i - open.last_voiced >= hangover {
+            let frames = open.from..open.last_voiced + 1;
+            self.open = None;
+            self.end(frames);
+        } else if i + 1 - open.from >= LONGEST {
+            self.force(i, level_db);
         }
-        self.kept_end = Some(frames.end);
-        let free_from = self.free_from;
-        let begins = || Open { from: frames.start.saturating_sub(PRE_ROLL).max(free_from), last_voiced: 0, voiced: 0 };
-        let open = self.open.get_or_insert_with(begins);
-        open.last_voiced = frames.end - 1;
-        open.voiced += frames.len();
     }
 
     /// Cuts a long utterance at its quietest late point; the rest goes on as the next one.
-    fn force(&mut self, i: usize, level_db: impl Fn(usize) -> f32) -> Option<Range<usize>> {
-        let open = self.open.take()?;
+    fn force(&mut self, i: usize, level_db: &impl Fn(usize) -> f32) {
+        let Some(open) = self.open.take() else { return };
         let loudness = |frame: usize| {
             let around = frame - CUT_SMOOTH..(frame + CUT_SMOOTH + 1).min(i + 1);
             let count = around.len() as f32;
-            around.map(|f| level_db(i - f)).sum::<f32>() / count
+            around.map(level_db).sum::<f32>() / count
         };
         let at = (i + 1 - CUT_WITHIN..i + 1).min_by(|a, b| loudness(*a).total_cmp(&loudness(*b))).unwrap_or(i + 1);
-        let kept = |frame: &usize| (self.kept.len() + frame).checked_sub(self.next).is_some_and(|at| self.kept[at]);
-        let end = (open.from..at).rev().find(kept).map_or(open.from, |last| last + 1);
+        let kept = |frame: &usize| (self.kept.len() + frame).checked_sub(self.decided).is_some_and(|at| self.kept[at]);
+        let last = (open.from..at).rev().find(kept);
         let rest: Vec<usize> = (at..=i).filter(kept).collect();
-        let undecided = self.burst.as_ref().is_some_and(|burst| !burst.counts && self.next - burst.frames.end <= ALONE);
-        self.free_from = if undecided { at } else { end };
+        if let Some(last) = last {
+            self.end(open.from..last + 1);
+        }
         if let (Some(first), Some(last)) = (rest.first(), rest.last()) {
             self.open = Some(Open { from: first.saturating_sub(PRE_ROLL).max(at), last_voiced: *last, voiced: rest.len() });
         }
-        (end > open.from).then_some(open.from..end)
+    }
+
+    fn end(&mut self, frames: Range<usize>) {
+        self.free_from = frames.end;
+        self.ended.push_back(frames);
     }
 }
 
@@ -160,7 +161,7 @@ mod tests {
     fn streamed(active: &[bool], level: &[f32]) -> Vec<Range<usize>> {
         let mut cutter = Cutter::default();
         let mut spans: Vec<_> = (0..active.len()).filter_map(|i| cutter.push(active[i], |back| level[i - back])).collect();
-        spans.extend(cutter.flush());
+        spans.extend(std::iter::from_fn(|| cutter.flush()));
         spans
     }
 
@@ -178,6 +179,15 @@ mod tests {
         assert!(spans(&[(false, 100), (true, 3), (false, 100)]).is_empty());
         assert_eq!(spans(&[(false, 50), (true, 30), (false, 20), (true, 2), (false, 100)]), std::slice::from_ref(&(25..80)));
         assert_eq!(spans(&[(false, 50), (true, 3), (false, 5), (true, 3), (false, 100)]), std::slice::from_ref(&(25..61)));
+    }
+
+    #[test]
+    fn a_burst_that_begins_before_the_hangover_shortens_joins_as_in_the_whole_track() {
+        let runs = [(false, 25), (true, 542), (false, 32), (true, 4)];
+        let active: Vec<bool> = runs.iter().flat_map(|(on, n)| std::iter::repeat_n(*on, *n)).collect();
+        let level = vec![-10.0; active.len()];
+        assert_eq!(streamed(&active, &level), whole(&active, &level));
+        assert_eq!(streamed(&active, &level), std::slice::from_ref(&(0..603)));
     }
 
     proptest! {

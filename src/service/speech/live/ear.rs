@@ -81,18 +81,6 @@ enum Filled {
 impl LegEar {
     /// A track that begins.
     pub fn new(head: &TapOpen) -> Self {
-        let coverage = LegCoverage {
-            leg: head.leg,
-            received: 0,
-            voiced: 0,
-            unvoiced: 0,
-            lost: 0,
-            paused: 0,
-            transcribed: 0,
-            rejected: 0,
-            pending: 0,
-            failed: 0,
-        };
         let start_ms = u32::try_from(head.axis_us / 1_000).unwrap_or(u32::MAX);
         Self {
             track: TrackAudio { leg: head.leg, party: head.party, start_ms, samples: Vec::new(), gaps: Vec::new() },
@@ -105,7 +93,7 @@ impl LegEar {
             filled: 0,
             activity: StreamingActivity::default(),
             cutter: Cutter::default(),
-            coverage,
+            coverage: LegCoverage::none(head.leg),
             events: VecDeque::new(),
             forced_open: false,
         }
@@ -272,14 +260,15 @@ impl LegEar {
         if let Some(frame) = self.activity.flush() {
             self.answered(frame.active);
         }
-        if let Some(frames) = self.cutter.flush() {
+        while let Some(frames) = self.cutter.flush() {
             self.ended(frames);
         }
     }
 
     fn ended(&mut self, frames: Range<usize>) {
         let from = frames.start * FRAME;
-        let Some(piece) = self.piece(frames, 0) else {
+        let Some(piece) = self.piece(frames.clone(), 0) else {
+            self.coverage.doubtful += self.doubtful(frames);
             self.events.push_back(EarEvent::Nothing { from });
             return;
         };
@@ -308,8 +297,20 @@ impl LegEar {
         let sound = gates::Sound { samples: own, voiced_ms, level_db, floor_db: self.activity.floor_db(), moving_min };
         let refused = gates::before(&sound);
         audio.resize(audio.len().max(SHORTEST), 0);
+        Some(Piece { received: self.kept(&range), range, voiced_ms, voiced, level_db, audio, refused })
+    }
+
+    /// Received samples of these frames that are a voice by what is known now.
+    fn doubtful(&self, frames: Range<usize>) -> u64 {
+        let last = self.cutter.next().saturating_sub(1);
+        let active = frames.filter(|frame| self.forced_open || self.activity.judge(last - frame));
+        active.map(|frame| self.kept(&(frame * FRAME..((frame + 1) * FRAME).min(self.received())))).sum()
+    }
+
+    /// How many of these samples were received.
+    fn kept(&self, range: &Range<usize>) -> u64 {
         let gone: usize = self.gaps.iter().map(|gap| gap.end.min(range.end).saturating_sub(gap.start.max(range.start))).sum();
-        Some(Piece { received: (range.len() - gone) as u64, range, voiced_ms, voiced, level_db, audio, refused })
+        (range.len() - gone) as u64
     }
 
     /// What is kept of these samples of the track.

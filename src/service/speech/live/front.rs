@@ -14,7 +14,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError, bounde
 
 use super::{
     call::{LiveCall, Out},
-    results::LiveResults,
+    results::{LiveResult, LiveResults},
     shown::Mask,
 };
 use crate::{
@@ -99,6 +99,8 @@ pub struct FrontCounters {
     pub partial_asked: AtomicU64,
     /// Such looks for which there was no time.
     pub partial_shed: AtomicU64,
+    /// Answers that nobody waited for: of a leg that had not asked, or too late.
+    pub stray: AtomicU64,
     /// Messages to the desks.
     pub told: AtomicU64,
     /// The longest lag of all calls at the last look, milliseconds.
@@ -268,6 +270,14 @@ impl Thread {
         } else {
             self.counters.refused.fetch_add(1, Relaxed);
         }
+        self.look_for_model(now);
+    }
+
+    /// It may come and go while we run.
+    fn look_for_model(&mut self, now: Instant) {
+        if self.model_at.is_none_or(|at| now.saturating_duration_since(at) >= MODEL_EVERY) {
+            (self.model, self.model_at) = (self.pool.live_model(), Some(now));
+        }
     }
 
     fn take_answers(&mut self, now: Instant) {
@@ -275,28 +285,31 @@ impl Thread {
             let answers = if early { &self.early.1 } else { &self.answers.1 };
             let answers: Vec<Answer> = answers.try_iter().collect();
             for (key, answer) in answers {
-                self.under_way[usize::from(early)] -= 1;
+                let under_way = &mut self.under_way[usize::from(early)];
+                *under_way = under_way.saturating_sub(1);
                 self.answered(key, answer, early, now);
             }
         }
     }
 
     fn answered(&mut self, key: Key, answer: Result<Heard, TranscribeError>, early: bool, now: Instant) {
-        let Some(interaction) = self.legs.get(&key.leg).copied() else { return };
-        let Some(running) = self.calls.get_mut(&interaction) else { return };
+        let Some((interaction, running)) = self.legs.get(&key.leg).and_then(|id| Some((*id, self.calls.get_mut(id)?))) else {
+            self.counters.stray.fetch_add(1, Relaxed);
+            return;
+        };
         let axis_us = running.axis_us(now);
         let thresholds = self.model.as_ref().map(|(_, thresholds)| thresholds);
-        if early {
-            running.call.early_answer(key, answer, thresholds, axis_us);
-        } else {
-            running.call.answer(key, answer, thresholds, axis_us);
-        }
+        let asked = match early {
+            true => running.call.early_answer(key, answer, thresholds, axis_us),
+            false => running.call.answer(key, answer, thresholds, axis_us),
+        };
+        self.counters.stray.fetch_add(u64::from(!asked), Relaxed);
         self.act(interaction, now);
     }
 
     fn poll(&mut self, now: Instant) {
-        if self.model_at.is_none_or(|at| now.saturating_duration_since(at) >= MODEL_EVERY) && !self.calls.is_empty() {
-            (self.model, self.model_at) = (self.pool.live_model(), Some(now));
+        if !self.calls.is_empty() {
+            self.look_for_model(now);
         }
         let mut lag_ms = 0;
         for interaction in self.calls.keys().copied().collect::<Vec<_>>() {
@@ -323,10 +336,11 @@ impl Thread {
             }
         }
         if running.call.is_over() {
+            let (model, language) = self.model.as_ref().map(|(name, t)| (name.clone(), t.language.clone())).unwrap_or_default();
             // Where numbers were masked, the job finds them by itself: it has to take them out of the sound too.
-            let known = self.model.as_ref().filter(|_| !running.call.is_masked());
-            let model = known.map_or("", |(name, _)| name.as_str());
-            self.results.finish(interaction, model, running.call.settled());
+            let keeps = !model.is_empty() && !running.call.is_masked();
+            let (settled, coverage) = (running.call.settled().to_vec(), running.call.coverage());
+            self.results.finish(interaction, LiveResult { model, language, keeps, settled, coverage });
             for leg in &running.legs {
                 self.legs.remove(leg);
             }
@@ -361,13 +375,15 @@ impl Thread {
         };
         shed.fetch_add(1, Relaxed);
         let answer = Err(TranscribeError::Shed(why));
-        if partial {
-            running.call.early_answer(key, answer, None, axis_us);
-        } else {
-            running.call.answer(key, answer, None, axis_us);
-        }
+        match partial {
+            true => running.call.early_answer(key, answer, None, axis_us),
+            false => running.call.answer(key, answer, None, axis_us),
+        };
     }
 }
+
+#[cfg(test)]
+mod tests;
 
 #[expect(clippy::disallowed_methods, reason = "the front end's threads own a clock; what they decide takes the time as an argument")]
 fn clock() -> Instant {

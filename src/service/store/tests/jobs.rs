@@ -23,16 +23,12 @@ fn transcript(n: u8) -> Transcript {
             rejected: None,
         }],
         coverage: vec![LegCoverage {
-            leg,
             received: 1000,
             voiced: 800,
             unvoiced: 200,
-            lost: 0,
-            paused: 0,
             transcribed: 600,
             rejected: 200,
-            pending: 0,
-            failed: 0,
+            ..LegCoverage::none(leg)
         }],
     }
 }

@@ -27,18 +27,9 @@ fn heard(n: u8, model: &str, text: &str, from_ms: u32) -> Transcript {
         confidence: 70,
         words,
     };
-    let coverage = LegCoverage {
-        leg,
-        received: 1000,
-        voiced: 800,
-        unvoiced: 150,
-        lost: 50,
-        paused: 0,
-        transcribed: 700,
-        rejected: 100,
-        pending: 0,
-        failed: 0,
-    };
+    let (voiced, transcribed, rejected) = (800, 700, 100);
+    let coverage =
+        LegCoverage { received: 1000, voiced, unvoiced: 150, lost: 50, transcribed, rejected, doubtful: 120, ..LegCoverage::none(leg) };
     let utterances = vec![utterance(from_ms, from_ms + 1_200, words), utterance(6_000, 7_000, Vec::new())];
     Transcript { model: model.into(), language: "en".into(), utterances, coverage: vec![coverage] }
 }
@@ -143,7 +134,52 @@ async fn a_new_revision_keeps_corrections_where_the_audio_fits_and_says_which_no
     assert_eq!((revision, transcript.utterances[0].text().as_str()), (2, "I was charged twice"));
     assert!(matches!(store.words(interaction, Some(3)).await, Err(StoreError::NotFound(_))));
     let shares = words.legs[0];
-    assert_eq!((shares.understood, shares.not_understood, shares.lost, shares.waiting), (82, 12, 6, 0));
+    assert_eq!((shares.understood, shares.not_understood, shares.lost, shares.waiting, shares.doubtful_ms), (82, 12, 6, 0, 15));
+}
+
+#[tokio::test]
+async fn live_words_are_shown_until_those_from_the_recording_supersede_them_and_never_come_after_them() {
+    let (store, _dir, daniel) = seeded().await;
+    let interaction = ids(1).interaction;
+    let live = heard(1, "small", "I was barged twice", 3_000);
+    let early = store.save_live_transcript(interaction, &live, NOW).await;
+    assert!(matches!(early, Err(StoreError::NotFound(_))), "the call is not in the record yet: {early:?}");
+    store.apply(&answered_call(1, None, daniel)).await.expect("facts");
+    store.save_live_transcript(interaction, &live, NOW).await.expect("words").expect("the first");
+    let words = store.words(interaction, None).await.expect("words");
+    assert_eq!((words.kind, words.revision), (Some(TranscriptKind::Live), Some(1)));
+    assert!(words.state != TranscriptState::Done, "what comes after the call is still to come");
+    assert_eq!(texts(&store, None).await, ["I was barged twice", ""]);
+    store.correct(interaction, daniel, &patch(BARGED, "barged", "charged"), NOW).await.expect("may be put right at once");
+    store.save_transcript(interaction, &heard(1, "large", "I was barged twice", 3_000), NOW).await.expect("words");
+    assert_eq!(store.save_live_transcript(interaction, &live, NOW).await.expect("asked"), None, "too late");
+    let words = store.words(interaction, None).await.expect("words");
+    let kinds: Vec<_> = words.revisions.iter().map(|r| (r.revision, r.kind, r.model.as_str())).collect();
+    assert_eq!(kinds, [(1, TranscriptKind::Live, "small"), (2, TranscriptKind::Final, "large")]);
+    assert_eq!((words.state, words.kind, words.revision), (TranscriptState::Done, Some(TranscriptKind::Final), Some(2)));
+    assert_eq!(texts(&store, None).await[0], "I was charged twice");
+}
+
+#[tokio::test]
+async fn what_is_taken_out_of_a_call_goes_from_words_that_were_stored_before_and_from_live_words_that_come_later() {
+    let (store, _dir, daniel) = seeded().await;
+    let interaction = ids(1).interaction;
+    store.apply(&answered_call(1, None, daniel)).await.expect("facts");
+    let live = heard(1, "small", "it goes 4111 1111", 3_000);
+    store.save_live_transcript(interaction, &live, NOW).await.expect("words");
+    // From the recording the rest of the number was understood too; its times are a little others.
+    let row = RedactionRow { leg: ids(1).customer_leg, from_ms: 3_700, to_ms: 4_300, kind: "card number".into() };
+    store.save_redactions(interaction, std::slice::from_ref(&row), NOW).await.expect("written down");
+    assert_eq!(texts(&store, None).await[0], "it [card number]", "at most a neighbour goes with it");
+    let again = RedactionRow { from_ms: 3_650, ..row };
+    store.save_redactions(interaction, &[again], NOW).await.expect("written down");
+    assert_eq!(texts(&store, None).await[0], "it [card number]");
+    store.save_live_transcript(interaction, &live, NOW).await.expect("words").expect("a second one");
+    assert_eq!(texts(&store, None).await[0], "it [card number]");
+    let mut conn = store.read().await.expect("a reader");
+    let left: i64 =
+        sqlx::query_scalar("SELECT COUNT(*) FROM utterance WHERE words LIKE '%1111%'").fetch_one(&mut *conn).await.expect("a count");
+    assert_eq!(left, 0);
 }
 
 #[tokio::test]

@@ -127,6 +127,57 @@ fn a_worker_that_never_answers_raises_the_lag_and_is_given_up_after_twenty_secon
     assert!(scene.shown().iter().all(|live| live.utterance.words.is_empty()));
 }
 
+/// Goes round in circles; at the full context only where it `mends` nothing.
+struct Looper {
+    mends: bool,
+    asked: Vec<bool>,
+}
+
+impl Transcriber for Looper {
+    fn transcribe(&mut self, request: &Request) -> Result<Heard, TranscribeError> {
+        self.asked.push(request.full_context);
+        let said = "I was charged twice";
+        let loops = !(request.full_context && self.mends);
+        let text = if loops { format!("{said} {}", ["thank you so"; 6].join(" ")) } else { said.to_owned() };
+        let word = |(text, n): (&str, u32)| HeardWord { text: text.into(), from_ms: n * 10, to_ms: n * 10 + 9, probability: 0.9 };
+        Ok(Heard { language: "en".into(), no_speech: 0.0, logprob: -0.1, words: text.split(' ').zip(0..).map(word).collect() })
+    }
+}
+
+#[test]
+fn words_that_go_round_live_are_asked_for_once_more_at_the_full_context_and_then_cut_before_the_loop() {
+    let sample = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("models/samples/sample-2.wav");
+    let samples = crate::service::speech::file::read_wav(&sample).expect("carried").remove(0).samples;
+    for (mends, text) in [(true, "I was charged twice"), (false, "I was charged twice thank you so")] {
+        let mut looper = Looper { mends, asked: Vec::new() };
+        let mut scene = Scene::new(&legs()[..1], &mut looper, DECODE_US);
+        scene.speak(&[(leg(1), &samples)]);
+        let (shown, sum) = (scene.shown(), scene.call.coverage()[0]);
+        assert!(shown.iter().all(|live| live.utterance.text() == text && live.utterance.rejected.is_none()), "{shown:?}");
+        assert_eq!((sum.pending, sum.transcribed), (0, sum.voiced));
+        let utterances = shown.len();
+        assert_eq!(looper.asked.iter().filter(|full| **full).count(), utterances, "once for each utterance: {:?}", looper.asked);
+    }
+}
+
+#[test]
+fn a_second_try_that_nobody_has_time_for_is_left_to_the_recording() {
+    struct Once(Looper);
+    impl Transcriber for Once {
+        fn transcribe(&mut self, request: &Request) -> Result<Heard, TranscribeError> {
+            if request.full_context { Err(TranscribeError::Shed(Shed::Full)) } else { self.0.transcribe(request) }
+        }
+    }
+    let sample = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("models/samples/sample-2.wav");
+    let samples = crate::service::speech::file::read_wav(&sample).expect("carried").remove(0).samples;
+    let mut once = Once(Looper { mends: true, asked: Vec::new() });
+    let mut scene = Scene::new(&legs()[..1], &mut once, DECODE_US);
+    scene.speak(&[(leg(1), &samples)]);
+    assert!(scene.shown().iter().all(|live| live.utterance.rejected.as_deref() == Some(LATER)));
+    let sum = scene.call.coverage()[0];
+    assert_eq!((sum.pending, sum.transcribed), (sum.voiced, 0));
+}
+
 /// Gives both legs the same words.
 struct Parrot;
 

@@ -11,7 +11,10 @@ use crate::{
             time_axis::TimeAxis,
         },
     },
-    service::speech::tests::{carried_call, leg},
+    service::speech::{
+        Gap, GapKind, RATE, TrackAudio, front_end,
+        tests::{add, carried_call, leg, noise, sines},
+    },
 };
 
 /// What happens to the next packets of 20 ms.
@@ -92,9 +95,11 @@ impl Network {
                 self.utterances.push(piece.range);
             }
         }
-        let LegCoverage { received, voiced, unvoiced, lost, paused, transcribed, rejected, pending, failed, .. } = *self.ear.coverage();
+        let LegCoverage { received, voiced, unvoiced, lost, paused, transcribed, rejected, pending, failed, doubtful, .. } =
+            *self.ear.coverage();
         assert_eq!(received, voiced + unvoiced + lost + paused);
         assert_eq!(voiced, transcribed + rejected + pending + failed);
+        assert!(doubtful <= unvoiced);
     }
 
     fn take(&mut self, step: &Step) {
@@ -146,4 +151,59 @@ proptest! {
             prop_assert!(sum.lost + sum.paused >= totals.lost.min(sum.lost) && sum.lost >= totals.lost.min(sum.lost));
         }
     }
+}
+
+/// Sounds of `ms` each at these places (milliseconds) on an idle line, as loud as a voice; some lie beside a spoken sample.
+fn blips(places_ms: &[usize], ms: usize, speech: Option<&[i16]>) -> Vec<i16> {
+    let n = 12 * RATE;
+    let idle = noise(n, 8, 3);
+    let on = |i: usize| places_ms.iter().any(|at| (at * 8..(at + ms) * 8).contains(&i));
+    let tones = sines(n, |i| if on(i) { vec![(310.0, 0.08), (740.0, 0.05), (1_730.0, 0.03)] } else { vec![] });
+    let mut samples = add(&idle, &tones);
+    if let Some(speech) = speech {
+        speech.iter().zip(&mut samples).for_each(|(voice, sample)| *sample = sample.saturating_add(*voice));
+    }
+    samples
+}
+
+#[test]
+fn sound_too_short_for_an_utterance_is_doubtful_live_and_after_the_call_and_the_sum_stays_exact() {
+    let speech = carried_call().remove(0).samples;
+    let speech = &speech[..5 * RATE];
+    // 70 ms are seen as 80 or 90: a frame's level is the mean of three.
+    for (name, samples, least, most) in [
+        ("idle line", blips(&[], 0, None), 0, 0),
+        ("a click", blips(&[6_000], 10, None), 0, 0),
+        ("one", blips(&[6_000], 70, None), 70, 100),
+        ("three", blips(&[2_000, 6_000, 9_500], 70, None), 210, 300),
+        ("two after speech", blips(&[7_000, 9_500], 70, Some(speech)), 140, 200),
+        ("long enough for an utterance", blips(&[6_000], 300, None), 0, 0),
+    ] {
+        let mut ear = LegEar::new(&head(leg(1), Party::Customer));
+        packets(&samples).iter().for_each(|chunk| ear.push(chunk));
+        ear.close(samples.len() as u64 * 125);
+        let live = *ear.coverage();
+        let track = TrackAudio { leg: leg(1), party: Party::Customer, start_ms: 0, samples, gaps: Vec::new() };
+        let after = front_end::listen(&track).coverage;
+        for (when, sum) in [("live", live), ("after the call", after)] {
+            println!("{name}, {when}: {sum:?}");
+            assert!((least * 8..=most * 8).contains(&sum.doubtful), "{name}, {when}: {} ms doubtful", sum.doubtful / 8);
+            assert_eq!(sum.received, sum.voiced + sum.unvoiced + sum.lost + sum.paused, "{name}, {when}");
+            assert!(sum.doubtful <= sum.unvoiced);
+        }
+    }
+}
+
+#[test]
+fn doubtful_sound_that_was_filled_in_was_never_received_and_does_not_count() {
+    let track = TrackAudio {
+        leg: leg(1),
+        party: Party::Customer,
+        start_ms: 0,
+        samples: blips(&[2_000, 6_000], 70, None),
+        gaps: vec![Gap { samples: 5_900 * 8..6_200 * 8, kind: GapKind::Lost }],
+    };
+    let sum = front_end::listen(&track).coverage;
+    assert!((70 * 8..=100 * 8).contains(&sum.doubtful), "the first only: {} ms", sum.doubtful / 8);
+    assert_eq!(sum.lost, 300 * 8);
 }

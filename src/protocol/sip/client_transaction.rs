@@ -127,6 +127,11 @@ impl InviteClient {
         self.state == InviteClientState::Terminated
     }
 
+    /// Whether it is answered and lives on only for repetitions (Timers D and M).
+    pub fn lingers(&self) -> bool {
+        matches!(self.state, InviteClientState::Completed { .. } | InviteClientState::Accepted { .. })
+    }
+
     /// When [`Self::handle_timeout`] is due.
     pub fn deadline(&self) -> Option<Instant> {
         match &self.state {
@@ -261,6 +266,11 @@ impl NonInviteClient {
     /// Whether the transaction is over and may be forgotten.
     pub fn is_terminated(&self) -> bool {
         self.state == NonInviteClientState::Terminated
+    }
+
+    /// Whether it is answered and lives on only to absorb repetitions (Timer K).
+    pub fn lingers(&self) -> bool {
+        matches!(self.state, NonInviteClientState::Completed { .. })
     }
 
     /// When [`Self::handle_timeout`] is due.

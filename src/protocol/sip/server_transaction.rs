@@ -101,6 +101,11 @@ impl InviteServer {
         matches!(self.state, InviteServerState::Proceeding { .. })
     }
 
+    /// Whether all is said and it lives on only to absorb repetitions (Timers I and L).
+    pub fn lingers(&self) -> bool {
+        matches!(self.state, InviteServerState::Accepted { .. } | InviteServerState::Confirmed { .. })
+    }
+
     /// When [`Self::handle_timeout`] is due.
     pub fn deadline(&self) -> Option<Instant> {
         match &self.state {
@@ -239,6 +244,11 @@ impl NonInviteServer {
     /// Whether the transaction is over and may be forgotten.
     pub fn is_terminated(&self) -> bool {
         self.state == NonInviteServerState::Terminated
+    }
+
+    /// Whether it is answered and lives on only to answer repetitions (Timer J).
+    pub fn lingers(&self) -> bool {
+        matches!(self.state, NonInviteServerState::Completed { .. })
     }
 
     /// When [`Self::handle_timeout`] is due.

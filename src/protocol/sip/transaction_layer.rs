@@ -23,10 +23,12 @@ use super::{
     transaction_key::{ClientKey, MergeKey, ServerKey},
 };
 
+mod linger;
 mod output;
 #[cfg(test)]
 mod tests;
 
+use linger::Lingering;
 pub use output::{ClientId, Counters, Limits, OpenError, Output, RequestFate, ResponseFate, SendError, ServerId, TransactionId};
 
 /// A request of ours, ready to be sent.
@@ -56,6 +58,8 @@ struct Server {
     merge: Option<MergeKey>,
     flow: Flow,
     machine: ServerMachine,
+    /// It is among those that give way.
+    lingers: bool,
 }
 
 #[derive(Debug)]
@@ -69,6 +73,8 @@ struct Client {
     key: ClientKey,
     flow: Flow,
     machine: ClientMachine,
+    /// It is among those that give way.
+    lingers: bool,
 }
 
 #[derive(Debug)]
@@ -97,6 +103,7 @@ pub struct TransactionLayer {
     /// The transactions of each connection: they fail with it.
     on_stream: BTreeSet<(Flow, TransactionId)>,
     queue: TimerQueue<TransactionId>,
+    lingering: Lingering,
     outputs: VecDeque<Output>,
     counters: Counters,
 }
@@ -115,6 +122,7 @@ impl TransactionLayer {
             client_by_key: HashMap::new(),
             on_stream: BTreeSet::new(),
             queue: TimerQueue::default(),
+            lingering: Lingering::default(),
             outputs: VecDeque::new(),
             counters: Counters::default(),
         }
@@ -146,13 +154,13 @@ impl TransactionLayer {
     /// Starts the server transaction of a request for which [`Self::receive_request`] said `New` or `Cancel`. `flow` is where
     /// responses go; `trying`, a 100, is sent at once to the sender of an INVITE.
     pub fn open(&mut self, now: Instant, head: &RequestHead<'_>, flow: Flow, trying: Option<Arc<[u8]>>) -> Result<ServerId, OpenError> {
-        if self.servers.len() >= self.limits.max_servers {
-            self.counters.refused_servers += 1;
-            return Err(OpenError::Full);
-        }
         let key = ServerKey::of(head);
         if *head.method == Method::Ack || self.server_by_key.contains_key(&key) {
             return Err(OpenError::NotNew);
+        }
+        if !self.make_room_for_server() {
+            self.counters.refused_servers += 1;
+            return Err(OpenError::Full);
         }
         let reliable = flow.transport.is_reliable();
         let machine = if *head.method == Method::Invite {
@@ -166,7 +174,7 @@ impl TransactionLayer {
             self.server_by_merge.insert(merge.clone(), id);
         }
         self.server_by_key.insert(key.clone(), id);
-        self.servers.insert(id, Server { key, merge, flow, machine });
+        self.servers.insert(id, Server { key, merge, flow, machine, lingers: false });
         self.note_stream(flow, TransactionId::Server(id));
         self.settle_server(id);
         if let Some(trying) = trying.filter(|_| *head.method == Method::Invite) {
@@ -212,7 +220,7 @@ impl TransactionLayer {
         if *request.method == Method::Ack {
             return Err(SendError::IsAck);
         }
-        if self.clients.len() >= self.limits.max_clients {
+        if !self.make_room_for_client() {
             self.counters.refused_clients += 1;
             return Err(SendError::Full);
         }
@@ -401,7 +409,7 @@ impl TransactionLayer {
         }
         let id = ClientId(self.next_id());
         self.client_by_key.insert(key.clone(), id);
-        self.clients.insert(id, Client { key, flow, machine });
+        self.clients.insert(id, Client { key, flow, machine, lingers: false });
         self.note_stream(flow, TransactionId::Client(id));
         self.outputs.push_back(Output::Send { flow, bytes, by: Some(TransactionId::Client(id)) });
         self.settle_client(id);
@@ -456,36 +464,34 @@ impl TransactionLayer {
 
     /// Sets the transaction's deadline, or forgets it when it is over.
     fn settle_server(&mut self, id: ServerId) {
-        let Some(server) = self.servers.get(&id) else { return };
-        let (over, deadline) = match &server.machine {
-            ServerMachine::Invite { machine, .. } => (machine.is_terminated(), machine.deadline()),
-            ServerMachine::Other(machine) => (machine.is_terminated(), machine.deadline()),
+        let Some(server) = self.servers.get_mut(&id) else { return };
+        let (over, deadline, lingers) = match &server.machine {
+            ServerMachine::Invite { machine, .. } => (machine.is_terminated(), machine.deadline(), machine.lingers()),
+            ServerMachine::Other(machine) => (machine.is_terminated(), machine.deadline(), machine.lingers()),
         };
-        self.queue.set(TransactionId::Server(id), deadline);
-        if let Some(server) = over.then(|| self.servers.remove(&id)).flatten() {
-            self.server_by_key.remove(&server.key);
-            self.on_stream.remove(&(server.flow, TransactionId::Server(id)));
-            if let Some(merge) = server.merge {
-                self.server_by_merge.remove(&merge);
-            }
-            self.outputs.push_back(Output::Ended(TransactionId::Server(id)));
+        if over {
+            return self.forget_server(id);
         }
+        if lingers && !std::mem::replace(&mut server.lingers, true) {
+            self.note_lingering_server(id);
+        }
+        self.queue.set(TransactionId::Server(id), deadline);
     }
 
     fn settle_client(&mut self, id: ClientId) {
-        let Some(client) = self.clients.get(&id) else { return };
-        let (over, deadline, for_core) = match &client.machine {
-            ClientMachine::Invite { machine, .. } => (machine.is_terminated(), machine.deadline(), true),
-            ClientMachine::Other(machine) => (machine.is_terminated(), machine.deadline(), true),
-            ClientMachine::Cancel(machine) => (machine.is_terminated(), machine.deadline(), false),
-        };
-        self.queue.set(TransactionId::Client(id), deadline);
-        if let Some(client) = over.then(|| self.clients.remove(&id)).flatten() {
-            self.client_by_key.remove(&client.key);
-            self.on_stream.remove(&(client.flow, TransactionId::Client(id)));
-            if for_core {
-                self.outputs.push_back(Output::Ended(TransactionId::Client(id)));
+        let Some(client) = self.clients.get_mut(&id) else { return };
+        let (over, deadline, lingers) = match &client.machine {
+            ClientMachine::Invite { machine, .. } => (machine.is_terminated(), machine.deadline(), machine.lingers()),
+            ClientMachine::Other(machine) | ClientMachine::Cancel(machine) => {
+                (machine.is_terminated(), machine.deadline(), machine.lingers())
             }
+        };
+        if over {
+            return self.forget_client(id);
         }
+        if lingers && !std::mem::replace(&mut client.lingers, true) {
+            self.note_lingering_client(id);
+        }
+        self.queue.set(TransactionId::Client(id), deadline);
     }
 }

@@ -86,14 +86,15 @@ pub enum Output {
 /// How many transactions may live at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Requests of peers; beyond it the core answers 503 without state.
+    /// Requests of peers; beyond it, unless an answered one can give way, the core answers 503 without state.
     pub max_servers: usize,
     /// Requests of ours, CANCELs aside (at most one for each INVITE).
     pub max_clients: usize,
 }
 
 impl Default for Limits {
-    /// Room for 1,000 calls per second, each with an INVITE and a BYE on either side that linger for 32 s, at about 1 kB each.
+    /// Room for 1,000 calls per second, each with an INVITE and a BYE on either side that linger for 32 s, at about 1 kB each; where
+    /// more come, the oldest answered ones linger for less.
     fn default() -> Self {
         Self { max_servers: 65_536, max_clients: 65_536 }
     }
@@ -131,6 +132,8 @@ pub struct Counters {
     pub refused_servers: u64,
     /// Client transactions refused for lack of room.
     pub refused_clients: u64,
+    /// Answered transactions that gave way to new ones before their time.
+    pub evicted: u64,
     /// Requests that came again.
     pub repeated_requests: u64,
     /// Requests that came over a second path.

@@ -344,6 +344,59 @@ fn beyond_the_limits_nothing_is_opened_or_sent_but_a_cancel_still_goes() {
 }
 
 #[test]
+fn where_there_is_no_room_the_oldest_answered_requests_give_way_to_new_ones() {
+    let mut bench = Bench::with(Limits { max_servers: 3, max_clients: 8 });
+    let accepted = bench.invite("z9hG4bK1");
+    bench.respond(accepted, 200).expect("open");
+    let answered = bench.open("BYE", "z9hG4bK2").expect("room");
+    bench.respond(answered, 200).expect("open");
+    let waiting = bench.open("INVITE", "z9hG4bK3").expect("room");
+    bench.sent();
+    assert!(bench.open("INVITE", "z9hG4bK4").is_ok());
+    bench.sent();
+    assert_eq!(bench.told, [Output::Ended(TransactionId::Server(accepted))]);
+    assert!(bench.open("INVITE", "z9hG4bK5").is_ok());
+    assert_eq!(bench.open("INVITE", "z9hG4bK6"), Err(OpenError::Full), "those that wait for an answer stay");
+    assert!(bench.layer.is_cancellable(waiting));
+    let counters = bench.layer.counters();
+    assert_eq!((counters.evicted, counters.refused_servers), (2, 1));
+    assert_eq!(bench.receive("INVITE", "z9hG4bK1", ""), RequestFate::New { merged: true }, "forgotten");
+    bench.run(600_000);
+    assert!(bench.layer.is_empty());
+}
+
+#[test]
+fn where_there_is_no_room_the_oldest_answered_requests_of_ours_give_way() {
+    let mut bench = Bench::with(Limits { max_servers: 8, max_clients: 2 });
+    let accepted = bench.call("z9hG4bK1");
+    assert_eq!(bench.answer(200, "INVITE", "z9hG4bK1"), ResponseFate::Deliver(accepted));
+    let open = bench.call("z9hG4bK2");
+    let new = bench.call("z9hG4bK3");
+    assert_eq!(bench.told, [Output::Ended(TransactionId::Client(accepted))]);
+    assert_eq!(bench.send("OPTIONS", "z9hG4bK4"), Err(SendError::Full));
+    assert_eq!(bench.answer(200, "INVITE", "z9hG4bK1"), ResponseFate::Stray);
+    assert_eq!(bench.answer(200, "INVITE", "z9hG4bK2"), ResponseFate::Deliver(open));
+    assert_eq!(bench.answer(486, "INVITE", "z9hG4bK3"), ResponseFate::Deliver(new));
+}
+
+#[test]
+fn what_lingers_is_remembered_within_bounds_whatever_ends_by_itself() {
+    let mut bench = Bench::with(Limits { max_servers: 4, max_clients: 4 });
+    let kept = bench.invite("z9hG4bKkept");
+    bench.respond(kept, 200).expect("open");
+    bench.sent();
+    for n in 0..40 {
+        let id = bench.open("INVITE", &format!("z9hG4bK{n}")).expect("room");
+        bench.respond(id, 486).expect("open");
+        bench.sent();
+        assert_eq!(bench.receive("ACK", &format!("z9hG4bK{n}"), ";tag=ours"), RequestFate::AckAbsorbed);
+        bench.run(600);
+    }
+    let (servers, clients) = bench.layer.lingering_len();
+    assert!(servers <= 8 && clients == 0, "{servers}");
+}
+
+#[test]
 fn a_branch_in_use_is_refused() {
     let mut bench = Bench::new();
     bench.call("z9hG4bK1");

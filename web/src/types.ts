@@ -93,7 +93,8 @@ export interface Evidence { party: Party; from_ms: number; to_ms: number }
 export type FindingStatus = "proposed" | "confirmed" | "edited" | "rejected";
 /** `proposed`: what was read out first, where somebody edited it. */
 export interface CardLine { finding: Id; label: CardLabel; text: string; evidence: Evidence[]; status: FindingStatus; proposed: string | null }
-export interface Card { title: string; outcome: "solved" | "not_solved" | "unclear"; lines: CardLine[] }
+export type CardOutcome = "solved" | "not_solved" | "unclear";
+export interface Card { title: string; outcome: CardOutcome; lines: CardLine[] }
 
 export type TranscriptState = "none" | "pending" | "done" | "failed";
 export interface TimelineEntry {

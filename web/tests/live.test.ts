@@ -41,6 +41,13 @@ test("words that were put off give way to words", () => {
   assert.equal(finished.length, 1);
 });
 
+test("what no model was asked about is no line while they talk, and is called what it is afterwards", () => {
+  const { list } = merge([], [said("c", 1000, "", { rejected: "too short" }), said("c", 3000, "", { rejected: "unsure" }), said("c", 5000, "", { rejected: "key tones" })]);
+  assert.deepEqual(liveLines(list).map((line) => line.utterance.from_ms), [3000]);
+  assert.equal(wordless("too short", 1200, true), "short sound · 1.2 s · listen");
+  assert.equal(wordless("unsure", 1200, false), "not understood · 1.2 s");
+});
+
 test("order and keys hold for any order of arrival", () => {
   let seed = Number(process.env["SEED"] ?? 20261122);
   console.log(`seed ${seed}`);

@@ -180,7 +180,7 @@ test("a call's sound is a line of steps, broken where nobody was heard, and one 
   assert.deepEqual(silences(agent), [{ from_ms: 28_000, to_ms: 33_000 }]);
   assert.equal(scoreY(450, 40), 0);
   assert.equal(scoreY(100, 40), 40);
-  assert.match(soundSummary(sound) ?? "", /^opinion 4\.3 of 4\.5 · loss up to 9 % · jitter up to 3 ms · there and back 38 ms$/);
+  assert.match(soundSummary(sound) ?? "", /^MOS 4\.3 of 4\.5 · loss up to 9 % · jitter up to 3 ms · there and back 38 ms$/);
   assert.equal(soundSummary({ spans: [], legs: [] }), null);
   assert.deepEqual([share(0), share(4), share(80), share(1000)], ["0 %", "0.4 %", "8 %", "100 %"]);
 });

@@ -2,6 +2,7 @@
 import { interactionOf } from "../state/record.ts";
 import { loaded, pause, playFrom, trouble } from "../state/player.ts";
 import { isPlaying, Mood, PlayEvidence, Problem, Skeleton, Tag } from "../ui/bits.tsx";
+import { LineText } from "../ui/card.tsx";
 import { CHANNEL_ICON, Pause, Play } from "../ui/icons.tsx";
 import { Words } from "../ui/words.tsx";
 import type { Card, Id, TimelineEntry } from "../types.ts";
@@ -82,7 +83,7 @@ export function CardLines({ card, interaction }: { card: Card; interaction: Id }
       {card.lines.filter((line) => line.status !== "rejected").map((line) => (
         <div key={line.label + line.text}>
           <dt>{CARD[line.label]}</dt>
-          <dd>{line.text} <PlayEvidence interaction={interaction} evidence={line.evidence} /></dd>
+          <dd><LineText card={card} line={line} /> <PlayEvidence interaction={interaction} evidence={line.evidence} /></dd>
         </div>
       ))}
     </dl>

@@ -4,7 +4,7 @@ import { api } from "../net/api.ts";
 import { hint } from "../state/hint.ts";
 import { reloadInteraction } from "../state/record.ts";
 import type { Card, CardLine, FindingStatus, Id } from "../types.ts";
-import { CARD } from "../words/labels.ts";
+import { CARD, OUTCOME } from "../words/labels.ts";
 import { Check, Pencil, RotateCcw, X } from "./icons.tsx";
 import { PlayEvidence } from "./bits.tsx";
 
@@ -20,10 +20,15 @@ async function judge(interaction: Id, line: CardLine, status: FindingStatus, tex
 }
 
 export function JudgedCard({ card, interaction, mayJudge }: { card: Card; interaction: Id; mayJudge: boolean }) {
-  return <dl class="card-lines judged">{card.lines.map((line) => <Line key={line.finding} line={line} interaction={interaction} mayJudge={mayJudge} />)}</dl>;
+  return <dl class="card-lines judged">{card.lines.map((line) => <Line key={line.finding} line={line} card={card} interaction={interaction} mayJudge={mayJudge} />)}</dl>;
 }
 
-function Line({ line, interaction, mayJudge }: { line: CardLine; interaction: Id; mayJudge: boolean }) {
+/** What a line says; the outcome with how it ended before the words from which that was read. */
+export function LineText({ card, line }: { card: Card; line: CardLine }) {
+  return line.label === "outcome" && line.status !== "edited" ? <><b>{OUTCOME[card.outcome]}</b>: “{line.text}”</> : <>{line.text}</>;
+}
+
+function Line({ card, line, interaction, mayJudge }: { card: Card; line: CardLine; interaction: Id; mayJudge: boolean }) {
   const [text, setText] = useState<string | null>(null);
   const act = (status: FindingStatus) => void judge(interaction, line, status);
   const onKeyDown = (event: KeyboardEvent) => {
@@ -41,7 +46,7 @@ function Line({ line, interaction, mayJudge }: { line: CardLine; interaction: Id
     <div class={line.status} tabIndex={mayJudge ? 0 : undefined} onKeyDown={onKeyDown}>
       <dt>{label}</dt>
       <dd>
-        {text === null ? <span class="line-text">{line.text} </span> : <LineInput label={label} text={text} setText={setText} save={(next) => void judge(interaction, line, "edited", next).then((done) => { if (done) setText(null); })} />}
+        {text === null ? <span class="line-text"><LineText card={card} line={line} /> </span> : <LineInput label={label} text={text} setText={setText} save={(next) => void judge(interaction, line, "edited", next).then((done) => { if (done) setText(null); })} />}
         <PlayEvidence interaction={interaction} evidence={line.evidence} />
         {line.status === "confirmed" && <span class="judged-mark"><Check size={12} aria-hidden="true" />confirmed</span>}
         {line.status === "edited" && <span class="judged-mark" title={line.proposed === null ? undefined : `Was: ${line.proposed}`}><Pencil size={11} aria-hidden="true" />edited</span>}

@@ -48,4 +48,4 @@ export function doubts(utterances: readonly Utterance[]): Doubt[] {
   });
 }
 
-const REASONS: Record<string, string> = { later: "words follow", echo: "echo of the other side", "struck out": "struck out by a person", unsure: "the model was not sure", "nothing understood": "no word was understood" };
+const REASONS: Record<string, string> = { later: "words follow", echo: "echo of the other side", "struck out": "struck out by a person", unsure: "the model was not sure", "nothing understood": "no word was understood", "too short": "too short for a word", "too quiet": "too quiet for a voice" };

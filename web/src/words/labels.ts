@@ -1,5 +1,5 @@
 // What the contract's enums and errors are called on the screen.
-import type { AgentState, Brief, CardLabel, Channel, OfferGone, SegmentKind, Sound, WorkItem, WorkItemKind } from "../types.ts";
+import type { AgentState, Brief, CardLabel, CardOutcome, Channel, OfferGone, SegmentKind, Sound, WorkItem, WorkItemKind } from "../types.ts";
 import { duration, phone } from "./format.ts";
 
 export const STATE: Record<AgentState, string> = {
@@ -17,6 +17,8 @@ export const WORK: Record<WorkItemKind, string> = {
 };
 
 export const CARD: Record<CardLabel, string> = { reason: "Reason", details: "Details", done: "Done", agreed: "Agreed", open: "Open", outcome: "Outcome" };
+
+export const OUTCOME: Record<CardOutcome, string> = { solved: "Solved", not_solved: "Not solved", unclear: "Unclear" };
 
 export const SEGMENT: Record<SegmentKind, string> = {
   ivr: "menu", queue: "queue", ring: "ring", talk: "talk", hold: "hold", consult: "consult", park: "park", listen: "listening in", whisper: "whisper",

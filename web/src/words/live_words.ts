@@ -9,6 +9,8 @@ export const LAG_SHOWN_MS = 3000;
 export const LATER = "later";
 /** Reason of what one side's microphone heard of the other: not worth a line while somebody talks. */
 const ECHO = "echo";
+/** What was refused before any model heard it: sounds, but nobody's words. */
+const SOUNDS: Record<string, string> = { "too short": "short sound", "too quiet": "faint sound", "key tones": "key tones", "tones or music": "tones or music" };
 
 export function keyOf(utterance: Pick<LiveUtterance, "leg" | "from_ms">): string {
   return `${utterance.leg}/${utterance.from_ms}`;
@@ -77,7 +79,7 @@ export interface LiveLine { key: string; utterance: LiveUtterance; /** Whether t
 export function liveLines(list: readonly LiveUtterance[]): LiveLine[] {
   const lines: LiveLine[] = [];
   for (const utterance of list) {
-    if (utterance.rejected === ECHO || (utterance.partial && utterance.words.length === 0)) continue;
+    if (utterance.rejected === ECHO || (utterance.rejected !== null && utterance.rejected in SOUNDS) || (utterance.partial && utterance.words.length === 0)) continue;
     lines.push({ key: keyOf(utterance), utterance, speaker: lines.at(-1)?.utterance.leg !== utterance.leg });
   }
   return lines;
@@ -91,7 +93,7 @@ export function lagText(lagMs: number): string | null {
 /** What a line without words says; `playable` once the call is over. */
 export function wordless(rejected: string | null, ms: number, playable: boolean): string {
   if (rejected === LATER) return "words follow after the call";
-  return `not understood · ${(ms / 1000).toFixed(1)} s${playable ? " · listen" : ""}`;
+  return `${(rejected !== null && SOUNDS[rejected]) || "not understood"} · ${(ms / 1000).toFixed(1)} s${playable ? " · listen" : ""}`;
 }
 
 /** One finished utterance for the ear. */

@@ -42,7 +42,7 @@ export function soundSummary(sound: CallSound): string | null {
   const most = (of: (sample: SoundSample) => number | null) => samples.reduce((max, sample) => Math.max(max, of(sample) ?? 0), 0);
   const trip = most((sample) => sample.round_trip_us);
   const parts = [
-    `opinion ${opinion(mean)} of 4.5`, `loss up to ${share(most((sample) => sample.lost_permille))}`, `jitter up to ${milliseconds(most((sample) => sample.jitter_us))}`,
+    `MOS ${opinion(mean)} of 4.5`, `loss up to ${share(most((sample) => sample.lost_permille))}`, `jitter up to ${milliseconds(most((sample) => sample.jitter_us))}`,
     ...(trip > 0 ? [`there and back ${milliseconds(trip)}`] : []),
   ];
   return parts.join(" · ");

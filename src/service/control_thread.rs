@@ -327,6 +327,9 @@ impl Running {
             for (counter, total) in self.switch.counters().iter() {
                 let _ = writeln!(text, "throughline_{}_total {total}", counter.label());
             }
+            for (name, total) in self.switch.transaction_counters() {
+                let _ = writeln!(text, "throughline_sip_{name}_total {total}");
+            }
             self.switch.write_scores(&mut text);
             let _ = writeln!(text, "throughline_sip_send_failures_total {}", self.sockets.send_failures);
             let _ = writeln!(text, "throughline_sip_connections {}", self.sockets.streams().len());

@@ -30,4 +30,20 @@ impl Switch {
             agents_ready: self.agents.iter().filter(|agent| agent.state() == AgentState::Ready && agent.phone_registered).count(),
         }
     }
+
+    /// What the transaction layer dropped, refused and repeated, by the name of its metric.
+    pub fn transaction_counters(&self) -> [(&'static str, u64); 9] {
+        let counters = self.layer.counters();
+        [
+            ("requests_repeated", counters.repeated_requests),
+            ("requests_merged", counters.merged_requests),
+            ("acks_absorbed", counters.absorbed_acks),
+            ("responses_absorbed", counters.absorbed_responses),
+            ("responses_stray", counters.stray_responses),
+            ("transport_errors", counters.transport_errors),
+            ("transactions_evicted", counters.evicted),
+            ("transactions_refused_inbound", counters.refused_servers),
+            ("transactions_refused_outbound", counters.refused_clients),
+        ]
+    }
 }

@@ -36,6 +36,8 @@ pub enum Action {
         flow: Flow,
         /// The whole request.
         bytes: Vec<u8>,
+        /// The same request as a datagram, where it goes over a connection for its size alone (RFC 3261 §18.1.1).
+        datagram: Option<(Flow, Vec<u8>)>,
     },
     /// Cancel an INVITE of the leg, with this Reason value (RFC 3326).
     Cancel {

@@ -28,6 +28,10 @@ counters! {
     StrayResponse = "sip_stray_response",
     /// An ACK that belongs to nothing of ours.
     StrayAck = "sip_stray_ack",
+    /// A request of ours that was too large for a datagram and went over a connection.
+    LargeByStream = "sip_large_by_tcp",
+    /// One whose connection could not be made: it went as a datagram after all.
+    LargeByDatagram = "sip_large_by_udp",
     /// A refusal that would have been more than twice as large as the request.
     Amplification = "sip_answer_too_large",
     /// A challenge was sent.

@@ -54,8 +54,9 @@ pub struct House<'a> {
     pub trunk_has_room: &'a dyn Fn(usize) -> bool,
     /// Where phones are reached.
     pub reach: &'a dyn Fn(PhoneId) -> Option<PhoneTarget>,
-    /// The open connection of the peer behind a UDP flow, for requests that are too large for a datagram.
-    pub stream_beside: &'a dyn Fn(Flow) -> Option<Flow>,
+    /// The connection of the peer behind a UDP flow, for requests that are too large for a datagram: one that is open, or, where the
+    /// second argument allows it, one that may be tried.
+    pub stream_beside: &'a dyn Fn(Flow, bool) -> Option<Flow>,
 }
 
 /// One input's turn.

@@ -1,5 +1,7 @@
 //! Actions of calls become changes of shared state and outputs, in order.
 
+use std::sync::Arc;
+
 use super::{Counter, LookUp, Output, Switch};
 use crate::{
     domain::{
@@ -10,6 +12,7 @@ use crate::{
     },
     ids::{AgentId, InteractionId, LegId},
     protocol::sip::{
+        field::Method,
         flow::Flow,
         transaction_layer::{ClientId, OutgoingRequest, Output as LayerOutput, TransactionId},
     },
@@ -17,6 +20,15 @@ use crate::{
 
 /// Reason of a CANCEL after a mistake of ours (RFC 3326).
 const REASON_MISTAKE: &str = "SIP;cause=500;text=\"Internal error\"";
+
+/// A request of ours as a datagram.
+#[derive(Debug)]
+pub(super) struct Datagram {
+    method: Method,
+    branch: String,
+    flow: Flow,
+    bytes: Arc<[u8]>,
+}
 
 impl Switch {
     pub(super) fn apply(&mut self, id: InteractionId, ports: [PortPair; 2], actions: Vec<Action>) {
@@ -35,9 +47,12 @@ impl Switch {
                 // A peer that gave up in the meantime needs no answer.
                 let _ = self.layer.respond(self.now.mono, to, status, bytes.into());
             }
-            Action::Request { leg, purpose, method, branch, flow, bytes } => {
+            Action::Request { leg, purpose, method, branch, flow, bytes, datagram } => {
                 let request = OutgoingRequest { method: &method, branch: &branch, flow, bytes: bytes.into() };
-                self.send_request(leg, purpose, request);
+                let client = self.send_request(leg, purpose, request);
+                if let (Some(client), Some((flow, bytes))) = (client, datagram) {
+                    self.datagrams.insert(client, Datagram { method, branch, flow, bytes: bytes.into() });
+                }
             }
             Action::Cancel { leg, branch, reason } => {
                 if let Some(invite) = self.invites.get(&(leg, branch)) {
@@ -100,19 +115,37 @@ impl Switch {
         }
     }
 
-    fn send_request(&mut self, leg: LegId, purpose: Purpose, request: OutgoingRequest<'_>) {
+    fn send_request(&mut self, leg: LegId, purpose: Purpose, request: OutgoingRequest<'_>) -> Option<ClientId> {
         match self.layer.send_request(self.now.mono, request) {
             Ok(client) => {
                 self.clients.insert(client, (leg, purpose));
                 if let Purpose::Invite { branch } = purpose {
                     self.invites.insert((leg, branch), client);
                 }
+                Some(client)
             }
             Err(_) => {
                 self.counters.count(Counter::NoRoom);
                 self.unsent.push_back((leg, purpose));
+                None
             }
         }
+    }
+
+    /// The connection for a request that was too large for a datagram could not be made: it goes as one after all (RFC 3261
+    /// §18.1.1). False where it was none, or nobody wants it any more.
+    fn goes_as_datagram(&mut self, client: ClientId) -> bool {
+        let Some(Datagram { method, branch, flow, bytes }) = self.datagrams.remove(&client) else { return false };
+        self.trunks.refused_stream(self.now.mono, flow.remote);
+        let Some((leg, purpose)) = self.clients.get(&client).copied() else { return false };
+        let call = self.legs.get(&leg).and_then(|call| self.calls.get(call));
+        if !call.and_then(|call| call.leg(leg)).is_some_and(|leg| leg.still_wants(purpose)) {
+            return false;
+        }
+        self.client_over(client);
+        self.counters.count(Counter::LargeByDatagram);
+        self.send_request(leg, purpose, OutgoingRequest { method: &method, branch: &branch, flow, bytes });
+        true
     }
 
     /// A mistake of ours left a leg behind: whoever still rings for it is told, and nothing that comes for it is heard.
@@ -199,6 +232,7 @@ impl Switch {
         while let Some(verdict) = self.verdicts.pop_front() {
             match verdict {
                 LayerOutput::Send { .. } => {}
+                LayerOutput::Unreachable(TransactionId::Client(client)) if self.goes_as_datagram(client) => {}
                 LayerOutput::TimedOut(client) | LayerOutput::Unreachable(TransactionId::Client(client)) => {
                     if self.registration_unanswered(client) {
                         continue;
@@ -232,6 +266,7 @@ impl Switch {
 
     /// A request of ours has no transaction any more. An INVITE that was sent again with credentials has a newer one.
     fn client_over(&mut self, client: ClientId) -> Option<(LegId, Purpose)> {
+        self.datagrams.remove(&client);
         let (leg, purpose) = self.clients.remove(&client)?;
         if let Purpose::Invite { branch } = purpose
             && self.invites.get(&(leg, branch)) == Some(&client)

@@ -107,6 +107,7 @@ impl Switch {
             ("legs", self.legs.is_empty()),
             ("dialogs", self.dialogs.is_empty() && self.dialog_of.is_empty()),
             ("clients", self.clients.is_empty()),
+            ("datagrams", self.datagrams.is_empty()),
             ("invites", self.invites.is_empty() && self.invited.is_empty()),
             ("transactions", self.layer.is_empty()),
             ("waiting", self.waiting.is_empty()),
@@ -228,6 +229,7 @@ impl Switch {
             }
             Finding::Client(client, _) => {
                 self.clients.remove(&client);
+                self.datagrams.remove(&client);
             }
             Finding::Invite(leg, branch) => {
                 self.invites.remove(&(leg, branch));

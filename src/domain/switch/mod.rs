@@ -107,6 +107,8 @@ pub struct Switch {
     /// The same the other way round.
     dialog_of: HashMap<LegId, (String, String)>,
     clients: HashMap<ClientId, (LegId, Purpose)>,
+    /// Requests that went over a connection for their size alone, as they would be sent without one.
+    datagrams: HashMap<ClientId, apply::Datagram>,
     /// The INVITEs of ours that can be cancelled, by leg and branch.
     invites: BTreeMap<(LegId, u8), ClientId>,
     /// The INVITEs of peers that can be cancelled.
@@ -157,6 +159,7 @@ impl Switch {
             dialogs: HashMap::new(),
             dialog_of: HashMap::new(),
             clients: HashMap::new(),
+            datagrams: HashMap::new(),
             invites: BTreeMap::new(),
             invited: HashMap::new(),
             outputs: VecDeque::new(),

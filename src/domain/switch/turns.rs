@@ -6,6 +6,7 @@ use super::{Switch, invite::phone_target};
 use crate::{
     domain::call::{Action, Call, House, Turn},
     ids::InteractionId,
+    protocol::sip::flow::{Flow, Transport},
 };
 
 impl Switch {
@@ -32,8 +33,11 @@ impl Switch {
         let (registrar, people, steady_ms) = (&self.registrar, &self.people, self.steady_ms());
         let reach = |phone| phone_target(registrar, people, steady_ms, phone);
         let flows = &self.flows;
-        let stream_beside = |flow| flows.stream_beside(steady_ms, flow);
         let (config, trunks, calls, now) = (&self.config, &self.trunks, &self.calls, self.now.mono);
+        let stream_beside = |flow: Flow, may_open: bool| {
+            let fresh = || Some(Flow { transport: Transport::Tcp, ..flow }).filter(|_| may_open && trunks.takes_streams(now, flow.remote));
+            flows.stream_beside(steady_ms, flow).or_else(fresh)
+        };
         let trunk_has_room = |trunk| trunks.has_room(&config.trunks, calls, now, trunk);
         let (waiting, agents) = (&self.waiting, &self.agents);
         let standing = |call| waiting.standing(call, agents);

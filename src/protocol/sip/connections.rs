@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! connecting ─▶ unproven ── the switch trusts its peer ──▶ proven
-//!     4 s          5 s for a message that has begun · 30 s without one · 60 s in all
+//!     2 s          5 s for a message that has begun · 30 s without one · 60 s in all
 //! ```
 //! A stranger costs a slot for seconds at most and is the first to go; a phone or trunk that has proven itself stays.
 
@@ -53,7 +53,8 @@ impl Default for ConnectionLimits {
             message_proven: Duration::from_secs(30),
             idle: Duration::from_secs(30),
             unproven: Duration::from_secs(60),
-            connect: Duration::from_secs(4),
+            // Half of what a trunk may be silent: there is time left to send a large request another way.
+            connect: Duration::from_secs(2),
             waiting: 256 * 1024,
         }
     }

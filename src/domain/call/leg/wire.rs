@@ -4,7 +4,7 @@ use std::{net::SocketAddr, sync::Arc};
 
 use super::{Leg, State, in_dialog::Asked};
 use crate::{
-    domain::call::{Action, Purpose, policy::Policy, turn::Turn},
+    domain::call::{Action, Purpose, counters::Counter, policy::Policy, turn::Turn},
     protocol::sip::{
         build::{AddressHeader, Header, Request, Response, TextHeader, TokensHeader, ViaBuf},
         dialog::Dialog,
@@ -102,17 +102,30 @@ impl Leg {
         let branch = turn.tokens.branch();
         let mut request = stamped(turn, flow, &branch, request);
         let mut bytes = request.to_bytes();
+        let mut datagram = None;
         if bytes.len() > LARGEST_DATAGRAM
             && !flow.transport.is_reliable()
-            && let Some(stream) = (turn.house.stream_beside)(flow)
+            && let Some(stream) = (turn.house.stream_beside)(flow, !self.networks.is_empty())
         {
+            turn.count(Counter::LargeByStream);
+            datagram = Some((flow, bytes));
             flow = stream;
             request.via[0] = ViaBuf::new(flow.transport, our_address(turn.house.policy, flow), &branch);
             bytes = request.to_bytes();
         }
         let method = request.method.clone();
-        turn.act(Action::Request { leg: self.id, purpose, method, branch, flow, bytes });
+        turn.act(Action::Request { leg: self.id, purpose, method, branch, flow, bytes, datagram });
         request
+    }
+
+    /// Whether a request for this purpose, which could not be sent, is still of use.
+    pub fn still_wants(&self, purpose: Purpose) -> bool {
+        match (purpose, &self.state) {
+            (Purpose::Invite { .. }, State::Calling { cancelled }) => !cancelled,
+            (Purpose::Renew | Purpose::Check, State::Up { leaving, .. }) => !leaving,
+            (Purpose::Bye, State::Closing { .. }) | (Purpose::EndFork, _) => true,
+            (Purpose::Invite { .. } | Purpose::Renew | Purpose::Check | Purpose::Bye, _) => false,
+        }
     }
 
     /// Acknowledges a 2xx to our INVITE along the dialog's route, and keeps the ACK for repetitions.

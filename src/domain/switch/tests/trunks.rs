@@ -17,6 +17,7 @@ use crate::{
         build::{ChallengeHeader, Header, Refresher},
         digest::ChallengeOffer,
         field::Method,
+        flow::{Flow, ListenerId, Transport},
     },
 };
 
@@ -290,4 +291,63 @@ fn the_addresses_of_a_name_are_tried_in_order_and_kept_when_the_name_fails() {
     let now = world.now.mono;
     world.peers[trunk].call(now, CALLED, |_| {});
     world.until("a call from that address is the trunk's", Duration::from_secs(10), |world| world.peers[0].first_at("INVITE").is_some());
+}
+
+#[test]
+fn a_request_too_large_for_a_datagram_goes_by_tcp_and_by_udp_where_that_is_refused() {
+    let (mut world, trunk) = World::outside(1, 15, |config| config.policy.product = "x".repeat(700));
+    let at = world.peers[trunk].addr;
+    let stream = Flow { listener: ListenerId(0), transport: Transport::Tcp, remote: at };
+    let tried = |world: &World| world.connects.iter().filter(|(flow, connect)| *flow == stream && *connect).count();
+    talk(&mut world, trunk);
+    let invite = world.peers[trunk].last("INVITE").expect("called");
+    assert!(invite.len() > 1_300 && invite.contains("Via: SIP/2.0/TCP 192.0.2.1:5060;"), "{invite}");
+    assert_eq!(tried(&world), 1);
+    world.assert_comes_to_rest_after_hang_up(0);
+
+    let register = |world: &mut World| {
+        let now = world.now.mono;
+        world.peers[0].register(now, 300);
+        world.run(SECOND);
+    };
+    register(&mut world);
+    world.closed.insert(stream);
+    talk(&mut world, trunk);
+    let invite = world.peers[trunk].last("INVITE").expect("called");
+    assert!(invite.contains("Via: SIP/2.0/UDP 192.0.2.1:5060;"), "{invite}");
+    assert_eq!((tried(&world), world.switch.counters().get(Counter::LargeByDatagram)), (2, 1));
+    assert_eq!(ended(&world), [EndCause::AgentHungUp], "the first call alone has ended");
+    world.assert_comes_to_rest_after_hang_up(0);
+
+    register(&mut world);
+    talk(&mut world, trunk);
+    assert_eq!(tried(&world), 2, "what was refused lately is not tried again");
+    world.assert_comes_to_rest_after_hang_up(0);
+    world.closed.clear();
+    world.run(Duration::from_secs(600));
+    register(&mut world);
+    talk(&mut world, trunk);
+    assert_eq!(tried(&world), 3, "but after ten minutes");
+    world.assert_comes_to_rest_after_hang_up(0);
+}
+
+#[test]
+fn a_call_that_is_given_up_while_its_connection_is_made_is_not_sent_as_a_datagram() {
+    let (mut world, trunk) = World::outside(1, 16, |config| {
+        config.policy.product = "x".repeat(700);
+        config.destinations.routes[0].trunks = vec![0];
+    });
+    let at = world.peers[trunk].addr;
+    let stream = Flow { listener: ListenerId(0), transport: Transport::Tcp, remote: at };
+    // Nobody hears what goes over the connection that is being made.
+    world.peers[trunk].addr = SocketAddr::from(([203, 0, 113, 99], 5060));
+    world.dial(0, "02079460018");
+    world.run(SECOND);
+    let now = world.now.mono;
+    world.peers[0].cancel(now);
+    world.run(Duration::from_millis(100));
+    world.input(Input::FlowClosed { flow: stream });
+    world.run(SECOND);
+    assert_eq!(world.switch.counters().get(Counter::LargeByDatagram), 0);
+    world.assert_comes_to_rest();
 }

@@ -101,12 +101,12 @@ fn proven_connections_of_one_address_are_bounded_too() {
 }
 
 #[test]
-fn a_connection_of_ours_is_given_up_after_four_seconds() {
+fn a_connection_of_ours_is_given_up_after_two_seconds() {
     let (mut connections, now) = (Connections::new(small()), start());
     connections.connecting(now, 1, A);
     connections.connecting(now, 2, A);
     connections.connected(2);
-    assert_eq!(overdue(&mut connections, now + s(4)), [(1, Overdue::Connect)]);
+    assert_eq!(overdue(&mut connections, now + s(2)), [(1, Overdue::Connect)]);
     assert_eq!(connections.next_timeout(), None);
 }
 

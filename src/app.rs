@@ -242,7 +242,7 @@ fn trunk_names(config: &Config, handle: &ControlHandle) -> Result<Option<TrunkNa
     let found = move |trunk, addresses| {
         to_control.send(ControlMessage::TrunkAddresses { trunk, addresses });
     };
-    let started = trunk_names::start(names, found, alarms(handle, "trunk_names"));
+    let started = trunk_names::start(names, config.sip.name_servers.clone(), found, alarms(handle, "trunk_names"));
     started.map(Some).map_err(io_error("the thread for trunks' names cannot start"))
 }
 

@@ -1,4 +1,5 @@
-//! A carrier that is reached by TCP and verifies who we are.
+//! Carriers of our own making: one that is reached by TCP and proves who we are, and one that is sent a request too large for a
+//! datagram.
 //!
 //! ```text
 //! baresip ─▶ throughline ─ INVITE ─▶ carrier, 407 ─▶ INVITE with credentials, which it verifies ─▶ 200, BYE
@@ -12,10 +13,11 @@ use std::{
     net::{SocketAddr, TcpListener, TcpStream, UdpSocket},
     os::unix::fs::PermissionsExt,
     path::Path,
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, mpsc},
     thread,
 };
 
+use simple_dns::{CLASS, Name, Packet, ResourceRecord, rdata::RData, rdata::SRV};
 use support::{
     PATIENCE, installed,
     phone::{Phone, demo_phone},
@@ -41,6 +43,7 @@ type Heard = (&'static str, Vec<u8>);
 struct Carrier {
     address: SocketAddr,
     heard: Arc<Mutex<Vec<Heard>>>,
+    desk: Arc<Mutex<Desk>>,
 }
 
 /// What it knows.
@@ -51,6 +54,8 @@ struct Desk {
     now_ms: u64,
     /// Where audio would go: nobody listens.
     media_port: u16,
+    /// It takes no calls.
+    is_down: bool,
 }
 
 impl Carrier {
@@ -63,8 +68,9 @@ impl Carrier {
         let address = datagrams.local_addr().expect("bound");
         let heard = Arc::new(Mutex::new(Vec::new()));
         let authenticator = Authenticator::new(REALM, [9; 32]);
-        let desk = Desk { address, user: user.to_owned(), authenticator, now_ms: 1_000, media_port: address.port() & !1 };
+        let desk = Desk { address, user: user.to_owned(), authenticator, now_ms: 1_000, media_port: address.port() & !1, is_down: false };
         let desk = Arc::new(Mutex::new(desk));
+        let at = desk.clone();
         if takes_connections {
             let (desk, heard) = (desk.clone(), heard.clone());
             thread::spawn(move || {
@@ -84,7 +90,7 @@ impl Carrier {
                 }
             }
         });
-        Self { address, heard }
+        Self { address, heard, desk: at }
     }
 
     /// The requests of this method that came, and how, without repetitions.
@@ -134,6 +140,9 @@ impl Desk {
         if !request.is_request() || *request.method() == Method::Ack {
             return Vec::new();
         }
+        if self.is_down && *request.method() == Method::Invite {
+            return vec![Response::to(&request, 503, "down", from).to_bytes()];
+        }
         if let Some(challenge) = self.challenge(&request, from) {
             return vec![challenge.to_bytes()];
         }
@@ -168,17 +177,24 @@ impl Desk {
 
 /// A server whose one trunk is this carrier, reached by `transport`.
 fn start(carrier: &Carrier, user: &str, transport: &str) -> Server {
-    let address = carrier.address;
+    let host = format!("host = \"{}\"\nport = {}", carrier.address.ip(), carrier.address.port());
+    start_at(&host, user, transport, "")
+}
+
+/// The same with keys that say where it is, and more keys of `[sip]`.
+fn start_at(host: &str, user: &str, transport: &str, sip: &str) -> Server {
     let trunks = format!(
-        "[[trunk]]\nname = \"carrier\"\naddresses = [\"{TRUNK}\"]\ncountry = \"GB\"\nhost = \"{}\"\nport = {}\ntransport = \"{transport}\"\n\
+        "[[trunk]]\nname = \"carrier\"\naddresses = [\"{TRUNK}\"]\ncountry = \"GB\"\n{host}\ntransport = \"{transport}\"\n\
          username = \"{user}\"\npassword_file = \"carrier.password\"\nrealm = \"{REALM}\"\ncaller_number = \"+442079460000\"\n\
          [[trunk.number]]\ncalled = \"+442079460000\"\nqueue = \"support\"\n\
          [[route]]\nemergency = true\ntrunks = [\"carrier\"]\n[[route]]\nprefix = \"+44\"\ntrunks = [\"carrier\"]\n\
-         [[group]]\nname = \"agents\"\nphones = [\"*\"]\n",
-        address.ip(),
-        address.port()
+         [[group]]\nname = \"agents\"\nphones = [\"*\"]\n"
     );
-    let change = move |name: &str, text: String| if name == "trunks.toml" { trunks.clone() } else { text };
+    let change = move |name: &str, text: String| match name {
+        "trunks.toml" => trunks.clone(),
+        "sip.toml" => format!("[sip]\n{sip}{text}"),
+        _ => text,
+    };
     let prepare = |config: &Path| {
         let path = config.join("carrier.password");
         fs::write(&path, PASSWORD).expect("password");
@@ -217,5 +233,74 @@ fn a_carrier_on_tcp_is_called_and_told_who_we_are_over_one_connection() {
         (server.metric("throughline_trunk_challenge_answered_total")? == 2.0).then_some(())
     });
     assert_eq!(server.metric("throughline_sip_connections"), Some(1.0), "one connection served both calls");
+    phone.quit();
+}
+
+#[test]
+fn a_request_too_large_for_a_datagram_goes_by_tcp_and_by_udp_where_nobody_listens() {
+    if !installed("baresip") {
+        return;
+    }
+    // So long a name makes every request with credentials longer than 1,300 octets, and none without.
+    let user = "acme-".repeat(60);
+    for (takes_connections, expected) in [(true, ["UDP", "TCP"]), (false, ["UDP", "UDP"])] {
+        let carrier = Carrier::start(&user, takes_connections);
+        let server = start(&carrier, &user, "udp");
+        let mut phone = demo_phone(&server, 0, PAIRS[0], ";audio_codecs=PCMA/8000/1");
+        call(&server, &carrier, &mut phone, 1);
+        let invites = carrier.heard(&Method::Invite);
+        let lengths: Vec<usize> = invites.iter().map(|(_, octets)| octets.len()).collect();
+        assert!(lengths[0] <= 1_300 && lengths[1] > 1_300, "{lengths:?}");
+        assert_eq!(transports(&invites), expected);
+        let proven = String::from_utf8_lossy(&invites[1].1).into_owned();
+        assert!(proven.contains(&format!("Via: SIP/2.0/{} ", expected[1])), "{proven}");
+        let by_udp = if takes_connections { 0.0 } else { 1.0 };
+        wait_for("both ways to be counted", PATIENCE, || {
+            let fell_back = server.metric("throughline_sip_large_by_udp_total").unwrap_or(0.0);
+            (server.metric("throughline_sip_large_by_tcp_total")? >= 1.0 && fell_back == by_udp).then_some(())
+        });
+        phone.quit();
+    }
+}
+
+/// A name server that tells these ports of [`TRUNK`] for `_sip._udp`, the first with the lowest priority; and when it was asked.
+fn name_server(ports: [u16; 2]) -> (SocketAddr, mpsc::Receiver<()>) {
+    let socket = UdpSocket::bind(("127.0.0.1", 0)).expect("a port");
+    let address = socket.local_addr().expect("bound");
+    let (told, asked) = mpsc::channel();
+    thread::spawn(move || {
+        let mut buffer = [0; 1_500];
+        while let Ok((length, from)) = socket.recv_from(&mut buffer) {
+            let Ok(asked) = Packet::parse(&buffer[..length]) else { continue };
+            let mut reply = Packet::new_reply(asked.id());
+            reply.questions.clone_from(&asked.questions);
+            let name = asked.questions[0].qname.clone();
+            let target = TRUNK.to_string();
+            for (priority, port) in (1..).zip(ports).filter(|_| name.to_string() == "_sip._udp.carrier.example") {
+                let srv = SRV { priority, weight: 0, port, target: Name::new(&target).expect("a name") };
+                reply.answers.push(ResourceRecord::new(name.clone(), CLASS::IN, 300, RData::SRV(srv)));
+            }
+            let _ = socket.send_to(&reply.build_bytes_vec().expect("an answer"), from);
+            let _ = told.send(());
+        }
+    });
+    (address, asked)
+}
+
+#[test]
+fn a_carrier_is_found_by_srv_and_one_that_is_down_gives_way_to_the_next() {
+    if !installed("baresip") {
+        return;
+    }
+    let (first, second) = (Carrier::start("acme", false), Carrier::start("acme", false));
+    first.desk.lock().expect("no panic").is_down = true;
+    let (names, asked) = name_server([first.address.port(), second.address.port()]);
+    let server = start_at("host = \"carrier.example\"", "acme", "udp", &format!("name_servers = [\"{names}\"]\n"));
+    asked.recv_timeout(PATIENCE).expect("asked");
+    let mut phone = demo_phone(&server, 0, PAIRS[0], ";audio_codecs=PCMA/8000/1");
+    call(&server, &second, &mut phone, 1);
+    assert_eq!(first.heard(&Method::Invite).len(), 1, "asked first, once");
+    let invite = String::from_utf8_lossy(&second.heard(&Method::Invite)[0].1).into_owned();
+    assert!(invite.starts_with("INVITE sip:+442079460018@carrier.example SIP/2.0\r\n"), "{invite}");
     phone.quit();
 }

@@ -80,7 +80,7 @@ fn outbound(trunk: &config::TrunkOutbound) -> OutboundTrunk {
     let account = trunk.account.as_ref();
     OutboundTrunk {
         host: trunk.host.clone(),
-        port: trunk.port,
+        port: trunk.port.unwrap_or(5060),
         transport: if trunk.tcp { Transport::Tcp } else { Transport::Udp },
         listener: trunk.listener.clone(),
         account: account.map(|account| Arc::new(ClientAccount::new(&account.username, &account.realm, account.password.text()))),
@@ -120,7 +120,7 @@ const FEWEST_CONNECTIONS: usize = 64;
 pub(super) fn trunk_names(config: &Config) -> Vec<TrunkName> {
     let outbound = config.trunks.iter().enumerate().filter_map(|(trunk, config)| Some((trunk, config.outbound.as_ref()?)));
     let named = outbound.filter(|(_, outbound)| outbound.host.parse::<std::net::IpAddr>().is_err());
-    named.map(|(trunk, outbound)| TrunkName { trunk, host: outbound.host.clone(), port: outbound.port }).collect()
+    named.map(|(trunk, outbound)| TrunkName { trunk, host: outbound.host.clone(), port: outbound.port, tcp: outbound.tcp }).collect()
 }
 
 /// Media threads' configuration.

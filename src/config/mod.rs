@@ -108,6 +108,8 @@ pub struct Sip {
     pub country: String,
     /// Whether old phones may use MD5.
     pub md5: bool,
+    /// Asked for the SRV records of trunks; none: those of the system.
+    pub name_servers: Vec<SocketAddr>,
     /// Sockets.
     pub listeners: Vec<Listener>,
     /// Limits and waiting times.

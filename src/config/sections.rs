@@ -75,6 +75,7 @@ fn sip(s: &mut Section<'_>) -> Sip {
             realm: s.text("realm", "throughline"),
             country,
             md5: s.flag("md5", true),
+            name_servers: s.list("name_servers", "192.0.2.53:53"),
             listeners: listeners.clone(),
             limits: limits.clone(),
         }

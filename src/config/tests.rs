@@ -183,7 +183,7 @@ fn trunks_routes_and_groups_are_read_and_a_password_never_shows() {
     let config = outbound(|text| text).unwrap_or_else(|m| panic!("{}", lines(&m)));
     let carrier = config.trunks[0].outbound.as_ref().expect("host");
     assert_eq!(carrier.caller_number.as_ref().map(PhoneNumber::as_str), Some("+442079460000"));
-    assert_eq!((carrier.port, carrier.tcp, carrier.register_seconds), (5060, false, Some(600)));
+    assert_eq!((carrier.port, carrier.tcp, carrier.register_seconds), (None, false, Some(600)));
     let to = config.destinations.decide("200", "020 7946 0018").expect("a route");
     assert_eq!((to.trunks(), to.written()), (&[0, 1][..], "+442079460018"));
     assert!(config.destinations.decide("200", "999").expect("help").is_emergency(), "the country's own numbers are the default");

@@ -51,8 +51,8 @@ pub struct TrunkNumber {
 pub struct TrunkOutbound {
     /// Its address, or a name that is looked up while the server runs.
     pub host: String,
-    /// Its port.
-    pub port: u16,
+    /// Its port; `None` asks for SRV where the host is a name, and means 5060 else.
+    pub port: Option<u16>,
     /// Whether it is reached by TCP.
     pub tcp: bool,
     /// Name of our listener towards it; `None`: the first of the same address family.
@@ -200,7 +200,7 @@ fn number(s: &mut Section<'_>, key: &'static str, country: &str, example: &str) 
 
 fn outbound(s: &mut Section<'_>, country: &str) -> Option<TrunkOutbound> {
     let host = s.text("host", "");
-    let port = u16::try_from(s.number("port", 5060, 1..=65_535)).unwrap_or(5060);
+    let port = u16::try_from(s.number("port", 5060, 1..=65_535)).ok().filter(|_| s.has("port"));
     let tcp = s.choice("transport", &[("udp", false), ("tcp", true)]);
     let listener = Some(s.text("listener", "")).filter(|name| !name.is_empty());
     let account = account(s, &host);

@@ -432,3 +432,64 @@ fn set_options(socket: &Socket) {
     let _ = socket.set_tcp_user_timeout(Some(UNACKNOWLEDGED));
     let _ = socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(PROBE).with_interval(PROBE / 6).with_retries(3));
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+    use mio::{Events, Poll};
+    use socket2::SockRef;
+
+    use super::*;
+
+    /// Waits until a stream of ours is there, and tells how the kernel marks what it sends.
+    fn mark_of_the_one(poll: &mut Poll, streams: &mut SipStreams, now: Instant) -> u32 {
+        let mut events = Events::with_capacity(8);
+        for _ in 0..30 {
+            poll.poll(&mut events, Some(Duration::from_secs(1))).expect("polls");
+            for event in &events {
+                match event.is_writable() {
+                    true => streams.writable(event.token().0),
+                    false => drop(streams.read(now, event.token().0, &mut [0; 512], &mut |_, _| {})),
+                }
+            }
+            if let Some(stream) = streams.by_id.values().find(|stream| !stream.connecting) {
+                let socket = SockRef::from(&stream.socket);
+                let mark = if stream.flow.remote.is_ipv6() { socket.tclass_v6() } else { socket.tos_v4() };
+                return mark.expect("an option of every Linux");
+            }
+        }
+        panic!("no connection within 30 s");
+    }
+
+    fn streams(poll: &Poll, listener: TcpListener, address: SocketAddr) -> SipStreams {
+        let mut streams = SipStreams::new(vec![Some(listener)], vec![address], Vec::new(), ConnectionLimits::default());
+        streams.register(poll.registry()).expect("registers");
+        streams
+    }
+
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "real sockets connect now")]
+    fn connections_that_are_accepted_and_made_are_marked_as_signalling_over_both_ip_versions() {
+        for here in [IpAddr::from(Ipv4Addr::LOCALHOST), Ipv6Addr::LOCALHOST.into()] {
+            let Ok(peer) = std::net::TcpListener::bind((here, 0)) else {
+                println!("skipped: this machine has no {here}");
+                continue;
+            };
+            let now = Instant::now();
+            let own = || listen((here, 0).into()).expect("a port");
+            let (mut poll, listener) = (Poll::new().expect("polls"), own());
+            let address = listener.local_addr().expect("bound");
+            let mut accepting = streams(&poll, listener, address);
+            let _phone = std::net::TcpStream::connect(address).expect("accepted");
+            assert_eq!(mark_of_the_one(&mut poll, &mut accepting, now), 24 << 2, "accepted at {here}: DSCP CS3");
+
+            let (mut poll, listener) = (Poll::new().expect("polls"), own());
+            let address = listener.local_addr().expect("bound");
+            let mut making = streams(&poll, listener, address);
+            let flow = Flow { listener: ListenerId(0), transport: Transport::Tcp, remote: peer.local_addr().expect("bound") };
+            making.send(now, flow, b"OPTIONS", true);
+            assert_eq!(mark_of_the_one(&mut poll, &mut making, now), 24 << 2, "made from {here}: DSCP CS3");
+        }
+    }
+}

@@ -1,7 +1,7 @@
 //! The one way out: HTTP/1.1 questions to a service that the configuration names, bounded in time and size.
 //!
 //! Blocking, a connection per question, for threads of their own. Only the configured address is spoken to: no redirect is
-//! followed, no proxy is looked for. `https` trusts what the machine trusts.
+//! followed, no proxy is looked for. `https` trusts what the machine trusts, or the file that `SSL_CERT_FILE` names.
 
 mod address;
 mod connection;
@@ -14,6 +14,7 @@ mod tests;
 use std::{io::Read, time::Duration};
 
 pub use address::Address;
+use connection::Connection;
 pub use response::Response;
 
 /// Why there is no answer.
@@ -28,6 +29,9 @@ pub enum EgressError {
     /// It is not who it says, or speaks no TLS.
     #[error("{0}: no secure connection ({1})")]
     Tls(String, String),
+    /// It leads into a private network, where nobody configured it.
+    #[error("{0} is an address of a private network; that is not followed")]
+    Inner(String),
     /// It sends us elsewhere.
     #[error("{0} answers {1} and points to {2}; that is not followed")]
     Redirected(String, u16, String),
@@ -48,6 +52,15 @@ pub struct Patience {
     pub idle: Duration,
 }
 
+/// Which addresses may be connected to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// All: the configuration names it.
+    Everywhere,
+    /// None of this machine or of a private network: a stranger named it.
+    OuterOnly,
+}
+
 /// One question.
 #[derive(Clone, Debug)]
 pub struct Question<'a> {
@@ -63,7 +76,7 @@ pub struct Question<'a> {
 
 /// Asks and reads the whole answer, at most `most` octets of body. Any status but a redirect is an answer.
 pub fn ask(to: &Address, question: &Question<'_>, patience: Patience, most: usize) -> Result<(u16, Vec<u8>), EgressError> {
-    let mut response = open(to, question, patience)?;
+    let mut response = open(to, question, patience, Reach::Everywhere)?;
     if let Some(location) = response.location() {
         return Err(EgressError::Redirected(to.to_string(), response.status(), location.to_owned()));
     }
@@ -77,8 +90,11 @@ pub fn ask(to: &Address, question: &Question<'_>, patience: Patience, most: usiz
 }
 
 /// Asks and gives the answer to be read piece by piece; what a redirect means is the caller's to say.
-pub fn open(to: &Address, question: &Question<'_>, patience: Patience) -> Result<Response, EgressError> {
-    let mut connection = connection::Connection::open(to, patience)?;
+pub fn open(to: &Address, question: &Question<'_>, patience: Patience, reach: Reach) -> Result<Response, EgressError> {
+    exchange(Connection::open(to, patience, reach)?, to, question)
+}
+
+fn exchange(mut connection: Connection, to: &Address, question: &Question<'_>) -> Result<Response, EgressError> {
     connection.send(&head(to, question), question.body).map_err(|e| connection::error(to, &e))?;
     Response::read(connection).map_err(|e| connection::error(to, &e))
 }

@@ -72,6 +72,11 @@ impl Response {
         self.headers.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str())
     }
 
+    /// Whether it came from this machine or a private network.
+    pub fn is_inner(&self) -> bool {
+        self.from.connection.is_inner()
+    }
+
     /// Octets of the body, where they are known.
     pub fn length(&self) -> Option<u64> {
         match self.body {

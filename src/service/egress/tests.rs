@@ -114,6 +114,68 @@ fn nobody_there_is_said_so_and_plain_text_is_no_tls() {
     assert!(matches!(error, EgressError::Tls(..) | EgressError::TimedOut(_)), "{error}");
 }
 
+/// A service that speaks TLS under the name `localhost`, and the file of the authority that says so.
+fn tls_service() -> (std::net::SocketAddr, std::path::PathBuf) {
+    use rustls::{
+        ServerConfig, ServerConnection, StreamOwned,
+        pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
+    };
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/service/egress/tests");
+    let pem = std::fs::read(folder.join("service.pem")).expect("readable");
+    let chain: Vec<_> = CertificateDer::pem_slice_iter(&pem).map(|certificate| certificate.expect("PEM")).collect();
+    let key = PrivateKeyDer::from_pem_slice(&pem).expect("a key");
+    let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
+    let builder = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().expect("versions");
+    let config = std::sync::Arc::new(builder.with_no_client_auth().with_single_cert(chain, key).expect("a pair"));
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("bound");
+    std::thread::spawn(move || {
+        for socket in listener.incoming().flatten() {
+            let config = config.clone();
+            std::thread::spawn(move || {
+                let mut stream = StreamOwned::new(ServerConnection::new(config).expect("a server"), socket);
+                if stream.read(&mut [0; 4_096]).is_ok() {
+                    let _ = stream.write_all(&answer("200 OK", b"whispered"));
+                    stream.conn.send_close_notify();
+                    let _ = stream.flush();
+                }
+            });
+        }
+    });
+    (address, folder.join("authority.pem"))
+}
+
+#[test]
+fn a_tls_service_is_heard_where_its_authority_and_its_name_are_right_and_not_asked_else() {
+    let (at, authority) = tls_service();
+    let question = Question { method: "GET", path: "/", headers: &[("X-Key", "secret")], body: b"" };
+    let get = |host: &str, authority: &std::path::Path| -> Result<Vec<u8>, EgressError> {
+        let to: Address = format!("https://{host}:{}", at.port()).parse().expect("an address");
+        let connection = Connection::trusting(&to, LONG, Reach::Everywhere, || connection::trust_in(authority))?;
+        let mut body = Vec::new();
+        exchange(connection, &to, &question)?.read_to_end(&mut body).map_err(|e| connection::error(&to, &e))?;
+        Ok(body)
+    };
+    assert_eq!(get("localhost", &authority), Ok(b"whispered".to_vec()));
+    assert!(matches!(get("127.0.0.1", &authority), Err(EgressError::Tls(..))), "a name that the certificate does not say");
+    let another = authority.with_file_name("service.pem");
+    assert!(matches!(get("localhost", &another), Err(EgressError::Tls(..))), "an authority that is not trusted");
+    assert!(matches!(get("localhost", &authority.with_file_name("none.pem")), Err(EgressError::Tls(..))));
+}
+
+#[test]
+fn an_address_that_a_stranger_names_may_not_lead_inside() {
+    let stub = Stub::saying(answer("200 OK", b"inner"));
+    let question = Question { method: "GET", path: "/", headers: &[], body: b"" };
+    for host in ["127.0.0.1", "localhost", "[::ffff:127.0.0.1]"] {
+        let to: Address = format!("http://{host}:{}", stub.address.port()).parse().expect("an address");
+        assert!(matches!(open(&to, &question, LONG, Reach::OuterOnly), Err(EgressError::Inner(_))), "{host}");
+    }
+    assert_eq!(stub.asked().len(), 0);
+    let to: Address = stub.url("").parse().expect("an address");
+    assert!(open(&to, &question, LONG, Reach::Everywhere).is_ok_and(|response| response.is_inner()));
+}
+
 #[test]
 fn addresses_are_read_as_written_and_mistakes_say_what_is_wrong() {
     let read = |text: &str| text.parse::<Address>();

@@ -108,7 +108,7 @@ impl Transcriber for Service {
 /// A service that is away or points elsewhere will not be better for the next utterance: work after the call waits for it.
 fn trouble(error: &EgressError) -> TranscribeError {
     match error {
-        EgressError::Unreachable(..) | EgressError::Tls(..) | EgressError::Redirected(..) => {
+        EgressError::Unreachable(..) | EgressError::Tls(..) | EgressError::Redirected(..) | EgressError::Inner(_) => {
             TranscribeError::Model(format!("The speech service: {error}. Look at [speech.endpoint] in speech.toml"))
         }
         EgressError::TimedOut(_) | EgressError::Nonsense(..) | EgressError::TooLarge(..) => TranscribeError::Lost(error.to_string()),

@@ -12,7 +12,7 @@ use std::{
 };
 
 use super::catalogue::{self, Official};
-use crate::service::egress::{self, Address, EgressError, Patience, Question, Response};
+use crate::service::egress::{self, Address, EgressError, Patience, Question, Reach, Response};
 
 /// Between two octets; models come from far away.
 const IDLE: Duration = Duration::from_secs(60);
@@ -168,16 +168,20 @@ impl Fetch {
         if have < whole { Err(self.away(&format!("{} ended after {have} of {whole} octets", self.from))) } else { Ok(()) }
     }
 
-    /// Asks for the file from an octet on; follows redirects, but never from TLS to plain text.
+    /// Asks for the file from an octet on; follows redirects, but never from TLS to plain text, nor from outside into a private network.
     fn open(&self, have: u64) -> Result<Response, FetchError> {
         let range = format!("bytes={have}-");
         let headers: &[(&str, &str)] = if have > 0 { &[("Range", &range)] } else { &[] };
         let patience = Patience { total: None, idle: IDLE };
+        let mut reach = Reach::Everywhere;
         let (mut to, mut path) = (self.from.clone(), format!("/{}", self.official.file()));
         for _ in 0..=REDIRECTS {
             let question = Question { method: "GET", path: &path, headers, body: b"" };
-            let response = egress::open(&to, &question, patience).map_err(|e| self.away(&e))?;
+            let response = egress::open(&to, &question, patience, reach).map_err(|e| self.away(&e))?;
             let Some(location) = response.location() else { return Ok(response) };
+            if !response.is_inner() {
+                reach = Reach::OuterOnly;
+            }
             let next = resolve(&to, location).filter(|next| next.is_secure() || !to.is_secure());
             let unusable = || self.away(&EgressError::Redirected(to.to_string(), response.status(), location.to_owned()));
             (to, path) = (next.ok_or_else(unusable)?, String::new());

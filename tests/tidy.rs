@@ -257,3 +257,30 @@ fn every_source_says_in_its_header_what_it_is() {
         .collect();
     assert!(silent.is_empty(), "a //! header of 1 to 12 lines is missing or too long in:\n{}", silent.join("\n"));
 }
+
+/// Tests that a table of rules names and that are not there, and rows that name none and do not say so.
+fn unshown(table: &str, sources: &str) -> Vec<String> {
+    let rows = table.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| rule |") && !line.starts_with("| ---"));
+    rows.flat_map(|row| {
+        let shown = row.trim_end_matches(" |").rsplit(" | ").next().unwrap_or_default();
+        let named: Vec<&str> = shown.split('`').skip(1).step_by(2).collect();
+        let missing = named.iter().filter(|name| !sources.contains(&format!("fn {name}("))).map(|name| (*name).to_owned());
+        let silent = (named.is_empty() && !shown.starts_with("none: ")).then(|| row.to_owned());
+        match shown.starts_with("none: ") {
+            true => Vec::new(),
+            false => missing.chain(silent).collect(),
+        }
+    })
+    .collect()
+}
+
+#[test]
+fn every_rule_of_the_engine_names_tests_that_exist_or_says_that_it_has_none() {
+    let table = fs::read_to_string(root().join("docs/engine-rules.md")).expect("the table");
+    let sources: String = sources(&["src", "tests"]).into_iter().map(|(_, text)| text).collect();
+    assert_eq!(unshown(&table, &sources), Vec::<String>::new());
+    assert!(table.lines().filter(|line| line.contains("| `")).count() > 50, "the table is read");
+    let bad =
+        "| rule | where | shown by |\n| --- | --- | --- |\n| a | b | `there`, `gone` |\n| c | d | nobody |\n| e | f | none: later |\n";
+    assert_eq!(unshown(bad, "fn there() {}"), ["gone", "| c | d | nobody |"]);
+}

@@ -144,7 +144,9 @@ impl Server {
     /// What was refused for lack of time, and datagrams that the kernel dropped.
     pub fn sheds(&self) -> String {
         let page = self.get("/metrics").unwrap_or_default();
-        let counted = page.lines().filter(|line| ["_shed_", "overrun", "_evicted_", "_refused_", "sip_503"].iter().any(|word| line.contains(word)) && !line.ends_with(" 0"));
+        let counted = page.lines().filter(|line| {
+            ["_shed_", "overrun", "_evicted_", "_refused_", "sip_503"].iter().any(|word| line.contains(word)) && !line.ends_with(" 0")
+        });
         let drops = machine::socket_drops(self.address.into());
         counted.map(str::to_owned).chain([format!("dropped by the kernel {drops}")]).collect::<Vec<_>>().join(", ")
     }

@@ -12,7 +12,10 @@ const FRAME: Duration = Duration::from_millis(20);
 /// Streams are spread over the frame in so many steps.
 const STEPS: usize = 40;
 const HEADER: usize = 12;
-const PACKET: usize = HEADER + 160;
+/// Samples of a packet, an octet each, and of a millisecond.
+const SAMPLES: u32 = 160;
+const SAMPLES_PER_MS: u32 = 8;
+const PACKET: usize = HEADER + SAMPLES as usize;
 /// How long the last packets may be under way.
 const TAIL: Duration = Duration::from_millis(300);
 
@@ -86,6 +89,8 @@ impl Generator {
     pub fn run(&mut self, time: Duration, timed: bool) -> Heard {
         let mut heard = Heard::default();
         let begin = Instant::now();
+        // As in a phone, the clock of the samples goes on where nothing is sent.
+        let timestamp = (self.base.elapsed().as_millis() * u128::from(SAMPLES_PER_MS)) as u32;
         let frames = (time.as_micros() / FRAME.as_micros()) as u32;
         for frame in 0..frames {
             for step in 0..STEPS {
@@ -93,7 +98,7 @@ impl Generator {
                 while Instant::now() < due {
                     self.listen(timed, &mut heard);
                 }
-                self.send(step, due, &mut heard);
+                self.send(step, timestamp.wrapping_add(frame * SAMPLES), due, &mut heard);
             }
         }
         let over = Instant::now() + TAIL;
@@ -103,7 +108,7 @@ impl Generator {
         heard
     }
 
-    fn send(&mut self, step: usize, due: Instant, heard: &mut Heard) {
+    fn send(&mut self, step: usize, timestamp: u32, due: Instant, heard: &mut Heard) {
         let mut packet = [0xd5; PACKET];
         for n in (step..self.streams.len()).step_by(STEPS) {
             let stream = &mut self.streams[n];
@@ -111,7 +116,7 @@ impl Generator {
             packet[0] = 0x80;
             packet[1] = self.payload_types[stream.side];
             packet[2..4].copy_from_slice(&stream.sequence.to_be_bytes());
-            packet[4..8].copy_from_slice(&(u32::from(stream.sequence) * 160).to_be_bytes());
+            packet[4..8].copy_from_slice(&timestamp.to_be_bytes());
             packet[8..12].copy_from_slice(&(n as u32 + 1).to_be_bytes());
             packet[HEADER..HEADER + 8].copy_from_slice(&(self.base.elapsed().as_nanos() as u64).to_be_bytes());
             heard.sent += u64::from(self.sockets[stream.side].send_to(&packet, stream.to).is_ok());

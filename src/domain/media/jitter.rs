@@ -155,8 +155,12 @@ impl JitterBuffer {
     /// Takes a packet; false when all of it came too late to be played.
     pub fn push(&mut self, now: Instant, codec: Codec, ext_ts: u64, payload: &[u8]) -> bool {
         let end = ext_ts + payload.len() as u64;
-        if let Some((next, _)) = self.window {
-            if end <= next {
+        if let Some((next, newest)) = self.window {
+            // Phones stop their clock while they hold: what follows on after such a silence is no straggler.
+            let stood_still = ext_ts >= newest && next >= newest + DELAY_MAX.unsigned_abs();
+            if end <= next && stood_still {
+                self.clear();
+            } else if end <= next {
                 self.late_run += 1;
                 if self.late_run < LATE_RUN_MAX {
                     self.note(now, ext_ts, next);

@@ -46,6 +46,36 @@ fn a_source_whose_clock_moved_back_is_heard_again_after_three_packets() {
 }
 
 #[test]
+fn a_source_whose_clock_stood_still_while_it_was_silent_is_heard_from_its_first_packet_on() {
+    for silent_ticks in [15, 20, 60] {
+        let mut line = Line::new(3);
+        line.run(100, 0, 20_000, false);
+        // As phones do that hold: nothing is sent for a while, and the next packet has the timestamp that was next.
+        let before = line.sent;
+        for _ in 0..silent_ticks {
+            line.ticks += 1;
+            let now = line.zero + TICK * line.ticks as u32 + Duration::from_millis(7);
+            line.buffer.pull(now, &mut [0; FRAME]);
+        }
+        let resumed = line.zero + TICK * line.ticks as u32 + Duration::from_millis(9);
+        let taken: Vec<_> = (0..4)
+            .map(|n| line.buffer.push(resumed + TICK * n, Codec::Pcma, (1 << 32) + (before + u64::from(n)) * 160, &[0; 160]))
+            .collect();
+        assert_eq!(taken, [true; 4], "after {silent_ticks} frames of silence");
+    }
+}
+
+#[test]
+fn a_straggler_after_a_long_silence_is_not_played() {
+    let (mut buffer, now) = (JitterBuffer::new(false), zero());
+    for n in [0, 2, 3] {
+        buffer.push(now, Codec::Pcma, 100_000 + n * 160, &[0; 160]);
+    }
+    pull(&mut buffer, now, 22);
+    assert!(!buffer.push(now + 22 * TICK, Codec::Pcma, 100_160, &[0; 160]), "the others behind it were played long ago");
+}
+
+#[test]
 fn a_burst_after_a_stall_does_not_leave_a_lasting_delay() {
     let (mut buffer, now) = (JitterBuffer::new(false), zero());
     for n in 0..50 {

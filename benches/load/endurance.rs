@@ -2,12 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 
 use super::{
     driver::{Driver, Kind, Load, Outcome, Pace},
     machine,
     report::Report,
+    rtp::{Generator, Sound},
     server::{Plan, Server},
 };
 
@@ -100,8 +101,14 @@ pub fn overload(time: Duration, report: &mut Report) -> anyhow::Result<()> {
     let server = Server::start(&plan)?;
     let mut held = Driver::new(&server, (PHONES..plan.phones).map(|n| format!("p{n}")))?;
     held.register(2_000.0)?;
+    // They have sound: a call without a packet for half a minute is one whose phone is gone.
+    let mut generator = Generator::bind([8, 8])?;
+    held.media = generator.media()?;
     let begin = Load { kind: Kind::Phones, pace: Pace::PerSecond(200.0), talk: None, time: Duration::from_secs(30), calls: HELD };
-    held.run(&begin)?;
+    let talked = held.run(&begin)?.talked;
+    ensure!(talked == HELD, "{talked} of {HELD} calls are in progress before the overload; {}", server.troubles());
+    generator.talk(server.sip().ip(), &held.ports());
+    let sound = Sound::begin(generator);
     let mut driver = Driver::new(&server, (0..PHONES).map(|n| format!("p{n}")))?;
     driver.register(2_000.0)?;
     let most = Load { kind: Kind::Phones, pace: Pace::AtOnce(64), talk: Some(Duration::ZERO), time, calls: u64::MAX };
@@ -136,8 +143,15 @@ pub fn overload(time: Duration, report: &mut Report) -> anyhow::Result<()> {
         server.sheds()
     ));
     report.row("memory in overload", "≤ 1.3 ×", &format!("{:.2} ×", peak / memory), peak <= 1.3 * memory);
+    let heard = sound.end()?;
     let mut goodbyes = held.hang_up_all()?;
-    let measured = format!("{} of {HELD} said goodbye, BYE to 200 {}", goodbyes.completed, goodbyes.bye.line());
+    let measured = format!(
+        "{} of {HELD} said goodbye, BYE to 200 {}; of {} packets of theirs {} did not come through",
+        goodbyes.completed,
+        goodbyes.bye.line(),
+        heard.sent,
+        heard.sent.saturating_sub(heard.received)
+    );
     report.row("calls in progress through the overload", "all", &measured, goodbyes.completed == HELD);
     recovery(&mut driver, &most, (rate, usual_p99), report)
 }

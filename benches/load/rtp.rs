@@ -3,8 +3,15 @@
 use std::{
     io::ErrorKind,
     net::{IpAddr, SocketAddr, UdpSocket},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread::JoinHandle,
     time::{Duration, Instant},
 };
+
+use anyhow::Context;
 
 use super::stats::Samples;
 
@@ -89,8 +96,7 @@ impl Generator {
     pub fn run(&mut self, time: Duration, timed: bool) -> Heard {
         let mut heard = Heard::default();
         let begin = Instant::now();
-        // As in a phone, the clock of the samples goes on where nothing is sent.
-        let timestamp = (self.base.elapsed().as_millis() * u128::from(SAMPLES_PER_MS)) as u32;
+        let timestamp = self.timestamp();
         let frames = (time.as_micros() / FRAME.as_micros()) as u32;
         for frame in 0..frames {
             for step in 0..STEPS {
@@ -106,6 +112,36 @@ impl Generator {
             self.listen(timed, &mut heard);
         }
         heard
+    }
+
+    /// As in a phone, the clock of the samples goes on where nothing is sent.
+    fn timestamp(&self) -> u32 {
+        (self.base.elapsed().as_millis() * u128::from(SAMPLES_PER_MS)) as u32
+    }
+
+    /// Talks until told to stop: all streams at once, and whoever else is on this core has it until the next frame.
+    fn talk_until(&mut self, stop: &AtomicBool) -> Heard {
+        let mut heard = Heard::default();
+        let (begin, timestamp) = (Instant::now(), self.timestamp());
+        let mut frame = 0;
+        while !stop.load(Ordering::Relaxed) {
+            let due = begin + FRAME * frame;
+            rest_until(due);
+            (0..STEPS).for_each(|step| self.send(step, timestamp.wrapping_add(frame * SAMPLES), due, &mut heard));
+            self.listen_to_all(&mut heard);
+            frame += 1;
+        }
+        rest_until(Instant::now() + TAIL);
+        self.listen_to_all(&mut heard);
+        heard
+    }
+
+    fn listen_to_all(&mut self, heard: &mut Heard) {
+        let mut before = u64::MAX;
+        while heard.received != before {
+            before = heard.received;
+            self.listen(false, heard);
+        }
     }
 
     fn send(&mut self, step: usize, timestamp: u32, due: Instant, heard: &mut Heard) {
@@ -151,6 +187,39 @@ impl Generator {
                 }
             }
         }
+    }
+}
+
+fn rest_until(due: Instant) {
+    while let Some(rest) = due.checked_duration_since(Instant::now()).filter(|rest| !rest.is_zero()) {
+        std::thread::park_timeout(rest);
+    }
+}
+
+/// Sound of calls in progress, from a thread of its own, while something else is measured.
+pub struct Sound {
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<Heard>>,
+}
+
+impl Sound {
+    /// Begins to talk in the calls that the generator was given.
+    pub fn begin(mut generator: Generator) -> Self {
+        let stop = Arc::new(AtomicBool::new(false));
+        let told = stop.clone();
+        Self { stop, thread: Some(std::thread::spawn(move || generator.talk_until(&told))) }
+    }
+
+    /// Ends it, and says what came through.
+    pub fn end(mut self) -> anyhow::Result<Heard> {
+        self.stop.store(true, Ordering::Relaxed);
+        self.thread.take().and_then(|thread| thread.join().ok()).context("the sound of the calls in progress broke off")
+    }
+}
+
+impl Drop for Sound {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
     }
 }
 

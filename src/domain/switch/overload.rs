@@ -12,6 +12,7 @@ use crate::{
         build::{Header, NumberHeader},
         field::{Method, Text},
         flow::{Flow, Transport},
+        header::Via,
         message::Message,
         parse::parse,
         peek::Peek,
@@ -121,8 +122,18 @@ impl Switch {
         self.intake.waiting()
     }
 
-    /// 503 without state. Only a registered phone is told when to come again: a trunk would be silent as a whole for so long.
+    /// Whether this INVITE has been answered before and is repeated: then it is one of a call that lives, whatever else waits.
+    fn is_repeated(&self, peek: &Peek<'_>) -> bool {
+        let via = peek.via.filter(|value| !value.contains(&b',')).and_then(Via::parse);
+        peek.method == Some(Method::Invite) && via.is_some_and(|via| self.layer.has_invite(&via))
+    }
+
+    /// 503 without state, but never to what belongs to a call that is there. Only a registered phone is told when to come again: a trunk would be silent as a whole for so long.
     fn shed(&mut self, flow: Flow, bytes: &[u8], peek: &Peek<'_>, class: Class, source: Source) {
+        if self.is_repeated(peek) {
+            self.receive(flow, bytes);
+            return self.finish();
+        }
         self.counters.count(match class {
             Class::Urgent | Class::Call => Counter::ShedCall,
             Class::Registration => Counter::ShedRegistration,

@@ -23,6 +23,8 @@ pub struct Peek<'a> {
     pub method: Option<Method>,
     /// Whether the first line is that of a response.
     pub is_response: bool,
+    /// The value of the topmost Via line.
+    pub via: Option<&'a [u8]>,
     /// The tag of To: the request is in a dialog.
     pub to_tag: Option<&'a [u8]>,
     /// Whether credentials come with it.
@@ -41,7 +43,7 @@ impl<'a> Peek<'a> {
         let mut words = first.splitn(3, |octet| *octet == b' ');
         let method = words.next().filter(|_| !is_response).and_then(Method::parse);
         let target = words.next().unwrap_or_default();
-        let mut peek = Self { method, is_response, to_tag: None, has_credentials: false, target };
+        let mut peek = Self { method, is_response, via: None, to_tag: None, has_credentials: false, target };
         peek.look_at_headers(message.get(end + 1..).unwrap_or_default());
         peek
     }
@@ -71,10 +73,11 @@ impl<'a> Peek<'a> {
             if line.is_empty() {
                 return;
             }
-            if matches!(line[0] | 0x20, b't' | b'a' | b'p')
+            if matches!(line[0] | 0x20, b'v' | b't' | b'a' | b'p')
                 && let Some(colon) = memchr(b':', line)
             {
                 match HeaderId::of(scan::trim_end(&line[..colon])) {
+                    HeaderId::Via if self.via.is_none() => self.via = Some(&line[colon + 1..]),
                     HeaderId::To => {
                         self.to_tag = scan::tag_of(&line[colon + 1..]);
                         // Whoever says ACK is not asked who they are.
@@ -134,6 +137,7 @@ mod tests {
             );
             assert_eq!((peek.has_credentials, peek.is_response), (credentials, !parsed.is_request()), "{first}");
             assert_eq!(peek.to_tag, parsed.to_tag().map(str::as_bytes), "{first}");
+            assert_eq!(peek.via.map(scan::trim), Some(b"SIP/2.0/UDP h;branch=z9hG4bK1".as_slice()), "{first}");
             let user = parsed.request_uri().and_then(|uri| uri.user().map(|user| user.into_owned()));
             assert_eq!(peek.user().map(Cow::into_owned), user, "{first}");
         }

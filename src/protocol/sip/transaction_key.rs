@@ -4,7 +4,12 @@
 
 use std::{borrow::Cow, sync::Arc};
 
-use super::{field::Method, header::HeaderId, message::Message, uri::Host};
+use super::{
+    field::Method,
+    header::{HeaderId, Via},
+    message::Message,
+    uri::Host,
+};
 
 /// The start of every branch that is unique by itself (RFC 3261 §8.1.1.7).
 const MAGIC_COOKIE: &str = "z9hG4bK";
@@ -111,21 +116,28 @@ impl ServerKey {
         self.by_branch
     }
 
+    /// The key of a request of this method by its topmost Via alone; `None` where that says too little.
+    pub(super) fn by_via(via: &Via<'_>, method: &Method) -> Option<Self> {
+        let branch = via.branch.filter(|branch| has_magic_cookie(branch))?;
+        Some(Self::by_branch(branch, &via.host, via.port, method))
+    }
+
+    /// Branches are compared octet by octet: many peers write base64, where folding case would make two calls one.
+    fn by_branch(branch: &str, host: &Host<'_>, port: Option<u16>, method: &Method) -> Self {
+        let mut host = host.to_string();
+        host.make_ascii_lowercase();
+        let port = port.unwrap_or(DEFAULT_PORT).to_be_bytes();
+        Self { octets: join(&[branch.as_bytes(), host.as_bytes(), &port, method.as_str().as_bytes()]), by_branch: true }
+    }
+
     fn with(head: &RequestHead<'_>, method: &Method, to_tag: Option<&str>) -> Self {
-        let method = method.as_str().as_bytes();
         match head.branch {
-            // Branches are compared octet by octet: many peers write base64, where folding case would make two calls one.
-            Some(branch) if has_magic_cookie(branch) => {
-                let mut host = head.host.to_string();
-                host.make_ascii_lowercase();
-                let port = head.port.unwrap_or(DEFAULT_PORT).to_be_bytes();
-                Self { octets: join(&[branch.as_bytes(), host.as_bytes(), &port, method]), by_branch: true }
-            }
+            Some(branch) if has_magic_cookie(branch) => Self::by_branch(branch, &head.host, head.port, method),
             Some(_) | None => Self {
                 octets: join(&[
                     head.via,
                     head.request_uri.as_bytes(),
-                    method,
+                    method.as_str().as_bytes(),
                     head.call_id.as_bytes(),
                     &head.cseq.to_be_bytes(),
                     head.from_tag.unwrap_or_default().as_bytes(),

@@ -4,7 +4,7 @@ use std::{net::SocketAddr, time::Duration};
 
 use super::{
     peer::Peer,
-    world::{World, config, server},
+    world::{CALLED, World, config, server},
 };
 use crate::{
     domain::switch::{Counter, Destinations, EmergencyNumbers, Output},
@@ -95,6 +95,28 @@ fn running_calls_and_emergency_calls_are_never_shed() {
     }
     assert_eq!(world.switch.waiting()[0], urgent + 4);
     assert_eq!(sent(&mut world), []);
+}
+
+#[test]
+fn a_repeated_invite_of_a_call_that_lives_is_answered_as_before_however_much_waits() {
+    let mut world = World::with(2, 1, config(40));
+    let (now, invite) = (world.now, request("INVITE", CALLED, 1, ""));
+    world.switch.offer(now, at(trunk()), invite.as_bytes());
+    while world.switch.work(now) {}
+    let first = sent(&mut world);
+    let (to, answer) = first.last().expect("answered");
+    assert!(*to == trunk() && answer.starts_with("SIP/2.0 1"), "{answer}");
+    assert_eq!(world.switch.calls(), 1);
+    for n in 0..3_000 {
+        world.switch.offer(now, at(trunk()), request("INVITE", CALLED, 10_000 + n, "").as_bytes());
+    }
+    let shed = world.switch.counters().get(Counter::ShedCall);
+    assert!(shed > 0);
+    sent(&mut world);
+    world.switch.offer(now, at(trunk()), invite.as_bytes());
+    let again = sent(&mut world);
+    assert!(again.len() == 1 && again[0].0 == trunk() && again[0].1 == *answer, "{again:?}");
+    assert_eq!((world.switch.calls(), world.switch.counters().get(Counter::ShedCall)), (1, shed));
 }
 
 #[test]

@@ -16,7 +16,6 @@ use super::{
     client_transaction::{CancelOutcome, ClientReport, ClientStep, InviteClient, InviteResponse, NonInviteClient},
     field::Method,
     flow::Flow,
-    header::Via,
     hop_request,
     server_transaction::{InviteServer, NonInviteServer, RespondError, ServerReport, ServerStep},
     timer_queue::TimerQueue,
@@ -26,6 +25,7 @@ use super::{
 
 mod linger;
 mod output;
+mod repetition;
 #[cfg(test)]
 mod tests;
 
@@ -150,11 +150,6 @@ impl TransactionLayer {
         let merged = MergeKey::of(head).is_some_and(|key| self.server_by_merge.contains_key(&key));
         self.counters.merged_requests += u64::from(merged);
         RequestFate::New { merged }
-    }
-
-    /// Whether an INVITE with this topmost Via repeats one that has a transaction; only peers that write unique branches are recognised.
-    pub fn has_invite(&self, via: &Via<'_>) -> bool {
-        ServerKey::by_via(via, &Method::Invite).is_some_and(|key| self.server_by_key.contains_key(&key))
     }
 
     /// Starts the server transaction of a request for which [`Self::receive_request`] said `New` or `Cancel`. `flow` is where

@@ -12,7 +12,7 @@ use super::{
     message::{Message, StartLine},
     scan,
     status::reason_phrase,
-    write::{header_line, rest, status_line, vias},
+    write::{number_line, request_line, rest, status_line, vias},
 };
 
 /// One Via of ours, or one that we answer through.
@@ -51,11 +51,11 @@ impl ViaBuf {
         self.params.retain(|p| !p.name.as_str().eq_ignore_ascii_case("received"));
         if asked {
             for p in self.params.iter_mut().filter(|p| p.name.as_str().eq_ignore_ascii_case("rport")) {
-                p.value = Some(Text::new(&source.port().to_string()));
+                p.value = Some(Text::number(source.port()));
             }
         }
         if asked || self.host != HostBuf::Ip(source.ip()) {
-            self.params.push(param("received", Some(&source.ip().to_string())));
+            self.params.push(Param { name: Token::proven("received"), value: Some(Text::ip(source.ip())) });
         }
     }
 }
@@ -211,7 +211,7 @@ pub struct Body {
 impl Body {
     /// A session description.
     pub fn sdp(bytes: impl Into<Vec<u8>>) -> Self {
-        Self { content_type: Text::new("application/sdp"), bytes: bytes.into() }
+        Self { content_type: Text::literal("application/sdp"), bytes: bytes.into() }
     }
 }
 
@@ -292,9 +292,9 @@ impl Request {
     /// The datagram.
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(768 + self.body.as_ref().map_or(0, |b| b.bytes.len()));
-        out.extend_from_slice(format!("{} {} SIP/2.0\r\n", self.method, self.uri).as_bytes());
+        request_line(&mut out, &self.method, self.uri.as_str());
         vias(&mut out, &self.via);
-        header_line(&mut out, "Max-Forwards", &self.max_forwards.to_string());
+        number_line(&mut out, "Max-Forwards", self.max_forwards.into());
         rest(&mut out, (&self.from, &self.to, &self.call_id), (self.cseq, &self.method), &self.headers, self.body.as_ref());
         out
     }
@@ -318,7 +318,7 @@ impl Response {
         }
         Self {
             status,
-            reason: Text::new(reason_phrase(status)),
+            reason: Text::literal(reason_phrase(status)),
             via,
             from: request.from().to_owned(),
             to,

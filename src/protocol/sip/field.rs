@@ -3,7 +3,10 @@
 //! Each type can only hold octets that are harmless where it stands: no control character, so no CR, LF or NUL,
 //! can be in any of them. A message built from them cannot have a header or a body injected (CWE-93).
 
-use std::{borrow::Borrow, fmt};
+use std::{
+    borrow::{Borrow, Cow},
+    fmt,
+};
 
 use super::{scan, uri::Uri};
 
@@ -45,13 +48,17 @@ macro_rules! text_type {
 
 /// A token (RFC 3261 §25.1): option tags, parameter names, transports, extension methods.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub struct Token(Box<str>);
+pub struct Token(Cow<'static, str>);
 text_type!(Token);
+
+/// Tokens that nearly every message has: they are not owned anew each time.
+const COMMON: [&str; 10] = ["tag", "branch", "rport", "received", "lr", "transport", "user", "UDP", "TCP", "TLS"];
 
 impl Token {
     /// Takes a token; `None` when an octet does not belong in one.
     pub fn new(text: &str) -> Option<Self> {
-        scan::is_token(text.as_bytes()).then(|| Self(text.into()))
+        let common = || COMMON.into_iter().find(|common| *common == text);
+        scan::is_token(text.as_bytes()).then(|| Self(common().map_or_else(|| Cow::Owned(text.to_owned()), Cow::Borrowed)))
     }
 
     /// Takes text that a parser has proven to be a token; should it not be, what does not belong becomes `-`.
@@ -65,7 +72,7 @@ impl Token {
 
 /// Text of one line: control characters become spaces, the ends are trimmed.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
-pub struct Text(Box<str>);
+pub struct Text(Cow<'static, str>);
 text_type!(Text);
 
 impl Text {
@@ -75,7 +82,23 @@ impl Text {
         if text.contains(char::is_control) {
             return Self(text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect());
         }
-        Self(text.into())
+        Self(Cow::Owned(text.to_owned()))
+    }
+
+    /// Takes a text of ours, which is harmless.
+    pub(super) fn literal(text: &'static str) -> Self {
+        debug_assert!(Self::new(text).as_str() == text, "a line without blanks around it");
+        Self(Cow::Borrowed(text))
+    }
+
+    /// A number in digits.
+    pub(super) fn number(number: u16) -> Self {
+        Self(Cow::Owned(number.to_string()))
+    }
+
+    /// An address as RFC 3261 §25.1 has it in `received`.
+    pub(super) fn ip(ip: std::net::IpAddr) -> Self {
+        Self(Cow::Owned(ip.to_string()))
     }
 
     /// Takes octets from the wire: folds become one space, what is not UTF-8 becomes U+FFFD.

@@ -1,102 +1,132 @@
 //! The writer: field types → octets. Every value that passes here excludes control characters by its type.
 
-use std::{fmt::Write as _, net::SocketAddr};
+use std::{io::Write as _, net::SocketAddr};
 
 use super::{
     build::{Body, Header, Refresher, ViaBuf},
     digest::{Challenge, Credentials},
-    field::{Address, CallId, Method, Param, Text, Token},
+    field::{Address, CallId, Method, Param, Text},
     header::{Rport, Via},
 };
 
+/// Appends formatted text: a vector takes everything.
+macro_rules! put {
+    ($out:expr, $($part:tt)+) => {{
+        let _ = write!($out, $($part)+);
+    }};
+}
+
 pub(super) fn status_line(status: u16, reason: &str) -> Vec<u8> {
     let mut out = Vec::with_capacity(768);
-    out.extend_from_slice(format!("SIP/2.0 {status} {reason}\r\n").as_bytes());
+    put!(out, "SIP/2.0 {status} {reason}\r\n");
     out
+}
+
+pub(super) fn request_line(out: &mut Vec<u8>, method: &Method, uri: &str) {
+    for part in [method.as_str(), " ", uri, " SIP/2.0\r\n"] {
+        out.extend_from_slice(part.as_bytes());
+    }
 }
 
 /// Appends one header line; `value` comes from a field type or is made of digits and literals.
 pub(super) fn header_line(out: &mut Vec<u8>, name: &str, value: &str) {
-    debug_assert!(!value.contains(['\r', '\n', '\0']));
-    for part in [name, ": ", value, "\r\n"] {
-        out.extend_from_slice(part.as_bytes());
-    }
+    line(out, name, |out| out.extend_from_slice(value.as_bytes()));
+}
+
+/// The same with a number.
+pub(super) fn number_line(out: &mut Vec<u8>, name: &str, number: u64) {
+    line(out, name, |out| put!(out, "{number}"));
+}
+
+/// One header line whose value is written where it stands.
+fn line(out: &mut Vec<u8>, name: &str, value: impl FnOnce(&mut Vec<u8>)) {
+    out.extend_from_slice(name.as_bytes());
+    out.extend_from_slice(b": ");
+    let begin = out.len();
+    value(out);
+    debug_assert!(!out.get(begin..).unwrap_or_default().iter().any(|octet| matches!(octet, b'\r' | b'\n' | 0)));
+    out.extend_from_slice(b"\r\n");
 }
 
 /// The topmost Via of a stateless answer, as one line of text.
 pub(super) fn via_for_answer(via: &Via<'_>, source: SocketAddr) -> String {
     let mut owned = ViaBuf::from(via);
     owned.stamp(source, via.rport != Rport::Absent);
-    via_text(&owned)
+    let mut text = Vec::with_capacity(128);
+    via_value(&mut text, &owned);
+    String::from_utf8(text).unwrap_or_else(|text| String::from_utf8_lossy(text.as_bytes()).into_owned())
 }
 
-fn via_text(via: &ViaBuf) -> String {
-    let mut text = format!("SIP/2.0/{} {}", via.transport, via.host);
+fn via_value(out: &mut Vec<u8>, via: &ViaBuf) {
+    put!(out, "SIP/2.0/{} {}", via.transport, via.host);
     if let Some(port) = via.port {
-        let _ = write!(text, ":{port}");
+        put!(out, ":{port}");
     }
-    params(&mut text, &via.params);
-    text
+    params(out, &via.params);
 }
 
 pub(super) fn vias(out: &mut Vec<u8>, vias: &[ViaBuf]) {
     for via in vias {
-        header_line(out, "Via", &via_text(via));
+        line(out, "Via", |out| via_value(out, via));
     }
 }
 
-fn params(text: &mut String, params: &[Param]) {
+fn params(out: &mut Vec<u8>, params: &[Param]) {
     for p in params {
-        let _ = write!(text, ";{}", p.name);
+        out.push(b';');
+        out.extend_from_slice(p.name.as_str().as_bytes());
         let Some(value) = &p.value else { continue };
-        text.push('=');
+        out.push(b'=');
         let plain = |b: u8| b > b' ' && b != 0x7f && !matches!(b, b'"' | b',' | b';' | b'<' | b'>' | b'\\');
         if !value.is_empty() && value.as_str().bytes().all(plain) {
-            text.push_str(value.as_str());
+            out.extend_from_slice(value.as_str().as_bytes());
         } else {
-            quoted(text, value.as_str());
+            quoted(out, value.as_str());
         }
     }
 }
 
-pub(super) fn quoted(text: &mut String, value: &str) {
-    text.push('"');
-    for c in value.chars() {
-        if matches!(c, '"' | '\\') {
-            text.push('\\');
+fn quoted(out: &mut Vec<u8>, value: &str) {
+    out.push(b'"');
+    // Octets of a longer character are never a quote or a backslash.
+    for octet in value.bytes() {
+        if matches!(octet, b'"' | b'\\') {
+            out.push(b'\\');
         }
-        text.push(c);
+        out.push(octet);
     }
-    text.push('"');
+    out.push(b'"');
 }
 
-fn address(address: &Address) -> String {
-    let mut text = String::with_capacity(96);
+fn address(out: &mut Vec<u8>, address: &Address) {
     if let Some(display) = address.display.as_ref().filter(|d| !d.is_empty()) {
-        quoted(&mut text, display.as_str());
-        text.push(' ');
+        quoted(out, display.as_str());
+        out.push(b' ');
     }
-    let _ = write!(text, "<{}>", address.uri);
-    params(&mut text, &address.params);
-    text
+    out.push(b'<');
+    out.extend_from_slice(address.uri.as_str().as_bytes());
+    out.push(b'>');
+    params(out, &address.params);
 }
 
 pub(super) fn rest(out: &mut Vec<u8>, ids: (&Address, &Address, &CallId), cseq: (u32, &Method), headers: &[Header], body: Option<&Body>) {
-    header_line(out, "From", &address(ids.0));
-    header_line(out, "To", &address(ids.1));
+    line(out, "From", |out| address(out, ids.0));
+    line(out, "To", |out| address(out, ids.1));
     header_line(out, "Call-ID", ids.2.as_str());
-    header_line(out, "CSeq", &format!("{} {}", cseq.0, cseq.1));
+    line(out, "CSeq", |out| put!(out, "{} {}", cseq.0, cseq.1));
     for header in headers {
         match header {
             Header::Text(kind, text) => header_line(out, kind.id().name(), text.as_str()),
-            Header::Address(kind, value) => header_line(out, kind.id().name(), &address(value)),
-            Header::Tokens(kind, tokens) => {
-                let list: Vec<&str> = tokens.iter().map(Token::as_str).collect();
-                header_line(out, kind.id().name(), &list.join(", "));
-            }
-            Header::Number(kind, number) => header_line(out, kind.id().name(), &number.to_string()),
-            Header::Challenge(kind, value) => header_line(out, kind.id().name(), &challenge(value)),
-            Header::Credentials(kind, value) => header_line(out, kind.id().name(), &credentials(value)),
+            Header::Address(kind, value) => line(out, kind.id().name(), |out| address(out, value)),
+            Header::Tokens(kind, tokens) => line(out, kind.id().name(), |out| {
+                for (n, token) in tokens.iter().enumerate() {
+                    out.extend_from_slice(if n > 0 { b", " } else { b"" });
+                    out.extend_from_slice(token.as_str().as_bytes());
+                }
+            }),
+            Header::Number(kind, number) => number_line(out, kind.id().name(), (*number).into()),
+            Header::Challenge(kind, value) => line(out, kind.id().name(), |out| challenge(out, value)),
+            Header::Credentials(kind, value) => line(out, kind.id().name(), |out| credentials(out, value)),
             Header::ContactStar => header_line(out, "Contact", "*"),
             Header::SessionExpires(seconds, who) => {
                 let who = match who {
@@ -104,7 +134,7 @@ pub(super) fn rest(out: &mut Vec<u8>, ids: (&Address, &Address, &CallId), cseq: 
                     Some(Refresher::Uac) => ";refresher=uac",
                     Some(Refresher::Uas) => ";refresher=uas",
                 };
-                header_line(out, "Session-Expires", &format!("{seconds}{who}"));
+                line(out, "Session-Expires", |out| put!(out, "{seconds}{who}"));
             }
         }
     }
@@ -112,40 +142,39 @@ pub(super) fn rest(out: &mut Vec<u8>, ids: (&Address, &Address, &CallId), cseq: 
     if let Some(body) = body {
         header_line(out, "Content-Type", body.content_type.as_str());
     }
-    header_line(out, "Content-Length", &bytes.len().to_string());
+    number_line(out, "Content-Length", bytes.len() as u64);
     out.extend_from_slice(b"\r\n");
     out.extend_from_slice(bytes);
 }
 
-fn challenge(value: &Challenge) -> String {
-    let mut text = String::from("Digest ");
-    fields(&mut text, &[("realm", Some(&value.realm)), ("nonce", Some(&value.nonce)), ("opaque", value.opaque.as_ref())]);
-    let _ = write!(text, ", algorithm={}", value.algorithm.name());
-    text.push_str(if value.qop_auth { ", qop=\"auth\"" } else { "" });
-    text.push_str(if value.stale { ", stale=true" } else { "" });
-    text
+fn challenge(out: &mut Vec<u8>, value: &Challenge) {
+    out.extend_from_slice(b"Digest ");
+    fields(out, &[("realm", Some(&value.realm)), ("nonce", Some(&value.nonce)), ("opaque", value.opaque.as_ref())]);
+    put!(out, ", algorithm={}", value.algorithm.name());
+    out.extend_from_slice(if value.qop_auth { b", qop=\"auth\"" } else { b"" });
+    out.extend_from_slice(if value.stale { b", stale=true" } else { b"" });
 }
 
-fn credentials(value: &Credentials) -> String {
-    let mut text = String::from("Digest ");
+fn credentials(out: &mut Vec<u8>, value: &Credentials) {
+    out.extend_from_slice(b"Digest ");
     let Credentials { username, realm, nonce, uri, response, algorithm, opaque, qop_auth } = value;
     let all = [("username", username), ("realm", realm), ("nonce", nonce), ("uri", uri), ("response", response)];
-    let opaque = ("opaque", opaque.as_ref());
-    fields(&mut text, &all.map(|(name, value)| (name, Some(value))).into_iter().chain([opaque]).collect::<Vec<_>>());
-    let _ = write!(text, ", algorithm={}", algorithm.name());
+    let [username, realm, nonce, uri, response] = all.map(|(name, value)| (name, Some(value)));
+    fields(out, &[username, realm, nonce, uri, response, ("opaque", opaque.as_ref())]);
+    put!(out, ", algorithm={}", algorithm.name());
     if let Some((cnonce, nc)) = qop_auth {
-        text.push_str(", ");
-        fields(&mut text, &[("cnonce", Some(cnonce))]);
-        let _ = write!(text, ", qop=auth, nc={nc:08x}");
+        out.extend_from_slice(b", ");
+        fields(out, &[("cnonce", Some(cnonce))]);
+        put!(out, ", qop=auth, nc={nc:08x}");
     }
-    text
 }
 
 /// Quoted fields, those that are there, joined by commas.
-fn fields(text: &mut String, fields: &[(&str, Option<&Text>)]) {
+fn fields(out: &mut Vec<u8>, fields: &[(&str, Option<&Text>)]) {
     for (i, (name, value)) in fields.iter().filter_map(|(n, v)| v.map(|v| (n, v))).enumerate() {
-        text.push_str(if i > 0 { ", " } else { "" });
-        let _ = write!(text, "{name}=");
-        quoted(text, value.as_str());
+        out.extend_from_slice(if i > 0 { b", " } else { b"" });
+        out.extend_from_slice(name.as_bytes());
+        out.push(b'=');
+        quoted(out, value.as_str());
     }
 }

@@ -8,7 +8,10 @@ use std::{
     time::Duration,
 };
 
-use tokio::sync::watch;
+use tokio::{
+    sync::watch,
+    time::{MissedTickBehavior, interval},
+};
 use tracing::{debug, warn};
 
 use super::{
@@ -23,6 +26,8 @@ use crate::{
 
 /// Octets read at once: holds the longest record many times.
 const CHUNK: usize = 512 * 1024;
+/// Batches begin at most this often: a statement of one row costs nearly what one of many does.
+const GATHER: Duration = Duration::from_millis(10);
 /// Wait after a failed transaction; the database itself waited before that.
 const RETRY: Duration = Duration::from_millis(200);
 
@@ -75,10 +80,15 @@ impl Applier {
 
     /// Follows the writer until stopped.
     pub async fn run(mut self, mut written: watch::Receiver<Written>, mut stop: watch::Receiver<bool>, settled: watch::Sender<u64>) {
+        // After a rest the first facts go in at once; what follows closely goes together, which is what makes it cheap.
+        let mut batches = interval(GATHER);
+        batches.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let goal = written.borrow_and_update().mark;
             settled.send_replace(self.settled + self.shared.unwritable.load(Ordering::Relaxed));
             if self.mark < goal && !*stop.borrow() {
+                batches.tick().await;
+                let goal = written.borrow_and_update().mark;
                 self.advance(goal, &mut stop).await;
                 continue;
             }

@@ -47,7 +47,7 @@ pub struct SpoolOptions {
 impl Default for SpoolOptions {
     /// 256 MiB: an hour of database outage at a hundred calls a second.
     fn default() -> Self {
-        Self { backlog_max: 256 << 20, segment_max: 8 << 20, batch_max: 512 }
+        Self { backlog_max: 256 << 20, segment_max: 8 << 20, batch_max: 2_048 }
     }
 }
 

@@ -1,27 +1,28 @@
 //! Facts become rows: any prefix may come again and changes nothing.
 //!
-//! Inserts do nothing on conflict, ends are written once, and an event is an outbox row of the change that happened.
-//! The journal's mark is written in the same transaction, so that the journal is applied exactly once.
+//! ```text
+//! batch ─▶ plain rows (apply_rows) ─▶ group: opened · chosen · recorded · answered · work · tracks closed · ended · closed ─▶ … ─▶ events
+//! ```
+//! Each stage writes its facts of all calls in a few statements. A group ends where a fact of a call would come to an earlier stage than one
+//! before it, so that each call has its facts in order. Inserts do nothing on conflict, ends are written once, and an event is an outbox row
+//! of the change that happened. The journal's mark is written in the same transaction, so that the journal is applied exactly once.
 
-use std::collections::HashSet;
-
-use serde_json::json;
+use std::collections::{HashMap, HashSet};
 
 use super::{
-    Store, StoreError, apply_call, apply_end, apply_queue, apply_rows,
-    db::{Columns, Conn, opt_id, word},
-    events::{NewEvent, emit},
-    identities, quality,
-    text::{LINE_MAX, NAME_MAX, line, opt_line},
+    Store, StoreError, apply_agents, apply_call, apply_end, apply_open, apply_rows,
+    db::{Columns, Conn},
+    events::Outbox,
+    quality,
+    text::{NAME_MAX, line},
     work_items::{self, NewWorkItem},
 };
 use crate::{
     domain::{
-        customer::identity::{Address, country_of},
-        fact::{AgentState, Binding, CustomerChoice, Direction, Fact, InteractionOpened, SegmentKind, WorkItemKind},
+        fact::{Fact, InteractionOpened, SegmentKind},
+        media::plan::LegQuality,
     },
-    ids::{AgentId, Channel, CustomerId, IdentityId, InteractionId, PhoneNumber, WorkItemId},
-    time::UnixMs,
+    ids::{Channel, InteractionId, LegId},
 };
 
 /// A place in the journal: everything before it is in the database.
@@ -67,203 +68,173 @@ impl Store {
 /// Facts in order, but that plain rows go together and first.
 pub(super) async fn all(conn: &mut Conn, facts: &[Fact]) -> Result<(), StoreError> {
     apply_rows::put(conn, facts).await?;
+    let mut out = Outbox::default();
+    let mut group = Group::default();
     let mut answered = HashSet::new();
-    for fact in facts {
+    for (place, fact) in facts.iter().enumerate() {
+        let Some(stage) = Stage::of(fact) else { continue };
+        // The second party's talk begins in the same instant.
+        if let Fact::SegmentOpened { interaction, .. } = fact
+            && !answered.insert(*interaction)
+        {
+            continue;
+        }
+        if !group.takes(stage, fact) {
+            std::mem::take(&mut group).write(conn, &mut out).await?;
+            group.takes(stage, fact);
+        }
+        group.add(place, fact);
+    }
+    group.write(conn, &mut out).await?;
+    out.write(conn).await
+}
+
+/// In which order the facts of a group are written.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Stage {
+    Opened,
+    Chosen,
+    Recorded,
+    Answered,
+    Work,
+    Ended,
+    Closed,
+    /// Beside the stages of a call: agents, registrations, how legs sounded, tracks that are complete.
+    Any,
+}
+
+impl Stage {
+    /// `None` where a fact is nothing but a row.
+    fn of(fact: &Fact) -> Option<Self> {
         match fact {
-            // The second party's talk begins in the same instant.
-            Fact::SegmentOpened { interaction, kind: SegmentKind::Talk, from_ms, .. } => {
-                if answered.insert(*interaction) {
-                    apply_call::answered(conn, *interaction, *from_ms).await?;
-                }
-            }
-            _ if apply_rows::is_row(fact) => {}
-            _ => one(conn, fact).await?,
+            Fact::InteractionOpened(_) => Some(Self::Opened),
+            Fact::CustomerChosen { .. } => Some(Self::Chosen),
+            Fact::RecordingOpened { .. } => Some(Self::Recorded),
+            Fact::SegmentOpened { kind, .. } => (*kind == SegmentKind::Talk).then_some(Self::Answered),
+            Fact::WorkItemOpened { .. } => Some(Self::Work),
+            Fact::InteractionEnded { .. } => Some(Self::Ended),
+            Fact::InteractionClosed { .. } => Some(Self::Closed),
+            Fact::RecordingClosed { .. } | Fact::LegQuality { .. } | Fact::AgentState { .. } | Fact::Binding(_) => Some(Self::Any),
+            Fact::LegOpened { .. }
+            | Fact::LegClosed { .. }
+            | Fact::LegMeasured { .. }
+            | Fact::SegmentClosed { .. }
+            | Fact::Queued { .. }
+            | Fact::SoundBegan { .. }
+            | Fact::SoundEnded { .. }
+            | Fact::OfferMade { .. }
+            | Fact::OfferEnded { .. } => None,
         }
     }
-    Ok(())
 }
 
-async fn one(conn: &mut Conn, fact: &Fact) -> Result<(), StoreError> {
-    match fact {
-        Fact::InteractionOpened(opened) => interaction_opened(conn, opened).await,
-        Fact::CustomerChosen { interaction, identity, customer, choice } => {
-            customer_chosen(conn, *interaction, *identity, *customer, *choice).await
-        }
-        Fact::LegOpened { .. }
-        | Fact::LegClosed { .. }
-        | Fact::LegMeasured { .. }
-        | Fact::SegmentOpened { .. }
-        | Fact::SegmentClosed { .. } => Ok(()),
-        Fact::LegQuality { leg, quality } => quality::measured(conn, *leg, quality).await,
-        Fact::Queued { .. } | Fact::SoundBegan { .. } | Fact::SoundEnded { .. } => apply_queue::waiting(conn, fact).await,
-        Fact::OfferMade { .. } | Fact::OfferEnded { .. } => apply_call::offer(conn, fact).await,
-        Fact::RecordingOpened { .. } | Fact::RecordingClosed { .. } => apply_call::recording(conn, fact).await,
-        Fact::WorkItemOpened { work_item, kind, interaction, queue, priority, at, due } => {
-            let opened =
-                Opened { id: Some(*work_item), kind: *kind, interaction: *interaction, priority: *priority, due: *due, owner: None };
-            work_item_opened(conn, &opened, Some(queue), *at).await
-        }
-        Fact::InteractionEnded { interaction, at_ms, cause, answered_by } => {
-            apply_end::ended(conn, *interaction, *at_ms, *cause, *answered_by).await
-        }
-        Fact::InteractionClosed { interaction, at_ms, wrapped_up } => apply_end::closed(conn, *interaction, *at_ms, *wrapped_up).await,
-        Fact::AgentState { agent, state, reason, at } => agent_state(conn, *agent, *state, reason.as_deref(), *at).await,
-        Fact::Binding(registered) => binding(conn, registered).await,
+/// A fact and its place in the batch.
+pub(super) type Placed<'a> = (usize, &'a Fact);
+
+/// Facts that are written stage by stage.
+#[derive(Default)]
+struct Group<'a> {
+    reached: HashMap<InteractionId, Stage>,
+    opened: Vec<(usize, &'a InteractionOpened)>,
+    sounded: Vec<(LegId, &'a LegQuality)>,
+    chosen: Vec<Placed<'a>>,
+    tracks: Vec<Placed<'a>>,
+    answered: Vec<(usize, InteractionId, u32)>,
+    work: Vec<Placed<'a>>,
+    tracks_closed: Vec<Placed<'a>>,
+    ended: Vec<Placed<'a>>,
+    closed: Vec<Placed<'a>>,
+    agents: Vec<Placed<'a>>,
+    bindings: Vec<Placed<'a>>,
+}
+
+impl<'a> Group<'a> {
+    /// Notes the stage that a call has come to; false where it was further already.
+    fn takes(&mut self, stage: Stage, fact: &Fact) -> bool {
+        let interaction = match fact {
+            Fact::InteractionOpened(opened) => opened.interaction,
+            Fact::CustomerChosen { interaction, .. }
+            | Fact::RecordingOpened { interaction, .. }
+            | Fact::SegmentOpened { interaction, .. }
+            | Fact::WorkItemOpened { interaction, .. }
+            | Fact::InteractionEnded { interaction, .. }
+            | Fact::InteractionClosed { interaction, .. } => *interaction,
+            _ => return true,
+        };
+        let reached = self.reached.entry(interaction).or_insert(stage);
+        let in_order = *reached <= stage;
+        *reached = stage.max(*reached);
+        in_order
     }
-}
 
-async fn interaction_opened(conn: &mut Conn, opened: &InteractionOpened) -> Result<(), StoreError> {
-    let identity = outside_identity(conn, opened).await?;
-    let new = sqlx::query(
-        "INSERT INTO interaction (interaction, channel, direction, state, at, identity, caller_raw, number, display_name, called, via, queue, \
-         emergency) VALUES ($1, $2, $3, 'open', $4, $5, $6, $7, $8, $9, $10, $11, $12) ON CONFLICT (interaction) DO NOTHING",
-    )
-    .bind(opened.interaction.to_string())
-    .bind(word(&opened.channel))
-    .bind(word(&opened.direction))
-    .bind(opened.at.0)
-    .bind(opt_id(identity))
-    .bind(opt_line(opened.caller_raw.as_deref(), LINE_MAX))
-    .bind(outside_number(opened).map(|number| number.as_str().to_owned()))
-    .bind(opt_line(opened.display_name.as_deref(), NAME_MAX))
-    .bind(line(&opened.called, LINE_MAX))
-    .bind(line(&opened.via, LINE_MAX))
-    .bind(opt_line(opened.queue.as_deref(), NAME_MAX))
-    .bind(i64::from(opened.emergency))
-    .execute(&mut *conn)
-    .await?;
-    if new.rows_affected() == 0 {
-        return Ok(());
+    fn add(&mut self, place: usize, fact: &'a Fact) {
+        match fact {
+            Fact::InteractionOpened(opened) => self.opened.push((place, opened)),
+            Fact::CustomerChosen { .. } => self.chosen.push((place, fact)),
+            Fact::RecordingOpened { .. } => self.tracks.push((place, fact)),
+            Fact::RecordingClosed { .. } => self.tracks_closed.push((place, fact)),
+            Fact::SegmentOpened { interaction, from_ms, .. } => self.answered.push((place, *interaction, *from_ms)),
+            Fact::WorkItemOpened { .. } => self.work.push((place, fact)),
+            Fact::InteractionEnded { .. } => self.ended.push((place, fact)),
+            Fact::InteractionClosed { .. } => self.closed.push((place, fact)),
+            Fact::LegQuality { leg, quality } => self.sounded.push((*leg, quality)),
+            Fact::AgentState { .. } => self.agents.push((place, fact)),
+            Fact::Binding(_) => self.bindings.push((place, fact)),
+            Fact::LegOpened { .. }
+            | Fact::LegClosed { .. }
+            | Fact::LegMeasured { .. }
+            | Fact::SegmentClosed { .. }
+            | Fact::Queued { .. }
+            | Fact::SoundBegan { .. }
+            | Fact::SoundEnded { .. }
+            | Fact::OfferMade { .. }
+            | Fact::OfferEnded { .. } => {}
+        }
     }
-    let event = NewEvent { kind: "interaction.opened", interaction: Some(opened.interaction), ..NewEvent::default() };
-    emit(conn, opened.at, event).await
-}
 
-/// The number of the one outside: who called, or whom we called.
-fn outside_number(opened: &InteractionOpened) -> Option<PhoneNumber> {
-    match opened.direction {
-        Direction::Inbound => opened.caller.clone(),
-        Direction::Outbound => PhoneNumber::parse_e164(&opened.called).ok(),
-        Direction::Internal => None,
+    async fn write(self, conn: &mut Conn, out: &mut Outbox) -> Result<(), StoreError> {
+        apply_open::opened(conn, &self.opened, out).await?;
+        quality::measured(conn, &self.sounded).await?;
+        apply_open::chosen(conn, &self.chosen, out).await?;
+        apply_call::tracks_opened(conn, &self.tracks).await?;
+        apply_call::answered(conn, &self.answered, out).await?;
+        for (place, fact) in &self.work {
+            work_item_opened(conn, *place, fact, out).await?;
+        }
+        // A call may be whole with its last track, or with its end, whichever comes later.
+        let mut whole = apply_call::tracks_closed(conn, &self.tracks_closed).await?;
+        apply_end::ended(conn, &self.ended, &mut whole, out).await?;
+        apply_end::closed(conn, &self.closed, out).await?;
+        apply_agents::states(conn, &self.agents, out).await?;
+        apply_agents::bindings(conn, &self.bindings).await
     }
-}
-
-/// An unknown caller is a provisional identity, never an orphan customer; a withheld number is nobody.
-async fn outside_identity(conn: &mut Conn, opened: &InteractionOpened) -> Result<Option<IdentityId>, StoreError> {
-    let Some(number) = outside_number(opened) else { return Ok(None) };
-    let raw = opened.caller_raw.as_deref().filter(|_| matches!(opened.direction, Direction::Inbound));
-    let address = Address::phone(&number, raw);
-    identities::find_or_create(conn, &address, country_of(&number).as_deref(), opened.at).await.map(Some)
-}
-
-/// What a machine found never replaces what a person said.
-async fn customer_chosen(
-    conn: &mut Conn,
-    interaction: InteractionId,
-    identity: Option<IdentityId>,
-    customer: Option<CustomerId>,
-    choice: CustomerChoice,
-) -> Result<(), StoreError> {
-    let chosen = sqlx::query(
-        "UPDATE interaction SET identity = COALESCE(CAST($2 AS TEXT), identity), customer = $3, customer_choice = $4, version = version + 1 \
-         WHERE interaction = $1 AND (COALESCE(customer, '') <> COALESCE(CAST($3 AS TEXT), '') OR COALESCE(customer_choice, '') <> $4) \
-         AND ($4 IN ('chosen', 'by_ear') OR COALESCE(customer_choice, '') NOT IN ('chosen', 'by_ear')) RETURNING at",
-    )
-    .bind(interaction.to_string())
-    .bind(opt_id(identity))
-    .bind(opt_id(customer))
-    .bind(word(&choice))
-    .fetch_optional(&mut *conn)
-    .await?;
-    let Some(row) = chosen else { return Ok(()) };
-    let at = row.at("at")?;
-    let data = Some(json!({ "choice": choice }));
-    emit(conn, at, NewEvent { kind: "interaction.customer", interaction: Some(interaction), customer, data, ..NewEvent::default() }).await
 }
 
 /// A work item that a call leaves behind.
-pub(super) struct Opened {
-    pub id: Option<WorkItemId>,
-    pub kind: WorkItemKind,
-    pub interaction: InteractionId,
-    pub priority: u8,
-    pub due: Option<UnixMs>,
-    pub owner: Option<AgentId>,
-}
-
-pub(super) async fn work_item_opened(conn: &mut Conn, opened: &Opened, queue: Option<&str>, at: UnixMs) -> Result<(), StoreError> {
-    let row = sqlx::query("SELECT customer, identity, channel, queue FROM interaction WHERE interaction = $1")
-        .bind(opened.interaction.to_string())
+async fn work_item_opened(conn: &mut Conn, place: usize, fact: &Fact, out: &mut Outbox) -> Result<(), StoreError> {
+    let Fact::WorkItemOpened { work_item, kind, interaction, queue, priority, at, due } = fact else { return Ok(()) };
+    let row = sqlx::query("SELECT customer, identity, channel FROM interaction WHERE interaction = $1")
+        .bind(interaction.to_string())
         .fetch_optional(&mut *conn)
         .await?;
-    let (customer, identity, channel, own_queue) = match &row {
-        Some(row) => (row.opt_id("customer")?, row.opt_id("identity")?, row.word("channel")?, row.opt_text("queue")?),
-        None => (None, None, Channel::Phone, None),
+    let (customer, identity, channel) = match &row {
+        Some(row) => (row.opt_id("customer")?, row.opt_id("identity")?, row.word("channel")?),
+        None => (None, None, Channel::Phone),
     };
     let item = NewWorkItem {
-        id: opened.id,
-        kind: opened.kind,
-        source: opened.interaction.to_string(),
+        id: Some(*work_item),
+        kind: *kind,
+        source: interaction.to_string(),
         title: None,
-        interaction: Some(opened.interaction),
+        interaction: Some(*interaction),
         customer,
         identity,
         ticket: None,
         channel,
-        queue: line(queue.or(own_queue.as_deref()).unwrap_or_default(), NAME_MAX),
-        priority: opened.priority.min(9),
-        due: opened.due,
-        owner: opened.owner,
+        queue: line(queue, NAME_MAX),
+        priority: (*priority).min(9),
+        due: *due,
+        owner: None,
     };
-    work_items::open(conn, &item, at).await.map(|_| ())
-}
-
-async fn agent_state(conn: &mut Conn, agent: AgentId, state: AgentState, reason: Option<&str>, at: UnixMs) -> Result<(), StoreError> {
-    let new = sqlx::query(
-        "INSERT INTO agent_state (agent, from_at, state, reason) VALUES ($1, $2, $3, $4) ON CONFLICT (agent, from_at, state) DO NOTHING",
-    )
-    .bind(agent.to_string())
-    .bind(at.0)
-    .bind(word(&state))
-    .bind(opt_line(reason, NAME_MAX))
-    .execute(&mut *conn)
-    .await?;
-    if new.rows_affected() == 0 {
-        return Ok(());
-    }
-    // Facts come in the order in which they were: where the wall clock was set back, the state before ends where it began.
-    let ended = "UPDATE agent_state SET to_at = CASE WHEN from_at > $2 THEN from_at ELSE $2 END \
-         WHERE agent = $1 AND to_at IS NULL AND NOT (from_at = $2 AND state = $3)";
-    sqlx::query(ended).bind(agent.to_string()).bind(at.0).bind(word(&state)).execute(&mut *conn).await?;
-    let data = Some(json!({ "state": state }));
-    emit(conn, at, NewEvent { kind: "agent.state", agent: Some(agent), data, ..NewEvent::default() }).await
-}
-
-/// Registrations are written through; the row of a removed one stays with a past end until the account registers anew.
-async fn binding(conn: &mut Conn, new: &Binding) -> Result<(), StoreError> {
-    sqlx::query(
-        "INSERT INTO binding (phone, contact, source, listener, sip_call_id, cseq, user_agent, expires_at, transport) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (phone, contact) DO UPDATE SET source = excluded.source, \
-         listener = excluded.listener, sip_call_id = excluded.sip_call_id, cseq = excluded.cseq, user_agent = excluded.user_agent, \
-         expires_at = excluded.expires_at, transport = excluded.transport WHERE binding.sip_call_id <> excluded.sip_call_id OR binding.cseq <= excluded.cseq",
-    )
-    .bind(new.phone.to_string())
-    .bind(line(&new.contact, LINE_MAX))
-    .bind(new.source.to_string())
-    .bind(line(&new.listener, NAME_MAX))
-    .bind(line(&new.sip_call_id.0, LINE_MAX))
-    .bind(i64::from(new.cseq))
-    .bind(opt_line(new.user_agent.as_deref(), NAME_MAX))
-    .bind(new.expires_at.0)
-    .bind(if new.over_connection { "tcp" } else { "udp" })
-    .execute(&mut *conn)
-    .await?;
-    // A phone that changes its address with each registration must not fill the table.
-    sqlx::query("DELETE FROM binding WHERE phone = $1 AND contact <> $2 AND expires_at < $3")
-        .bind(new.phone.to_string())
-        .bind(line(&new.contact, LINE_MAX))
-        .bind(new.expires_at.0 - crate::domain::customer::words::DAY_MS)
-        .execute(conn)
-        .await?;
-    Ok(())
+    work_items::open_many(conn, vec![(place, item, *at)], out).await
 }

@@ -1,91 +1,88 @@
-//! Facts inside a call: the answer, offers, tracks.
+//! Facts inside a call: the answer, the tracks.
+
+use std::collections::{HashMap, HashSet};
 
 use super::{
-    StoreError, apply_end,
-    db::{Columns, Conn, opt_id, opt_word, word},
-    events::{NewEvent, emit},
+    StoreError,
+    apply::Placed,
+    db::{Columns, Conn, word},
+    events::{NewEvent, Outbox},
+    rows::{self, Rows},
     text::{LINE_MAX, opt_line},
 };
-use crate::{domain::fact::Fact, ids::InteractionId, time::UnixMs};
+use crate::{
+    domain::fact::Fact,
+    ids::{InteractionId, RecordingId},
+};
 
 /// Somebody answered: the first time counts.
-pub(super) async fn answered(conn: &mut Conn, interaction: InteractionId, from_ms: u32) -> Result<(), StoreError> {
-    let row = sqlx::query("UPDATE interaction SET answered_ms = $2 WHERE interaction = $1 AND answered_ms IS NULL RETURNING at")
-        .bind(interaction.to_string())
-        .bind(i64::from(from_ms))
-        .fetch_optional(&mut *conn)
-        .await?;
-    let Some(row) = row else { return Ok(()) };
-    let at: UnixMs = row.at("at")?.plus_ms(i64::from(from_ms));
-    emit(conn, at, NewEvent { kind: "interaction.answered", interaction: Some(interaction), ..NewEvent::default() }).await
-}
-
-pub(super) async fn offer(conn: &mut Conn, fact: &Fact) -> Result<(), StoreError> {
-    match fact {
-        Fact::OfferMade { offer, work_item, interaction, agent, at_ms } => {
-            sqlx::query(
-                "INSERT INTO offer (offer, work_item, interaction, agent, at_ms) VALUES ($1, $2, $3, $4, $5) ON CONFLICT (offer) DO NOTHING",
-            )
-            .bind(offer.to_string())
-            .bind(opt_id(*work_item))
-            .bind(interaction.to_string())
-            .bind(agent.to_string())
-            .bind(i64::from(*at_ms))
-            .execute(conn)
-            .await?;
-        }
-        Fact::OfferEnded { offer, outcome, acked_ms, rang_ms, lead_ms, at_ms } => {
-            sqlx::query(
-                "UPDATE offer SET outcome = $2, acked_ms = $3, rang_ms = $4, lead_ms = $5, ended_ms = $6 WHERE offer = $1 AND outcome IS NULL",
-            )
-            .bind(offer.to_string())
-            .bind(opt_word(Some(outcome)))
-            .bind(acked_ms.map(i64::from))
-            .bind(rang_ms.map(i64::from))
-            .bind(lead_ms.map(i64::from))
-            .bind(i64::from(*at_ms))
-            .execute(conn)
-            .await?;
-        }
-        _ => {}
+pub(super) async fn answered(conn: &mut Conn, facts: &[(usize, InteractionId, u32)], out: &mut Outbox) -> Result<(), StoreError> {
+    let values: Rows<2> = facts.iter().map(|(_, interaction, from_ms)| [interaction.to_string().into(), (*from_ms).into()]).collect();
+    let update = "UPDATE interaction SET answered_ms = v.column2 FROM (VALUES (CAST($1 AS TEXT), CAST($2 AS BIGINT))) AS v \
+         WHERE interaction.interaction = v.column1 AND interaction.answered_ms IS NULL RETURNING interaction, at, answered_ms, customer";
+    let places: HashMap<InteractionId, usize> = facts.iter().map(|(place, interaction, _)| (*interaction, *place)).collect();
+    for row in &rows::read(conn, update, values).await? {
+        let interaction: InteractionId = row.id("interaction")?;
+        let Some(place) = places.get(&interaction) else { continue };
+        let customer = row.opt_id("customer")?;
+        let event = NewEvent { kind: "interaction.answered", interaction: Some(interaction), customer, ..NewEvent::default() };
+        out.push(*place, row.at("at")?.plus_ms(row.int("answered_ms")?), event);
     }
     Ok(())
 }
 
-pub(super) async fn recording(conn: &mut Conn, fact: &Fact) -> Result<(), StoreError> {
-    match fact {
-        Fact::RecordingOpened { recording, interaction, leg, codec, from_ms } => {
-            sqlx::query(
-                "INSERT INTO recording (recording, interaction, leg, codec, from_ms) VALUES ($1, $2, $3, $4, $5) \
-                 ON CONFLICT (recording) DO NOTHING",
-            )
-            .bind(recording.to_string())
-            .bind(interaction.to_string())
-            .bind(leg.to_string())
-            .bind(word(codec))
-            .bind(i64::from(*from_ms))
-            .execute(&mut *conn)
-            .await?;
-            let recorded = "UPDATE interaction SET recorded = 1 WHERE interaction = $1 AND recorded = 0";
-            sqlx::query(recorded).bind(interaction.to_string()).execute(conn).await?;
-        }
-        Fact::RecordingClosed { recording, to_ms, lost_ms, paused_ms, trouble } => {
-            let row = sqlx::query(
-                "UPDATE recording SET to_ms = $2, lost_ms = $3, paused_ms = $4, trouble = $5 WHERE recording = $1 AND to_ms IS NULL \
-                 RETURNING interaction",
-            )
-            .bind(recording.to_string())
-            .bind(i64::from(*to_ms))
-            .bind(i64::from(*lost_ms))
-            .bind(i64::from(*paused_ms))
-            .bind(opt_line(trouble.as_deref(), LINE_MAX))
-            .fetch_optional(&mut *conn)
-            .await?;
-            if let Some(row) = row {
-                apply_end::transcribe_when_whole(conn, row.id("interaction")?).await?;
+pub(super) async fn tracks_opened(conn: &mut Conn, facts: &[Placed<'_>]) -> Result<(), StoreError> {
+    let mut tracks: Rows<5> = Vec::with_capacity(facts.len());
+    let mut calls: Rows<1> = Vec::new();
+    let mut seen = HashSet::new();
+    for (_, fact) in facts {
+        if let Fact::RecordingOpened { recording, interaction, leg, codec, from_ms } = fact {
+            tracks.push([
+                recording.to_string().into(),
+                interaction.to_string().into(),
+                leg.to_string().into(),
+                word(codec).into(),
+                (*from_ms).into(),
+            ]);
+            if seen.insert(*interaction) {
+                calls.push([interaction.to_string().into()]);
             }
         }
-        _ => {}
     }
-    Ok(())
+    let insert = "INSERT INTO recording (recording, interaction, leg, codec, from_ms) VALUES ($1, $2, $3, $4, $5) \
+         ON CONFLICT (recording) DO NOTHING";
+    rows::write(conn, insert, tracks).await?;
+    let recorded = "UPDATE interaction SET recorded = 1 FROM (VALUES (CAST($1 AS TEXT))) AS v \
+         WHERE interaction.interaction = v.column1 AND interaction.recorded = 0";
+    rows::write(conn, recorded, calls).await
+}
+
+/// Writes the ends of tracks; returns whose they are, each with the place of its last one.
+pub(super) async fn tracks_closed(conn: &mut Conn, facts: &[Placed<'_>]) -> Result<HashMap<InteractionId, usize>, StoreError> {
+    let mut places: HashMap<RecordingId, usize> = HashMap::new();
+    let mut values: Rows<5> = Vec::with_capacity(facts.len());
+    for (place, fact) in facts {
+        if let Fact::RecordingClosed { recording, to_ms, lost_ms, paused_ms, trouble } = fact
+            && !places.contains_key(recording)
+        {
+            places.insert(*recording, *place);
+            values.push([
+                recording.to_string().into(),
+                (*to_ms).into(),
+                (*lost_ms).into(),
+                (*paused_ms).into(),
+                opt_line(trouble.as_deref(), LINE_MAX).into(),
+            ]);
+        }
+    }
+    let update = "UPDATE recording SET to_ms = v.column2, lost_ms = v.column3, paused_ms = v.column4, trouble = v.column5 \
+         FROM (VALUES (CAST($1 AS TEXT), CAST($2 AS BIGINT), CAST($3 AS BIGINT), CAST($4 AS BIGINT), CAST($5 AS TEXT))) AS v \
+         WHERE recording.recording = v.column1 AND recording.to_ms IS NULL RETURNING recording, interaction";
+    let mut last: HashMap<InteractionId, usize> = HashMap::new();
+    for row in &rows::read(conn, update, values).await? {
+        let place = places.get(&row.id("recording")?).copied().unwrap_or(0);
+        let of = last.entry(row.id("interaction")?).or_default();
+        *of = place.max(*of);
+    }
+    Ok(last)
 }

@@ -7,6 +7,8 @@ use super::{
     Store, StoreError,
     db::{Columns, Conn, opt_id},
     next_number,
+    rows::{self, Rows},
+    take_numbers,
 };
 use crate::{
     ids::{AgentId, CustomerId, InteractionId},
@@ -91,6 +93,41 @@ pub(super) async fn emit(conn: &mut Conn, at: UnixMs, event: NewEvent) -> Result
     .execute(conn)
     .await?;
     Ok(())
+}
+
+/// Events of a batch of facts, written together at its end, in the order of the facts whatever the order of the work.
+#[derive(Default)]
+pub(super) struct Outbox {
+    events: Vec<(usize, UnixMs, NewEvent)>,
+}
+
+impl Outbox {
+    /// Adds what the fact at this place led to; the event names its customer itself.
+    pub(super) fn push(&mut self, place: usize, at: UnixMs, event: NewEvent) {
+        self.events.push((place, at, event));
+    }
+
+    pub(super) async fn write(mut self, conn: &mut Conn) -> Result<(), StoreError> {
+        if self.events.is_empty() {
+            return Ok(());
+        }
+        self.events.sort_by_key(|(place, ..)| *place);
+        let first = take_numbers(conn, "event", i64::try_from(self.events.len()).unwrap_or(i64::MAX)).await?;
+        let row = |(seq, (_, at, event)): (i64, (usize, UnixMs, NewEvent))| {
+            [
+                seq.into(),
+                at.0.into(),
+                event.kind.into(),
+                opt_id(event.interaction).into(),
+                opt_id(event.customer).into(),
+                opt_id(event.agent).into(),
+                event.data.map(|data| data.to_string()).into(),
+            ]
+        };
+        let rows: Rows<7> = (first..).zip(self.events).map(row).collect();
+        let insert = "INSERT INTO event (seq, at, kind, interaction, customer, agent, data) VALUES ($1, $2, $3, $4, $5, $6, $7)";
+        rows::write(conn, insert, rows).await
+    }
 }
 
 pub(super) async fn last(conn: &mut Conn) -> Result<i64, StoreError> {

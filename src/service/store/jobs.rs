@@ -7,10 +7,11 @@ use super::{
     Store, StoreError,
     db::{Columns, Conn, Row, fresh, word},
     events::{AuditAction, NewEvent, emit, write_audit},
+    rows::{self, Rows},
     text::{LINE_MAX, line},
 };
 use crate::{
-    ids::{AgentId, InteractionId, JobId},
+    ids::{AgentId, CustomerId, InteractionId, JobId},
     time::UnixMs,
 };
 
@@ -256,6 +257,31 @@ pub(super) async fn enqueue(conn: &mut Conn, kind: JobKind, subject: &str, now: 
     Ok(())
 }
 
+/// Queues a transcription of each of these that has none; returns those.
+pub(super) async fn enqueue_transcriptions(
+    conn: &mut Conn,
+    interactions: &[(InteractionId, UnixMs)],
+) -> Result<Vec<InteractionId>, StoreError> {
+    let mut jobs: Rows<4> = Vec::with_capacity(interactions.len());
+    for (interaction, at) in interactions {
+        let job = fresh(JobId::new, *at)?.to_string();
+        jobs.push([job.into(), word(&JobKind::Transcribe).into(), interaction.to_string().into(), at.0.into()]);
+    }
+    let insert = "INSERT INTO job (job, kind, subject, state, run_after, created_at) VALUES ($1, $2, $3, 'waiting', $4, $4) \
+         ON CONFLICT (kind, subject) DO NOTHING RETURNING subject";
+    let new: Vec<InteractionId> = rows::read(conn, insert, jobs).await?.iter().map(|row| row.id("subject")).collect::<Result<_, _>>()?;
+    let pending = "UPDATE interaction SET transcript_state = 'pending', transcript_trouble = NULL FROM (VALUES (CAST($1 AS TEXT))) AS v \
+         WHERE interaction.interaction = v.column1 \
+         AND NOT EXISTS (SELECT 1 FROM transcript t WHERE t.interaction = v.column1 AND t.kind = 'final')";
+    rows::write(conn, pending, new.iter().map(|interaction| [interaction.to_string().into()]).collect()).await?;
+    Ok(new)
+}
+
+/// Says that a job waits.
+pub(super) fn waiting(kind: JobKind, interaction: Option<InteractionId>, customer: Option<CustomerId>) -> NewEvent {
+    NewEvent { kind: "job.waiting", interaction, customer, data: Some(json!({ "kind": word(&kind) })), agent: None }
+}
+
 /// Queues a job, or has it run anew; a worker that is at it loses its lease, because what it works on has changed.
 pub(super) async fn enqueue_anew(conn: &mut Conn, kind: JobKind, subject: &str, now: UnixMs) -> Result<(), StoreError> {
     let anew = "UPDATE job SET state = 'waiting', attempts = 0, run_after = $3, lease = lease + 1, leased_until = NULL, trouble = NULL, \
@@ -277,8 +303,7 @@ async fn announce(conn: &mut Conn, kind: JobKind, subject: &str, now: UnixMs) ->
              AND NOT EXISTS (SELECT 1 FROM transcript t WHERE t.interaction = $1 AND t.kind = 'final')";
         sqlx::query(pending).bind(subject).execute(&mut *conn).await?;
     }
-    let data = Some(json!({ "kind": word(&kind) }));
-    emit(conn, now, NewEvent { kind: "job.waiting", interaction: subject.parse().ok(), data, ..NewEvent::default() }).await
+    emit(conn, now, waiting(kind, subject.parse().ok(), None)).await
 }
 
 /// Jobs whose worker died three times are a job's own fault: they would take the next worker with them.

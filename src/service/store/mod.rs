@@ -7,9 +7,10 @@
 //! Every changing method is one transaction that ends with its outbox rows ([`Store::events_since`]).
 
 mod apply;
+mod apply_agents;
 mod apply_call;
 mod apply_end;
-mod apply_queue;
+mod apply_open;
 mod apply_rows;
 mod brief;
 mod brief_signals;
@@ -31,15 +32,18 @@ mod password;
 mod people;
 mod people_admin;
 mod quality;
+mod queue_figures;
 mod queues;
 mod recover;
 mod redactions;
+mod rows;
 mod seed;
 mod seed_day;
 mod seed_rows;
 mod sessions;
 mod text;
 mod tickets;
+mod tickets_many;
 mod timeline;
 mod transcripts;
 mod views;

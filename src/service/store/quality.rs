@@ -1,10 +1,13 @@
 //! How the legs of a call sounded: a row per leg and interval in, samples and sentences out.
 
+use std::collections::HashSet;
+
 use serde::Serialize;
 
 use super::{
     LegView, StoreError,
     db::{Columns, Conn, Row},
+    rows::{self, Rows},
 };
 use crate::{
     domain::media::{
@@ -88,34 +91,42 @@ impl Sample {
     }
 }
 
-pub(super) async fn measured(conn: &mut Conn, leg: LegId, quality: &LegQuality) -> Result<(), StoreError> {
-    let there = quality.reported;
-    let new = sqlx::query(
-        "INSERT INTO leg_quality (leg, to_ms, interval_ms, received, lost, bursts, jitter_us, round_trip_us, silent_ms, peer_alive, mos_x100, \
-         sent, there_lost_permille, there_jitter_us, there_mos_x100, there_deaf) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16) ON CONFLICT (leg, to_ms) DO NOTHING",
-    )
-    .bind(leg.to_string())
-    .bind(i64::from(quality.to_ms))
-    .bind(i64::from(quality.interval_ms))
-    .bind(i64::from(quality.received))
-    .bind(i64::from(quality.lost))
-    .bind(i64::from(quality.bursts))
-    .bind(i64::from(quality.jitter_us))
-    .bind(quality.round_trip_us.map(i64::from))
-    .bind(i64::from(quality.silent_ms))
-    .bind(i64::from(quality.peer_alive))
-    .bind(quality.mos_x100.map(i64::from))
-    .bind(i64::from(quality.sent))
-    .bind(there.map(|there| i64::from(there.lost_permille)))
-    .bind(there.map(|there| i64::from(there.jitter_us)))
-    .bind(there.map(|there| i64::from(there.mos_x100)))
-    .bind(there.map(|there| i64::from(there.deaf)))
-    .execute(&mut *conn)
-    .await?;
-    if new.rows_affected() > 0 && (quality.is_poor() || quality.is_poor_there()) {
-        let poor = "UPDATE interaction SET poor_ms = poor_ms + $2 WHERE interaction = (SELECT interaction FROM leg WHERE leg = $1)";
-        sqlx::query(poor).bind(leg.to_string()).bind(i64::from(quality.interval_ms)).execute(conn).await?;
+/// Writes what was measured; poor time counts once for each interval of a leg.
+pub(super) async fn measured(conn: &mut Conn, facts: &[(LegId, &LegQuality)]) -> Result<(), StoreError> {
+    let mut values: Rows<16> = Vec::with_capacity(facts.len());
+    for (leg, quality) in facts {
+        let there = quality.reported;
+        values.push([
+            leg.to_string().into(),
+            quality.to_ms.into(),
+            quality.interval_ms.into(),
+            i64::from(quality.received).into(),
+            i64::from(quality.lost).into(),
+            i64::from(quality.bursts).into(),
+            i64::from(quality.jitter_us).into(),
+            quality.round_trip_us.map(i64::from).into(),
+            i64::from(quality.silent_ms).into(),
+            i64::from(quality.peer_alive).into(),
+            quality.mos_x100.map(i64::from).into(),
+            i64::from(quality.sent).into(),
+            there.map(|there| i64::from(there.lost_permille)).into(),
+            there.map(|there| i64::from(there.jitter_us)).into(),
+            there.map(|there| i64::from(there.mos_x100)).into(),
+            there.map(|there| i64::from(there.deaf)).into(),
+        ]);
+    }
+    let insert = "INSERT INTO leg_quality (leg, to_ms, interval_ms, received, lost, bursts, jitter_us, round_trip_us, silent_ms, peer_alive, \
+         mos_x100, sent, there_lost_permille, there_jitter_us, there_mos_x100, there_deaf) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16) ON CONFLICT (leg, to_ms) DO NOTHING RETURNING leg, to_ms";
+    let mut new: HashSet<(LegId, u32)> = HashSet::new();
+    for row in &rows::read(conn, insert, values).await? {
+        new.insert((row.id("leg")?, row.int("to_ms")?));
+    }
+    for (leg, quality) in facts {
+        if new.remove(&(*leg, quality.to_ms)) && (quality.is_poor() || quality.is_poor_there()) {
+            let poor = "UPDATE interaction SET poor_ms = poor_ms + $2 WHERE interaction = (SELECT interaction FROM leg WHERE leg = $1)";
+            sqlx::query(poor).bind(leg.to_string()).bind(i64::from(quality.interval_ms)).execute(&mut *conn).await?;
+        }
     }
     Ok(())
 }

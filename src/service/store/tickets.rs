@@ -5,7 +5,7 @@ use serde_json::json;
 use super::{
     StoreError,
     brief::reason_scores,
-    db::{Columns, Conn, fresh, opt_id},
+    db::{Columns, Conn, Row, fresh, opt_id},
     events::{NewEvent, emit},
     next_number,
     text::{NAME_MAX, clip},
@@ -23,16 +23,32 @@ use crate::{
 };
 
 /// What a ticket needs to know of the interaction.
-struct Contact {
-    interaction: InteractionId,
-    channel: Channel,
-    direction: Direction,
-    at: UnixMs,
-    identity: Option<IdentityId>,
-    customer: Option<CustomerId>,
-    thread: Option<String>,
-    queue: Option<String>,
-    title: Option<String>,
+pub(super) struct Contact {
+    pub interaction: InteractionId,
+    pub channel: Channel,
+    pub direction: Direction,
+    pub at: UnixMs,
+    pub identity: Option<IdentityId>,
+    pub customer: Option<CustomerId>,
+    pub thread: Option<String>,
+    pub queue: Option<String>,
+    pub title: Option<String>,
+}
+
+impl Contact {
+    pub(super) fn read(row: &Row) -> Result<Self, StoreError> {
+        Ok(Self {
+            interaction: row.id("interaction")?,
+            channel: row.word("channel")?,
+            direction: row.word("direction")?,
+            at: row.at("at")?,
+            identity: row.opt_id("identity")?,
+            customer: row.opt_id("customer")?,
+            thread: row.opt_text("thread")?,
+            queue: row.opt_text("queue")?,
+            title: row.opt_text("title")?,
+        })
+    }
 }
 
 /// Puts an external interaction on its ticket, once; returns the ticket. Internal ones have none.
@@ -49,30 +65,42 @@ pub(super) async fn attach(
     if matches!(contact.direction, Direction::Internal) {
         return Ok(None);
     }
-    let candidates = candidates(conn, &contact, now).await?;
+    let ticket = put_on(conn, &contact, by, now).await?;
+    emit(conn, now, contact.on(ticket, by)).await?;
+    Ok(Some(ticket))
+}
+
+impl Contact {
+    /// Says that it is on a ticket.
+    pub(super) fn on(&self, ticket: TicketId, by: Option<AgentId>) -> NewEvent {
+        let data = Some(json!({ "ticket": ticket }));
+        NewEvent { kind: "ticket.contact", interaction: Some(self.interaction), customer: self.customer, agent: by, data }
+    }
+}
+
+/// Joins or opens the ticket of one that has none.
+pub(super) async fn put_on(conn: &mut Conn, contact: &Contact, by: Option<AgentId>, now: UnixMs) -> Result<TicketId, StoreError> {
+    let candidates = candidates(conn, contact, now).await?;
     let (ticket, why, confidence) = match choose(&candidates, now) {
         Choice::Join { ticket, why, confidence } => {
-            touch(conn, ticket, &contact).await?;
+            touch(conn, ticket, contact).await?;
             (ticket, why, confidence)
         }
-        Choice::Open { why } => (open(conn, &contact).await?, why.to_owned(), 100),
+        Choice::Open { why } => (open(conn, contact).await?, why.to_owned(), 100),
     };
     sqlx::query(
         "INSERT INTO ticket_interaction (ticket, interaction, role, by_agent, why, confidence, at) VALUES ($1, $2, 'primary', $3, $4, $5, $6) \
          ON CONFLICT (ticket, interaction) DO UPDATE SET role = 'primary', removed_at = NULL, why = excluded.why",
     )
     .bind(ticket.to_string())
-    .bind(interaction.to_string())
+    .bind(contact.interaction.to_string())
     .bind(opt_id(by))
     .bind(&why)
     .bind(i64::from(confidence))
     .bind(contact.at.0)
     .execute(&mut *conn)
     .await?;
-    let data = Some(json!({ "ticket": ticket }));
-    let event = NewEvent { kind: "ticket.contact", interaction: Some(interaction), customer: contact.customer, agent: by, data };
-    emit(conn, now, event).await?;
-    Ok(Some(ticket))
+    Ok(ticket)
 }
 
 /// Takes an interaction off its ticket: nobody was reached. A ticket that only it had opened is solved with it.
@@ -110,23 +138,13 @@ pub(super) async fn primary(conn: &mut Conn, interaction: InteractionId) -> Resu
 }
 
 async fn contact(conn: &mut Conn, interaction: InteractionId) -> Result<Option<Contact>, StoreError> {
-    let row =
-        sqlx::query("SELECT channel, direction, at, identity, customer, thread, queue, title FROM interaction WHERE interaction = $1")
-            .bind(interaction.to_string())
-            .fetch_optional(conn)
-            .await?;
-    let Some(row) = row else { return Ok(None) };
-    Ok(Some(Contact {
-        interaction,
-        channel: row.word("channel")?,
-        direction: row.word("direction")?,
-        at: row.at("at")?,
-        identity: row.opt_id("identity")?,
-        customer: row.opt_id("customer")?,
-        thread: row.opt_text("thread")?,
-        queue: row.opt_text("queue")?,
-        title: row.opt_text("title")?,
-    }))
+    let row = sqlx::query(
+        "SELECT interaction, channel, direction, at, identity, customer, thread, queue, title FROM interaction WHERE interaction = $1",
+    )
+    .bind(interaction.to_string())
+    .fetch_optional(conn)
+    .await?;
+    row.as_ref().map(Contact::read).transpose()
 }
 
 async fn candidates(conn: &mut Conn, contact: &Contact, now: UnixMs) -> Result<Vec<Candidate>, StoreError> {
@@ -149,6 +167,9 @@ async fn candidates(conn: &mut Conn, contact: &Contact, now: UnixMs) -> Result<V
             }
             (None, None) => Vec::new(),
         };
+    if rows.is_empty() {
+        return Ok(Vec::new());
+    }
     let whose = (contact.customer, contact.identity);
     let scores = reason_scores(conn, whose, contact.interaction, contact.queue.as_deref(), now).await?;
     let mut found = Vec::with_capacity(rows.len());

@@ -6,7 +6,8 @@ use super::{
     Store, StoreError, WorkItem, WorkItemState,
     customers::opt_who,
     db::{Columns, Conn, Row, fresh, opt_id, word},
-    events::{NewEvent, emit},
+    events::{NewEvent, Outbox, emit},
+    rows::{self, Value},
     text::{LINE_MAX, opt_line},
 };
 use crate::{
@@ -134,37 +135,62 @@ impl Store {
     }
 }
 
+const INSERT: &str = "INSERT INTO work_item (work_item, kind, source, state, title, interaction, customer, identity, ticket, channel, queue, \
+     priority, due, opened_at, owner) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) \
+     ON CONFLICT DO NOTHING RETURNING work_item";
+
+impl NewWorkItem {
+    fn row(&self, id: WorkItemId, at: UnixMs) -> [Value; 15] {
+        [
+            id.to_string().into(),
+            word(&self.kind).into(),
+            self.source.clone().into(),
+            if self.owner.is_some() { "accepted" } else { "waiting" }.into(),
+            self.title.clone().into(),
+            opt_id(self.interaction).into(),
+            opt_id(self.customer).into(),
+            opt_id(self.identity).into(),
+            opt_id(self.ticket).into(),
+            word(&self.channel).into(),
+            self.queue.clone().into(),
+            i64::from(self.priority).into(),
+            self.due.map(|due| due.0).into(),
+            at.0.into(),
+            opt_id(self.owner).into(),
+        ]
+    }
+
+    fn event(&self, id: WorkItemId) -> NewEvent {
+        let data = Some(json!({ "work_item": id, "kind": self.kind }));
+        NewEvent { kind: "work_item.opened", interaction: self.interaction, customer: self.customer, agent: self.owner, data }
+    }
+}
+
 /// Opens an item; false when its source has one of this kind already.
 pub(super) async fn open(conn: &mut Conn, item: &NewWorkItem, at: UnixMs) -> Result<bool, StoreError> {
     let id = item.id.map_or_else(|| fresh(WorkItemId::new, at), Ok)?;
-    let opened = sqlx::query(
-        "INSERT INTO work_item (work_item, kind, source, state, title, interaction, customer, identity, ticket, channel, queue, priority, due, \
-         opened_at, owner) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) ON CONFLICT DO NOTHING",
-    )
-    .bind(id.to_string())
-    .bind(word(&item.kind))
-    .bind(&item.source)
-    .bind(if item.owner.is_some() { "accepted" } else { "waiting" })
-    .bind(&item.title)
-    .bind(opt_id(item.interaction))
-    .bind(opt_id(item.customer))
-    .bind(opt_id(item.identity))
-    .bind(opt_id(item.ticket))
-    .bind(word(&item.channel))
-    .bind(&item.queue)
-    .bind(i64::from(item.priority))
-    .bind(item.due.map(|due| due.0))
-    .bind(at.0)
-    .bind(opt_id(item.owner))
-    .execute(&mut *conn)
-    .await?;
-    if opened.rows_affected() == 0 {
+    if rows::read(conn, INSERT, vec![item.row(id, at)]).await?.is_empty() {
         return Ok(false);
     }
-    let data = Some(json!({ "work_item": id, "kind": item.kind }));
-    let event = NewEvent { kind: "work_item.opened", interaction: item.interaction, customer: item.customer, agent: item.owner, data };
-    emit(conn, at, event).await?;
+    emit(conn, at, item.event(id)).await?;
     Ok(true)
+}
+
+/// The same for items of facts at these places.
+pub(super) async fn open_many(conn: &mut Conn, items: Vec<(usize, NewWorkItem, UnixMs)>, out: &mut Outbox) -> Result<(), StoreError> {
+    let mut made = Vec::with_capacity(items.len());
+    for (place, item, at) in items {
+        made.push((item.id.map_or_else(|| fresh(WorkItemId::new, at), Ok)?, place, item, at));
+    }
+    let values = made.iter().map(|(id, _, item, at)| item.row(*id, *at)).collect();
+    let opened: Vec<WorkItemId> =
+        rows::read(conn, INSERT, values).await?.iter().map(|row| row.id("work_item")).collect::<Result<_, _>>()?;
+    for (id, place, item, at) in made {
+        if opened.contains(&id) {
+            out.push(place, at, item.event(id));
+        }
+    }
+    Ok(())
 }
 
 pub(super) async fn promises_of_customer(conn: &mut Conn, customer: CustomerId) -> Result<Vec<WorkItem>, StoreError> {

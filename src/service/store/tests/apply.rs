@@ -81,6 +81,83 @@ proptest! {
     }
 }
 
+/// Calls of one number, of another and of nobody, their facts dealt out by `order` so that each call keeps its own.
+fn dealt(order: &[usize]) -> Vec<Fact> {
+    let [one, other] = ["+442079460150", "+442079460151"];
+    let closed = |n: u8, wrapped_up| Fact::InteractionClosed { interaction: ids(n).interaction, at_ms: 40_000, wrapped_up };
+    let state = |state, at_ms| Fact::AgentState { agent: agent(1), state, reason: None, at: NOW.plus_ms(at_ms) };
+    let mut calls = vec![
+        answered_call(1, Some(one), agent(1)),
+        abandoned_call(2, Some(one)),
+        answered_call(3, None, agent(2)),
+        answered_call(4, Some(other), agent(1)),
+        abandoned_call(5, Some(other)),
+        vec![
+            state(AgentState::Ready, 0),
+            state(AgentState::Busy, 2_000),
+            state(AgentState::WrapUp, 12_000),
+            state(AgentState::Ready, 9_000),
+        ],
+    ];
+    calls[0].insert(4, chosen(1, None, CustomerChoice::Unknown));
+    calls[3].insert(9, chosen(4, None, CustomerChoice::Unknown));
+    calls[0].push(closed(1, true));
+    calls[2].push(closed(3, false));
+    let mut facts = Vec::new();
+    let mut rest: Vec<_> = calls.into_iter().map(Vec::into_iter).collect();
+    for pick in order.iter().chain(std::iter::repeat(&0)) {
+        rest.retain(|call| call.len() > 0);
+        let Some(last) = rest.len().checked_sub(1) else { break };
+        facts.extend(rest[pick % (last + 1)].next());
+    }
+    facts
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 8, ..ProptestConfig::default() })]
+    #[test]
+    fn facts_applied_together_make_the_rows_that_they_make_one_by_one(order in prop::collection::vec(0usize..60, 160)) {
+        let facts = dealt(&order);
+        runtime().block_on(async {
+            let (together, _a) = empty().await;
+            together.apply(&facts).await.expect("all at once");
+            let (alone, _b) = empty().await;
+            for fact in &facts {
+                alone.apply(std::slice::from_ref(fact)).await.expect("one by one");
+            }
+            assert_eq!(dump(&together).await, dump(&alone).await);
+        });
+    }
+}
+
+#[tokio::test]
+async fn a_hundred_calls_in_one_batch_leave_what_each_would_leave() {
+    let (store, _dir) = empty().await;
+    let calls: Vec<Vec<Fact>> = (0..100).map(|n| answered_call(n, Some(&format!("+4420794602{n:02}")), agent(n % 7))).collect();
+    let mut facts: Vec<Fact> =
+        (0..calls[0].len()).flat_map(|place| calls.iter().filter_map(move |call| call.get(place).cloned())).collect();
+    facts.extend((0..100).map(|n| Fact::InteractionClosed { interaction: ids(n).interaction, at_ms: 30_000, wrapped_up: true }));
+    store.apply(&facts).await.expect("one batch");
+    store.apply(&facts).await.expect("the same again");
+    let rows = dump(&store).await;
+    let counts = ["interaction", "identity", "leg", "offer", "recording", "ticket", "on", "job"].map(|table| count(&rows, table));
+    assert_eq!(counts, [100, 100, 200, 100, 200, 100, 100, 100]);
+    let events = store.events_since(0, 1_000).await.expect("events");
+    let of = |n: u8| events.iter().filter(|event| event.interaction == Some(ids(n).interaction)).map(|event| event.kind.as_str()).collect();
+    let each: Vec<&str> = of(0);
+    assert_eq!(
+        each,
+        ["interaction.opened", "interaction.answered", "ticket.contact", "interaction.ended", "job.waiting", "interaction.closed"]
+    );
+    assert!(
+        (1..100).all(|n| {
+            let other: Vec<&str> = of(n);
+            other == each
+        }),
+        "each call's events in their order"
+    );
+}
+
 #[tokio::test]
 async fn an_answered_call_ends_with_ticket_job_and_figures() {
     let (store, _dir, daniel) = seeded().await;

@@ -1,56 +1,12 @@
-//! Facts about waiting: where a caller stood, what they heard; and the day's figures, read back from rows.
+//! The day's figures of queues, read back from rows.
 
 use std::collections::BTreeMap;
 
-use super::{
-    Store, StoreError,
-    db::{Columns, Conn, word},
-    text::{NAME_MAX, line},
-};
+use super::{Store, StoreError, db::Columns};
 use crate::{
-    domain::{
-        fact::Fact,
-        routing::{Figures, Promise},
-    },
+    domain::routing::{Figures, Promise},
     time::UnixMs,
 };
-
-pub(super) async fn waiting(conn: &mut Conn, fact: &Fact) -> Result<(), StoreError> {
-    match fact {
-        Fact::Queued { segment, position, estimate_ms, interaction: _ } => {
-            // The first time counts: a caller whom an agent declined is told nothing new.
-            sqlx::query("UPDATE segment SET position = $2, estimate_ms = $3 WHERE segment = $1 AND position IS NULL")
-                .bind(segment.to_string())
-                .bind(i64::from(*position))
-                .bind(estimate_ms.map(i64::from))
-                .execute(conn)
-                .await?;
-        }
-        Fact::SoundBegan { sound, interaction, leg, kind, clip, from_ms } => {
-            sqlx::query(
-                "INSERT INTO sound (sound, interaction, leg, kind, clip, from_ms) VALUES ($1, $2, $3, $4, $5, $6) \
-                 ON CONFLICT (sound) DO NOTHING",
-            )
-            .bind(sound.to_string())
-            .bind(interaction.to_string())
-            .bind(leg.to_string())
-            .bind(word(kind))
-            .bind(line(clip, NAME_MAX))
-            .bind(i64::from(*from_ms))
-            .execute(conn)
-            .await?;
-        }
-        Fact::SoundEnded { sound, to_ms } => {
-            sqlx::query("UPDATE sound SET to_ms = $2 WHERE sound = $1 AND to_ms IS NULL")
-                .bind(sound.to_string())
-                .bind(i64::from(*to_ms))
-                .execute(conn)
-                .await?;
-        }
-        _ => {}
-    }
-    Ok(())
-}
 
 impl Store {
     /// What became of the calls that came to these queues since `from`; calls that have not ended are only offered.

@@ -1,6 +1,6 @@
 //! Where the control thread's outputs go, and what flows back to it. Nothing here makes the control thread wait.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use tokio::{
     runtime::Handle,
@@ -14,7 +14,7 @@ use crate::{
     domain::{
         customer::brief::Matched,
         fact::{CustomerChoice, Fact},
-        live::LiveFact,
+        live::{Change, LiveFact},
         routing::Queue,
         switch::LookUp,
     },
@@ -35,7 +35,7 @@ const LOOK_UPS: usize = 16;
 const PEOPLE_INTERVAL: Duration = Duration::from_secs(2);
 /// Events read at once.
 const EVENTS: u32 = 500;
-/// Desks hear of an interaction at most this often: each change goes to each desk, and a call makes half a dozen.
+/// Desks hear of changes at most this often: each goes to each desk, and a call makes half a dozen.
 const GATHER: Duration = Duration::from_millis(50);
 
 /// The ends of all channels that lead away from control.
@@ -119,11 +119,14 @@ pub(super) async fn tell_changes(store: Store, live: LiveHub) {
             let Ok(events) = store.events_since(cursor, EVENTS).await else { break };
             let Some(last) = events.last() else { break };
             cursor = last.seq;
-            let mut told = Vec::new();
-            for event in &events {
-                let Some(interaction) = event.interaction.filter(|interaction| !told.contains(interaction)) else { continue };
-                told.push(interaction);
-                live.publish(LiveFact::Changed { interaction, customer: event.customer });
+            let mut told = HashSet::new();
+            let changed = events.iter().filter_map(|event| Some((event.interaction?, event.customer)));
+            let changes: Vec<Change> = changed
+                .filter(|(interaction, _)| told.insert(*interaction))
+                .map(|(interaction, customer)| Change { interaction, customer })
+                .collect();
+            if !changes.is_empty() {
+                live.publish(LiveFact::Changed { changes });
             }
         }
     }

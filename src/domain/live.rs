@@ -39,15 +39,29 @@ pub enum LiveFact {
         /// One line each, by name.
         queues: Vec<QueueView>,
     },
-    /// Something of this interaction changed in the record (card, words, note): read it again.
+    /// Something of these interactions changed in the record (card, words, note): what is shown of them is read again.
     Changed {
-        /// The interaction.
-        interaction: InteractionId,
-        /// Whose record.
-        customer: Option<CustomerId>,
+        /// Each interaction once: what changes closely together is told together, because every desk is told.
+        changes: Vec<Change>,
     },
     /// Words of a call in progress, for desks that may read it.
     Words(LiveWords),
+}
+
+impl LiveFact {
+    /// Says of one interaction that it changed.
+    pub fn changed(interaction: InteractionId, customer: Option<CustomerId>) -> Self {
+        Self::Changed { changes: vec![Change { interaction, customer }] }
+    }
+}
+
+/// An interaction of which something changed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Change {
+    /// The interaction.
+    pub interaction: InteractionId,
+    /// Whose record.
+    pub customer: Option<CustomerId>,
 }
 
 /// Utterances of a call in progress that are new, or are told anew.

@@ -8,7 +8,7 @@
 
 use std::{
     collections::{HashMap, VecDeque},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
 };
 
 use tokio::sync::broadcast;
@@ -34,6 +34,8 @@ pub struct Numbered {
     pub cursor: u64,
     /// The fact.
     pub fact: LiveFact,
+    /// The fact as desks are sent it, once one of them has needed it: what concerns the house goes to each.
+    pub text: OnceLock<Arc<str>>,
 }
 
 /// What a desk needs to begin.
@@ -162,7 +164,7 @@ impl LiveHub {
             LiveFact::OfferGone { .. } | LiveFact::Changed { .. } | LiveFact::Words(_) => {}
         }
         // Sent under the lock, so that a reader's snapshot and its stream join without a gap.
-        let numbered = Arc::new(Numbered { cursor: latest.cursor, fact });
+        let numbered = Arc::new(Numbered { cursor: latest.cursor, fact, text: OnceLock::new() });
         latest.send(&numbered);
     }
 
@@ -210,7 +212,7 @@ mod tests {
     };
 
     fn changed(n: u8) -> LiveFact {
-        LiveFact::Changed { interaction: InteractionId::new(UnixMs(i64::from(n)), [n; 10]), customer: None }
+        LiveFact::changed(InteractionId::new(UnixMs(i64::from(n)), [n; 10]), None)
     }
 
     fn in_call(agent: AgentId, interaction: InteractionId) -> AgentView {

@@ -128,7 +128,7 @@ export class Mock {
 
   cardArrives() {
     this.stage = "done";
-    this.broadcast({ cursor: ++this.cursor, type: "changed", interaction: demo.CALL, customer: demo.MARIA.customer });
+    this.broadcast({ cursor: ++this.cursor, type: "changed", changes: [{ interaction: demo.CALL, customer: demo.MARIA.customer }] });
   }
 
   upgrade(request, socket, head) {

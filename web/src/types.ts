@@ -51,7 +51,7 @@ export type LiveMessage =
   | { type: "offer_gone"; agent: Id; offer: Id; why: OfferGone; by: string | null }
   | ({ type: "board" } & Board)
   | { type: "queues"; queues: QueueView[] }
-  | { type: "changed"; interaction: Id; customer: Id | null }
+  | { type: "changed"; changes: { interaction: Id; customer: Id | null }[] }
   | ({ type: "words" } & LiveWords);
 
 /** Words of a call in progress; one with the leg and beginning of an earlier one takes its place. */

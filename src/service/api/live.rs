@@ -9,14 +9,17 @@ use axum::{
     Json,
     extract::{
         Path, State, WebSocketUpgrade,
-        ws::{Message, WebSocket},
+        ws::{Message, Utf8Bytes, WebSocket},
     },
     response::Response,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::{
-    sync::broadcast::error::RecvError,
+    sync::broadcast::{
+        Receiver,
+        error::{RecvError, TryRecvError},
+    },
     time::{MissedTickBehavior, interval},
 };
 
@@ -32,6 +35,7 @@ use crate::{
         live::Numbered,
         store::{AuditAction, Me, Role},
     },
+    time::UnixMs,
 };
 
 /// Largest message from a desk.
@@ -42,14 +46,16 @@ const READ: usize = 4 << 10;
 const WRITE: usize = 16 << 10;
 const PING: Duration = Duration::from_secs(10);
 /// Messages that a desk may send per second; a desk that sends more is closed.
-const RATE: u32 = 50;
+const RATE: i64 = 50;
+/// Messages above the rate that are taken at once: where the server had no time to read, what waited comes together.
+const BURST: i64 = 250;
 /// The session is looked at again this often, so that a log-out reaches open desks.
 const PINGS_PER_CHECK: u32 = 3;
 
 pub(super) async fn connect(State(api): State<Api>, caller: Caller, upgrade: WebSocketUpgrade) -> Response {
     upgrade.max_message_size(MESSAGE).read_buffer_size(READ).write_buffer_size(WRITE).on_upgrade(move |socket| async move {
         api.count_desk(caller.me.agent, 1);
-        let _ = Desk { api: api.clone(), me: caller.me.clone(), socket, sent_this_second: 0, second: 0 }.run().await;
+        let _ = Desk { api: api.clone(), me: caller.me.clone(), socket, allowance: Allowance::default() }.run().await;
         api.count_desk(caller.me.agent, -1);
     })
 }
@@ -113,12 +119,48 @@ struct Desk {
     api: Api,
     me: Me,
     socket: WebSocket,
-    sent_this_second: u32,
-    second: i64,
+    allowance: Allowance,
+}
+
+/// What a desk may still send.
+#[derive(Default)]
+struct Allowance {
+    /// Messages above the rate that have come, in thousandths.
+    above: i64,
+    at: UnixMs,
+}
+
+impl Allowance {
+    /// Counts a message; false when it is one too many.
+    fn takes(&mut self, now: UnixMs) -> bool {
+        let passed = now.0.saturating_sub(self.at.0).clamp(0, BURST * 1_000);
+        self.at = now;
+        self.above = (self.above - passed * RATE).max(0) + 1_000;
+        self.above <= BURST * 1_000
+    }
 }
 
 /// The desk is gone, or must go.
 struct Gone;
+
+/// The desk needs a snapshot.
+struct Behind;
+
+/// Takes what else has come: the server was busy meanwhile, and it goes out together.
+fn collect(stream: &mut Receiver<Arc<Numbered>>, pending: &mut Vec<Arc<Numbered>>) -> Result<(), Behind> {
+    loop {
+        match stream.try_recv() {
+            Ok(more) => pending.push(more),
+            // What ended is seen by whoever waits next.
+            Err(TryRecvError::Empty | TryRecvError::Closed) => return Ok(()),
+            Err(TryRecvError::Lagged(_)) => return Err(Behind),
+        }
+    }
+}
+
+fn text(cursor: u64, fact: &LiveFact) -> Result<String, Gone> {
+    serde_json::to_string(&Event { cursor, fact }).map_err(|_| Gone)
+}
 
 impl Desk {
     async fn run(&mut self) -> Result<(), Gone> {
@@ -130,7 +172,13 @@ impl Desk {
         loop {
             tokio::select! {
                 fact = stream.recv() => match fact {
-                    Ok(numbered) => self.show(&numbered).await?,
+                    Ok(first) => {
+                        let mut pending = vec![first];
+                        match collect(&mut stream, &mut pending) {
+                            Ok(()) => self.show(&pending).await?,
+                            Err(Behind) => stream = self.snapshot().await?,
+                        }
+                    }
                     Err(RecvError::Lagged(_)) => stream = self.snapshot().await?,
                     Err(RecvError::Closed) => return Err(Gone),
                 },
@@ -150,7 +198,7 @@ impl Desk {
         }
     }
 
-    async fn snapshot(&mut self) -> Result<tokio::sync::broadcast::Receiver<Arc<Numbered>>, Gone> {
+    async fn snapshot(&mut self) -> Result<Receiver<Arc<Numbered>>, Gone> {
         let (snapshot, stream) = self.api.live.subscribe(self.me.agent, self.me.role >= Role::Supervisor);
         let hello =
             json!({"type": "hello", "epoch": self.api.live.epoch(), "cursor": snapshot.cursor, "now": clock::now().wall, "me": self.me});
@@ -165,20 +213,42 @@ impl Desk {
         Ok(stream)
     }
 
-    async fn show(&mut self, numbered: &Numbered) -> Result<(), Gone> {
-        let mine = match &numbered.fact {
+    fn concerns(&self, fact: &LiveFact) -> bool {
+        match fact {
             LiveFact::Agent(view) => view.agent == self.me.agent,
             LiveFact::OfferGone { agent, .. } => *agent == self.me.agent,
             LiveFact::Board(_) => self.me.role >= Role::Supervisor,
             // The ring holds those words only that this agent may read.
             LiveFact::Queues { .. } | LiveFact::Changed { .. } | LiveFact::Words(_) => true,
+        }
+    }
+
+    /// Sends facts that have come together; of several views of the agent the last says all.
+    async fn show(&mut self, pending: &[Arc<Numbered>]) -> Result<(), Gone> {
+        let view = |numbered: &Arc<Numbered>| matches!(numbered.fact, LiveFact::Agent(_));
+        let last_view = pending.iter().rposition(view);
+        for (n, numbered) in pending.iter().enumerate() {
+            let overtaken = view(numbered) && Some(n) != last_view;
+            if !overtaken && self.concerns(&numbered.fact) {
+                self.send_shared(numbered).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn send_shared(&mut self, numbered: &Numbered) -> Result<(), Gone> {
+        let text = match numbered.text.get() {
+            Some(text) => text,
+            None => {
+                let text = text(numbered.cursor, &numbered.fact)?;
+                numbered.text.get_or_init(|| text.into())
+            }
         };
-        if mine { self.send_fact(numbered.cursor, &numbered.fact).await } else { Ok(()) }
+        self.socket.send(Message::Text(Utf8Bytes::from(&**text))).await.map_err(|_| Gone)
     }
 
     async fn send_fact(&mut self, cursor: u64, fact: &LiveFact) -> Result<(), Gone> {
-        let text = serde_json::to_string(&Event { cursor, fact }).map_err(|_| Gone)?;
-        self.send(text).await
+        self.send(text(cursor, fact)?).await
     }
 
     async fn send(&mut self, text: String) -> Result<(), Gone> {
@@ -186,12 +256,7 @@ impl Desk {
     }
 
     fn asked(&mut self, text: &str) -> Result<(), Gone> {
-        let second = clock::now().wall.0 / 1_000;
-        if second != self.second {
-            (self.second, self.sent_this_second) = (second, 0);
-        }
-        self.sent_this_second += 1;
-        if self.sent_this_second > RATE {
+        if !self.allowance.takes(clock::now().wall) {
             tracing::warn!("a desk sends too many messages and is closed");
             return Err(Gone);
         }
@@ -209,5 +274,26 @@ impl Desk {
             None => tracing::debug!("a desk sent a message that is not in the contract"),
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_desk_that_was_not_read_for_a_while_may_send_what_waited_and_one_that_never_stops_is_closed() {
+        let mut honest = Allowance::default();
+        let begin = 1_790_000_000_000;
+        // Twenty a second for ten minutes, of which five seconds come at once.
+        for second in 0..600 {
+            let at = if (100..105).contains(&second) { 105 } else { second };
+            assert!((0..20).all(|_| honest.takes(UnixMs(begin + at * 1_000))), "second {second}");
+        }
+        let mut broken = Allowance::default();
+        let taken = (0..10_000).take_while(|n| broken.takes(UnixMs(begin + n * 10))).count();
+        assert!((400..600).contains(&taken), "a hundred a second: {taken}");
+        let mut set_back = Allowance::default();
+        assert!(set_back.takes(UnixMs(begin)) && set_back.takes(UnixMs(begin - 3_600_000)), "a clock that is set back closes nobody");
     }
 }

@@ -22,7 +22,7 @@ pub(super) async fn run(jobs: &Jobs, job: &Job, at: UnixMs) -> Result<(), StoreE
     let customer = jobs.store.interaction_access(interaction).await?.and_then(|access| access.customer);
     // What was put right since is read by the rules first.
     transcribe::read_out(jobs, interaction, customer, at).await?;
-    (jobs.changed)(LiveFact::Changed { interaction, customer });
+    (jobs.changed)(LiveFact::changed(interaction, customer));
     let words = jobs.store.corrected_transcript(interaction).await?;
     if let (Some(model), Some((revision, transcript))) = (&jobs.insight.language_model, words)
         && understood(&transcript) >= COVERAGE_MIN
@@ -34,7 +34,7 @@ pub(super) async fn run(jobs: &Jobs, job: &Job, at: UnixMs) -> Result<(), StoreE
                 tracing::debug!(%interaction, removed = read.removed, "the language model made the card");
                 let rows = findings::by_model(&transcript, &read.card, model.name());
                 jobs.store.save_findings(interaction, revision, &rows, at).await?;
-                (jobs.changed)(LiveFact::Changed { interaction, customer });
+                (jobs.changed)(LiveFact::changed(interaction, customer));
             }
             // The form, not the service: asking again brings the same.
             Err(error @ (LanguageModelError::Refused(_) | LanguageModelError::Envelope)) => {

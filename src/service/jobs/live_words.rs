@@ -124,7 +124,7 @@ pub(super) async fn write_all(jobs: &Jobs, at: UnixMs) -> Result<bool, StoreErro
                 Ok(None) => {}
                 Ok(Some(_)) => {
                     let customer = jobs.store.interaction_access(interaction).await?.and_then(|access| access.customer);
-                    (jobs.changed)(LiveFact::Changed { interaction, customer });
+                    (jobs.changed)(LiveFact::changed(interaction, customer));
                 }
                 Err(StoreError::NotFound(_)) => {
                     all = false;

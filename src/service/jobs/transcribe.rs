@@ -59,7 +59,7 @@ pub(super) async fn run(jobs: &Jobs, job: &Job, at: UnixMs) -> Result<(), StoreE
         Err(Trouble::Speech(e @ (SpeechError::NoModel | SpeechError::Model(_) | SpeechError::Thresholds { .. }))) => {
             (jobs.alarm)(Some(e.to_string()));
             jobs.store.defer_job(job, &e.to_string(), at.plus_ms(NO_MODEL_WAIT_MS)).await?;
-            (jobs.changed)(LiveFact::Changed { interaction, customer });
+            (jobs.changed)(LiveFact::changed(interaction, customer));
             return Ok(());
         }
         Err(Trouble::Speech(e)) => return fail(jobs, job, interaction, customer, &e.to_string(), at).await,
@@ -73,7 +73,7 @@ pub(super) async fn run(jobs: &Jobs, job: &Job, at: UnixMs) -> Result<(), StoreE
         }
     }
     jobs.store.finish_job(job, at).await?;
-    (jobs.changed)(LiveFact::Changed { interaction, customer });
+    (jobs.changed)(LiveFact::changed(interaction, customer));
     Ok(())
 }
 
@@ -105,7 +105,7 @@ async fn fail(
 ) -> Result<(), StoreError> {
     let outcome = jobs.store.fail_job(job, why, at).await?;
     tracing::warn!(%interaction, ?outcome, why, "a call could not be transcribed");
-    (jobs.changed)(LiveFact::Changed { interaction, customer });
+    (jobs.changed)(LiveFact::changed(interaction, customer));
     Ok(())
 }
 

@@ -72,7 +72,7 @@ function onMessage(message: LiveMessage): void {
       queues.value = message.queues;
       return;
     case "changed":
-      refreshInteraction(message.interaction, message.customer);
+      for (const { interaction, customer } of message.changes) refreshInteraction(interaction, customer);
       void loadWork();
       return;
     case "words": onLiveWords(message);

@@ -44,8 +44,8 @@ enum What {
         /// Seconds of each step.
         #[arg(long, default_value_t = 5.0)]
         seconds: f64,
-        /// Agents with desks.
-        #[arg(long, default_value_t = 100)]
+        /// Agents with desks: with a hundred, each would take ten calls a second.
+        #[arg(long, default_value_t = 200)]
         agents: usize,
     },
     /// Calls in progress: processor time and memory for one more, delay and loss, beside a bare loop.

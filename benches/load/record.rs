@@ -117,6 +117,10 @@ fn statements(customers: u64, entries: u64, now: i64) -> Vec<String> {
              {now} - n % 1000000 FROM c",
             count(customers)
         ),
+        // Calls of the measurement open tickets after these.
+        format!(
+            "INSERT INTO sequencer (name, last) VALUES ('ticket', {customers} + 1000) ON CONFLICT (name) DO UPDATE SET last = excluded.last"
+        ),
         format!(
             "{} INSERT INTO ticket_interaction (ticket, interaction, role, why, confidence, at) SELECT {ticket}, {}, 'primary', 'seed', 100, \
              {now} - 1000 FROM c",

@@ -43,11 +43,12 @@ use crate::{
         speech::SpeechError,
         spool::{Spool, SpoolAlarm, SpoolError, SpoolOptions},
         store::{Store, StoreError, seed_demo, seed_demo_day},
+        taps,
         trunk_names::{self, TrunkNames},
     },
 };
 
-/// Taps of one call that may wait for the recorder: two legs for two seconds. Their room is had from the start, 700 octets each.
+/// Packets of one call that may wait for the recorder: two legs for two seconds. Their room is had when they come.
 const TAPS_PER_CALL: usize = 200;
 
 /// Why the server did not start, or could not go on.
@@ -124,7 +125,7 @@ async fn run(config: Config, demo: bool) -> Result<(), AppError> {
     let spool = Spool::start(&folders.spool, store.clone(), SpoolOptions::default(), on_alarm).await?;
     recovery::close_crashed(&store, &config.recording.folder).await?;
 
-    let (taps, tapped) = crossbeam_channel::bounded(config.sip.limits.max_calls * TAPS_PER_CALL);
+    let (tap_sender, tapped) = taps::channel(config.sip.limits.max_calls * TAPS_PER_CALL);
     let on_recorder = effects::on_recorder_event(spool.handle(), alarms(&handle, "recorder"));
     let mut recording = RecorderConfig::new(config.recording.folder.clone());
     recording.settings.reserve_octets = config.recording.reserve_mb << 20;
@@ -135,7 +136,7 @@ async fn run(config: Config, demo: bool) -> Result<(), AppError> {
         config.recording.folder.display()
     )))?;
     let to_control = handle.clone();
-    let media = Arc::new(MediaThreads::start(wiring::media(&config, clips), taps, move |event| {
+    let media = Arc::new(MediaThreads::start(wiring::media(&config, clips), tap_sender, move |event| {
         to_control.send(ControlMessage::Media(event));
     })?);
 

@@ -18,7 +18,7 @@ use support::{
 use throughline::service::demo::{Playing, Talk};
 
 /// Longer than any of these calls lasts.
-const VOICE_SECONDS: u32 = 90;
+const VOICE_SECONDS: u32 = 180;
 const DAY_MS: i64 = 86_400_000;
 
 struct Running {
@@ -150,6 +150,29 @@ fn a_disk_that_hangs_for_ten_seconds_costs_the_recording_nothing() {
     assert_eq!(server.metric("throughline_recorder_blocks_dropped_queue_total"), Some(0.0));
 }
 
+/// Calls that come and go, one after the other, for as long as `THROUGHLINE_DATABASE_AWAY_SECONDS` says; none without it.
+#[expect(clippy::disallowed_methods, clippy::print_stdout, reason = "an outage that is asked for is lived through, and told")]
+fn live_through(server: &Server, agent: &mut Agent) -> Vec<String> {
+    let seconds = std::env::var("THROUGHLINE_DATABASE_AWAY_SECONDS").ok().and_then(|text| text.parse().ok()).unwrap_or(0);
+    let (began, mut calls) = (Instant::now(), Vec::new());
+    while began.elapsed() < Duration::from_secs(seconds) {
+        let mut call = talk(server, agent, "+442079460103");
+        assert!(!call.talk.hung_up_within(Duration::from_secs(3)), "the call goes on");
+        call.talk.finish_after(Duration::ZERO);
+        drop(call.playing.stop());
+        finish_wrap_up(agent, &call.interaction);
+        agent.desk.wait("the end of the wrap-up", |desk| desk.view["state"] == "ready");
+        calls.push(call.interaction);
+    }
+    println!("{} calls while the database was away for {:.0} s", calls.len(), began.elapsed().as_secs_f64());
+    calls
+}
+
+fn finish_wrap_up(agent: &mut Agent, interaction: &str) {
+    agent.desk.wait("the wrap-up", |desk| !desk.view["wrap_up"].is_null());
+    agent.desk.send(&json!({"type": "finish_wrap_up", "interaction": interaction}));
+}
+
 #[test]
 fn calls_go_on_and_come_in_while_the_database_is_away_and_all_of_them_are_in_the_record_once() {
     let server = server();
@@ -163,18 +186,19 @@ fn calls_go_on_and_come_in_while_the_database_is_away_and_all_of_them_are_in_the
     ann.desk.ready();
     let backlog = || server.metric("throughline_spool_backlog_bytes");
     wait_for("the journal to grow", PATIENCE, || backlog().filter(|octets| *octets > 0.0));
+    let between = live_through(&server, &mut ann);
     let second = talk(&server, &mut ann, "+442079460102");
     assert!(!first.talk.hung_up_within(Duration::from_secs(1)), "the call goes on");
     first.talk.finish_after(Duration::ZERO);
     second.talk.finish_after(Duration::ZERO);
     drop((first.playing.stop(), second.playing.stop()));
     for (agent, interaction) in [(&mut daniel, &first.interaction), (&mut ann, &second.interaction)] {
-        agent.desk.wait("the wrap-up", |desk| !desk.view["wrap_up"].is_null());
-        agent.desk.send(&json!({"type": "finish_wrap_up", "interaction": interaction}));
+        finish_wrap_up(agent, interaction);
     }
     assert!(backlog() > Some(0.0), "the record has nothing of it yet");
+    println!("{:.0} octets wait in the journal", backlog().unwrap_or_default());
     server.obey("");
-    for interaction in [&first.interaction, &second.interaction] {
+    for interaction in [&first.interaction, &second.interaction].into_iter().chain(&between) {
         let whole = |page: &serde_json::Value| page["recording"]["state"] == "ready" && !page["ended_at"].is_null();
         let page = call::page(&grace, interaction, "the end and the recording", whole);
         assert_eq!(page["cause"], "customer_hung_up");

@@ -9,14 +9,17 @@ use std::{
     time::Duration,
 };
 
-use crossbeam_channel::{bounded, never};
+use crossbeam_channel::never;
 use throughline::{
     domain::media::{
         plan::Codec,
         tap::{TAP_PAYLOAD_MAX, Tap, TapFrame, TapOpen},
     },
     ids::{InteractionId, LegId, Party, RecordingId},
-    service::recorder::{Recorder, RecorderConfig, index::TrackIndex, paths, recover, render::Rendering},
+    service::{
+        recorder::{Recorder, RecorderConfig, index::TrackIndex, paths, recover, render::Rendering},
+        taps,
+    },
     time::UnixMs,
 };
 
@@ -42,11 +45,11 @@ fn head(n: u8) -> TapOpen {
 #[test]
 fn the_process_that_is_killed_records_until_then() {
     let Some(root) = std::env::var_os(ROOT) else { return };
-    let (send, taps) = bounded(4_096);
+    let (mut send, taps) = taps::channel(4_096);
     let config = RecorderConfig::new(PathBuf::from(root));
     let _recorder = Recorder::start(&config, taps, |event| println!("{event:?}")).unwrap();
     for n in 0..LEGS {
-        send.send(Tap::Open(head(n))).unwrap();
+        assert_eq!(send.offer(Tap::Open(head(n))), None);
     }
     for tick in 1..3_000u64 {
         let _ = never::<()>().recv_timeout(Duration::from_millis(20));
@@ -61,8 +64,9 @@ fn the_process_that_is_killed_records_until_then() {
                 len: 160,
                 payload: [n; TAP_PAYLOAD_MAX],
             };
-            send.send(Tap::Frame(frame)).unwrap();
+            assert!(send.offer_frame(&frame));
         }
+        send.flush();
         println!("at {}", tick * 20);
     }
 }

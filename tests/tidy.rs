@@ -43,9 +43,10 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("service/api", &["ids", "time", "domain", "service::clock", "service::live", "service::store", "service::recorder", "config"]),
     ("service/connectors", &["ids", "time", "domain", "config", "service::egress"]),
     ("service/eval", &["ids", "time", "domain", "protocol::audio", "service::speech"]),
-    ("service/recorder", &["ids", "time", "domain", "protocol::audio"]),
+    ("service/taps.rs", &["ids", "time", "domain::media"]),
+    ("service/recorder", &["ids", "time", "domain", "protocol::audio", "service::taps"]),
     ("service/spool", &["ids", "time", "domain", "service::store"]),
-    ("service/media_threads", &["ids", "time", "domain", "protocol"]),
+    ("service/media_threads", &["ids", "time", "domain", "protocol", "service::taps"]),
 ];
 
 /// Whatever the table above allows, these stay forbidden.

@@ -35,6 +35,11 @@ impl Cpu {
         self.by_thread.values().sum()
     }
 
+    /// Those that have used anything.
+    pub fn threads(&self) -> impl Iterator<Item = (&str, Duration)> {
+        self.by_thread.iter().filter(|(_, used)| !used.is_zero()).map(|(name, used)| (name.as_str(), *used))
+    }
+
     /// One thread's.
     pub fn thread(&self, name: &str) -> Duration {
         self.by_thread.get(name).copied().unwrap_or_default()

@@ -20,7 +20,7 @@ pub fn run(customers: u64, entries: u64, time: Duration, report: &mut Report) ->
         made.time.as_secs_f64(),
         made.most
     ));
-    let plan = Plan { agents: 40, phones: 40, record: "none", max_calls: 1_000, database: Some(database) };
+    let plan = Plan { agents: 40, phones: 40, record: "none", max_calls: 1_000, database: Some(database), ..Plan::default() };
     let server = Server::start(&plan)?;
     let mut busy = Driver::new(&server, (0..plan.phones).map(|n| format!("p{n}")))?;
     busy.register(1_000.0)?;

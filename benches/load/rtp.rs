@@ -53,6 +53,8 @@ pub struct Generator {
     /// Bound so that reports of the server find somebody; never read.
     _reports: Vec<UdpSocket>,
     payload_types: [u8; 2],
+    /// What each party says, octets of its codec; without it silence and the time of sending.
+    voices: Option<[Vec<u8>; 2]>,
     streams: Vec<Stream>,
     /// The stream heard from a port of the server.
     from_port: Vec<u32>,
@@ -68,10 +70,16 @@ impl Generator {
             sockets: [one, two],
             _reports: vec![one_reports, two_reports],
             payload_types,
+            voices: None,
             streams: Vec::new(),
             from_port: vec![u32::MAX; 1 << 16],
             base: Instant::now(),
         })
+    }
+
+    /// Has the parties say this, over and over, each call at another place of it.
+    pub fn say(&mut self, voices: [Vec<u8>; 2]) {
+        self.voices = Some(voices);
     }
 
     /// Where each party wants its packets, and in which codec.
@@ -154,7 +162,14 @@ impl Generator {
             packet[2..4].copy_from_slice(&stream.sequence.to_be_bytes());
             packet[4..8].copy_from_slice(&timestamp.to_be_bytes());
             packet[8..12].copy_from_slice(&(n as u32 + 1).to_be_bytes());
-            packet[HEADER..HEADER + 8].copy_from_slice(&(self.base.elapsed().as_nanos() as u64).to_be_bytes());
+            match &self.voices {
+                Some(voices) => {
+                    // Both sides of a call are at the same place of it; calls are seven seconds apart.
+                    let (frames, _) = voices[stream.side].as_chunks::<{ PACKET - HEADER }>();
+                    packet[HEADER..].copy_from_slice(&frames[(usize::from(stream.sequence) + n / 2 * 350) % frames.len()]);
+                }
+                None => packet[HEADER..HEADER + 8].copy_from_slice(&(self.base.elapsed().as_nanos() as u64).to_be_bytes()),
+            }
             heard.sent += u64::from(self.sockets[stream.side].send_to(&packet, stream.to).is_ok());
         }
         heard.late.add(due.elapsed());

@@ -36,6 +36,8 @@ pub struct Plan {
     pub phones: usize,
     /// `external`, `all` or `none`.
     pub record: &'static str,
+    /// Words while they are spoken, of recorded calls, by the demo model.
+    pub live: bool,
     /// Calls at once.
     pub max_calls: usize,
     /// A database that is there already.
@@ -194,7 +196,7 @@ fn configure(config: &Path, data: &Path, address: Ipv4Addr, plan: &Plan) -> anyh
         ),
         ("queues.toml", "[[queue]]\nname = \"support\"\nwrap_up_seconds = 60\n".to_owned()),
         ("media.toml", format!("[media]\nbind = \"{address}\"\nports = \"20000-{last}\"\n[recording]\nrecord = \"{}\"\n", plan.record)),
-        ("speech.toml", "[speech]\nenabled = false\n".to_owned()),
+        ("speech.toml", format!("[speech]\nenabled = {}\n", plan.live)),
     ];
     for (name, text) in files {
         fs::write(config.join(name), text)?;

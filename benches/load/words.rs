@@ -1,4 +1,5 @@
-//! What busy speech workers do to calls: the same relayed calls with the workers idle and with all of them decoding without a pause.
+//! What busy speech workers do to calls: the same relayed calls with the workers idle and with all of them decoding without a pause;
+//! and what a call holds whose words are shown while they are spoken.
 //!
 //! The workers are put on the server's own core: the worst place that they can be.
 
@@ -47,7 +48,9 @@ pub fn run(calls: usize, time: Duration, report: &mut Report) -> anyhow::Result<
     );
     report.row("packets lost by us with all workers busy", "0", &busy.2.to_string(), busy.2 == 0);
     report.note(&format!("workers idle: delay {}; busy: delay {}; {decoded} utterances decoded meanwhile", idle.1, busy.1));
-    Ok(())
+    // Long enough that every leg has said something.
+    let time = time.max(Duration::from_secs(15));
+    media::memory_of_words(media::Span { time, few: calls / 10, many: calls }, report)
 }
 
 /// Workers that never rest; they end with it.

@@ -20,4 +20,5 @@ pub mod sounds;
 pub mod speech;
 pub mod spool;
 pub mod store;
+pub mod taps;
 pub mod trunk_names;

@@ -8,7 +8,6 @@ use std::{
     time::Duration,
 };
 
-use crossbeam_channel::{Sender, bounded};
 use throughline::{
     domain::{
         fact::{Direction, EndCause, Fact, InteractionOpened},
@@ -31,6 +30,7 @@ use throughline::{
         speech::{GapKind, Heard, HeardWord, Pool, Request, TranscribeError, Transcriber, file, front_end, model::Thresholds},
         spool::{Spool, SpoolOptions},
         store::{RedactionRow, Store},
+        taps::{self, TapSender},
     },
     time::UnixMs,
 };
@@ -78,7 +78,7 @@ pub struct House {
     rules: Arc<Rules>,
     spool: Spool,
     recorder: Recorder,
-    taps: Sender<Tap>,
+    taps: Mutex<TapSender>,
     jobs: Jobs,
     hub: LiveHub,
     script: Script,
@@ -96,7 +96,7 @@ impl House {
         let store = Store::open(&folder.join("throughline.db")).await.expect("a record");
         let spool = Spool::start(&folder.join("spool"), store.clone(), SpoolOptions::default(), |_| {}).await.expect("a journal");
         let recordings = folder.join("recordings");
-        let (taps, tapped) = bounded(100_000);
+        let (taps, tapped) = taps::channel(100_000);
         let recorder = Recorder::start(&RecorderConfig::new(recordings.clone()), tapped, |_| {}).expect("a recorder");
         let script = Script::default();
         // Whatever the double hears is believed: this is about what happens to words, not how they are judged.
@@ -117,7 +117,19 @@ impl House {
         let voice = ["sample-1.wav", "sample-8.wav"]
             .iter()
             .flat_map(|name| file::read_wav(&samples.join(name)).expect("carried").remove(0).samples);
-        Self { folder: folder.to_owned(), rules, spool, recorder, taps, jobs, hub, script, voice: voice.collect(), calls: 0, orders: 0 }
+        Self {
+            folder: folder.to_owned(),
+            rules,
+            spool,
+            recorder,
+            taps: Mutex::new(taps),
+            jobs,
+            hub,
+            script,
+            voice: voice.collect(),
+            calls: 0,
+            orders: 0,
+        }
     }
 
     /// One call from ring to card.
@@ -154,6 +166,7 @@ impl House {
         recordings: &[RecordingId; 2],
         lines: &[Line],
     ) -> u32 {
+        let mut taps = self.taps.lock().expect("no panic before");
         for ((leg, party), recording) in legs.iter().zip(recordings) {
             let open = TapOpen {
                 recording: *recording,
@@ -164,7 +177,7 @@ impl House {
                 axis_start_wall: at,
                 axis_us: 0,
             };
-            self.taps.send(Tap::Open(open)).expect("taken");
+            assert_eq!(taps.offer(Tap::Open(open)), None, "taken");
         }
         let mut sound = [Vec::new(), Vec::new()];
         let mut at_ms = 1_000;
@@ -200,12 +213,14 @@ impl House {
                     len: 160,
                     payload,
                 };
-                self.taps.send(Tap::Frame(frame)).expect("taken");
+                assert!(taps.offer_frame(&frame), "taken");
             }
         }
         for (leg, _) in legs {
-            self.taps.send(Tap::Close { leg: *leg, axis_us: u64::from(at_ms) * 1_000, dropped: 0 }).expect("taken");
+            let close = Tap::Close { leg: *leg, axis_us: u64::from(at_ms) * 1_000, dropped: 0 };
+            assert_eq!(taps.offer(close), None, "taken");
         }
+        taps.flush();
         at_ms
     }
 

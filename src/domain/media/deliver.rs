@@ -92,7 +92,7 @@ impl Engine {
                 Content::Event | Content::Noise | Content::Empty => (leg.plan.codec, &[][..]),
             };
             let frame = leg.tap_frame(arrived, codec, payload);
-            if !leg.track.frame(frame, &mut self.taps, &mut |tap| out.tap(tap)) {
+            if !leg.track.frame(&frame, &mut self.taps, out) {
                 self.counters.drop(DropReason::TapFull);
             }
         }

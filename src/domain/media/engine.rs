@@ -27,7 +27,7 @@ use super::{
     leg::{Hearing, Leg},
     plan::{Hears, LegPlan, LegTotals, MediaEvent, MediaEventKind, PortPair, SourcePlan},
     port_table::{PortTable, PortUse},
-    tap::Tap,
+    tap::{Tap, TapFrame},
     track::PendingTaps,
 };
 use crate::{
@@ -62,6 +62,10 @@ pub trait Outlet {
     fn transmit(&mut self, transmit: Transmit<'_>);
     /// Offers a message to the tap; `Some` gives it back when there is no room.
     fn tap(&mut self, tap: Tap) -> Option<Tap>;
+    /// Offers a packet to the tap; false when there is no room.
+    fn tap_frame(&mut self, frame: &TapFrame) -> bool {
+        self.tap(Tap::Frame(*frame)).is_none()
+    }
     /// Connects the pair's RTP socket to its locked peer, so that the system itself drops what others send; `None` undoes it.
     fn connect(&mut self, _ports: PortPair, _peer: Option<SocketAddr>) {}
 }

@@ -1,6 +1,7 @@
 //! Media: what is wanted ([`plan`]), what is handed out ([`tap`]), and the engine between them.
 
 mod apply;
+mod axis_frame;
 pub mod bridge;
 pub mod clip;
 mod connect;

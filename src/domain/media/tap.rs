@@ -96,6 +96,11 @@ pub struct TapFrame {
 }
 
 impl TapFrame {
+    /// A packet of this leg without sound.
+    pub fn empty(leg: LegId) -> Self {
+        Self { leg, source: 0, arrival_us: 0, ext_seq: 0, ext_ts: 0, codec: Codec::Pcmu, len: 0, payload: [0; TAP_PAYLOAD_MAX] }
+    }
+
     /// The payload's octets.
     pub fn payload(&self) -> &[u8] {
         &self.payload[..usize::from(self.len).min(TAP_PAYLOAD_MAX)]

@@ -8,7 +8,11 @@
 
 use std::collections::VecDeque;
 
-use super::{plan::Codec, tap::TapFrame};
+use super::{
+    axis_frame::{Frame, Waiting, position},
+    plan::Codec,
+    tap::TapFrame,
+};
 
 /// How long a missing packet is waited for, and how far a source may step before it is anchored anew, microseconds.
 pub const REORDER_US: u64 = 200_000;
@@ -25,26 +29,39 @@ const NUDGE: i64 = 40;
 /// Late frames in a row after which the source must have started anew.
 const RESTART_AFTER_LATE: u32 = 16;
 
-/// A piece of the track. Chunks touch: each begins where the one before it ended.
+/// A piece of the track. Chunks touch: each begins where the one before it ended. `P` holds the payload of sound.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Chunk {
+pub struct Chunk<P = Vec<u8>> {
     /// Where it begins on the call's axis, microseconds.
     pub axis_start_us: u64,
     /// How long it is, microseconds.
     pub duration_us: u64,
     /// What is in it.
-    pub kind: ChunkKind,
+    pub kind: ChunkKind<P>,
+}
+
+impl Chunk<&[u8]> {
+    /// The same with a payload of its own.
+    pub fn to_owned(&self) -> Chunk {
+        let kind = match self.kind {
+            ChunkKind::Audio { codec, payload } => ChunkKind::Audio { codec, payload: payload.to_vec() },
+            ChunkKind::Lost => ChunkKind::Lost,
+            ChunkKind::Silence => ChunkKind::Silence,
+            ChunkKind::Paused => ChunkKind::Paused,
+        };
+        Chunk { axis_start_us: self.axis_start_us, duration_us: self.duration_us, kind }
+    }
 }
 
 /// What a piece of the track is.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ChunkKind {
+pub enum ChunkKind<P = Vec<u8>> {
     /// Sound as received.
     Audio {
         /// Its codec.
         codec: Codec,
         /// The payload; for G.711 one octet per sample.
-        payload: Vec<u8>,
+        payload: P,
     },
     /// Packets that never came.
     Lost,
@@ -81,8 +98,12 @@ pub struct TimeAxis {
     paused: bool,
     stream: Option<Stream>,
     /// Ordered by sequence number.
-    pending: VecDeque<TapFrame>,
-    chunks: VecDeque<Chunk>,
+    pending: VecDeque<Waiting>,
+    /// What nobody has taken yet; of sound the number of octets in `sound`.
+    chunks: VecDeque<Chunk<usize>>,
+    sound: Vec<u8>,
+    /// Octets of `sound` that have been taken.
+    sound_taken: usize,
     totals: AxisTotals,
 }
 
@@ -110,6 +131,8 @@ impl TimeAxis {
             stream: None,
             pending: VecDeque::new(),
             chunks: VecDeque::new(),
+            sound: Vec::new(),
+            sound_taken: 0,
             totals: AxisTotals::default(),
         }
     }
@@ -120,8 +143,9 @@ impl TimeAxis {
         if self.paused {
             return;
         }
+        let frame = Frame::of(frame);
         match &self.stream {
-            stream if is_soundless(frame) => {
+            stream if frame.is_soundless() => {
                 if stream.as_ref().is_none_or(|stream| stream.source != frame.source) {
                     return;
                 }
@@ -133,7 +157,9 @@ impl TimeAxis {
             Some(stream) if frame.source == stream.source => {}
             Some(_) | None => self.start(frame),
         }
-        if self.admit(frame) {
+        if self.is_next(frame) {
+            self.place(frame);
+        } else if self.admit(frame) {
             self.release(frame.arrival_us, false);
         }
     }
@@ -167,7 +193,27 @@ impl TimeAxis {
 
     /// The next piece that is finished.
     pub fn next_chunk(&mut self) -> Option<Chunk> {
-        self.chunks.pop_front()
+        self.next_piece().map(|piece| piece.to_owned())
+    }
+
+    /// The next piece that is finished, its payload left where it is.
+    pub fn next_piece(&mut self) -> Option<Chunk<&[u8]>> {
+        let Some(Chunk { axis_start_us, duration_us, kind }) = self.chunks.pop_front() else {
+            self.sound.clear();
+            self.sound_taken = 0;
+            return None;
+        };
+        let kind = match kind {
+            ChunkKind::Audio { codec, payload } => {
+                let from = self.sound_taken;
+                self.sound_taken += payload;
+                ChunkKind::Audio { codec, payload: self.sound.get(from..from + payload).unwrap_or(&[]) }
+            }
+            ChunkKind::Lost => ChunkKind::Lost,
+            ChunkKind::Silence => ChunkKind::Silence,
+            ChunkKind::Paused => ChunkKind::Paused,
+        };
+        Some(Chunk { axis_start_us, duration_us, kind })
     }
 
     /// Where the track has got to, microseconds.
@@ -181,9 +227,9 @@ impl TimeAxis {
     }
 
     /// Begins to hear the frame's source, anchored at the frame's arrival.
-    fn start(&mut self, frame: &TapFrame) {
+    fn start(&mut self, frame: Frame<'_>) {
         self.release(frame.arrival_us, true);
-        let begin = arrived(frame).max(position(self.cursor));
+        let begin = frame.arrived().max(position(self.cursor));
         self.stream = Some(Stream {
             source: frame.source,
             anchor: begin - position(frame.ext_ts),
@@ -195,11 +241,23 @@ impl TimeAxis {
         });
     }
 
+    /// Whether a frame of the present source goes to its place at once, as nearly all do: nothing waits, nothing is missing.
+    fn is_next(&mut self, frame: Frame<'_>) -> bool {
+        let Some(stream) = &mut self.stream else { return false };
+        let next = self.pending.is_empty()
+            && stream.next_seq.is_none_or(|next| next == frame.ext_seq)
+            && (frame.is_soundless() || stream.delay_of(frame) <= STEP);
+        if next {
+            stream.late_in_a_row = 0;
+        }
+        next
+    }
+
     /// Puts a frame of the present source among those that wait; false when it is not wanted.
-    fn admit(&mut self, frame: &TapFrame) -> bool {
+    fn admit(&mut self, frame: Frame<'_>) -> bool {
         let Some(stream) = &mut self.stream else { return false };
         if stream.next_seq.is_some_and(|next| frame.ext_seq < next) {
-            if is_soundless(frame) {
+            if frame.is_soundless() {
                 return false;
             }
             self.totals.late += 1;
@@ -217,7 +275,7 @@ impl TimeAxis {
                 false
             }
             Err(place) => {
-                self.pending.insert(place, *frame);
+                self.pending.insert(place, Waiting::of(frame));
                 true
             }
         }
@@ -231,7 +289,14 @@ impl TimeAxis {
         loop {
             let (Some(stream), Some(first)) = (&mut self.stream, self.pending.front()) else { return };
             let in_sequence = stream.next_seq.is_none_or(|next| next == first.ext_seq);
-            let behind = self.pending.iter().filter(|frame| !is_soundless(frame)).map(|frame| stream.delay_of(frame)).min().unwrap_or(0);
+            let behind = self
+                .pending
+                .iter()
+                .map(Waiting::frame)
+                .filter(|frame| !frame.is_soundless())
+                .map(|frame| stream.delay_of(frame))
+                .min()
+                .unwrap_or(0);
             let oldest_us = self.pending.iter().map(|frame| frame.arrival_us).min().unwrap_or(now_us);
             let waited = everything || self.pending.len() > PENDING_MAX || now_us >= oldest_us.saturating_add(REORDER_US);
             let ready = in_sequence && behind <= STEP;
@@ -241,40 +306,41 @@ impl TimeAxis {
             if behind > STEP {
                 stream.move_by(behind);
             }
-            if let Some(frame) = self.pending.pop_front() {
-                self.place(&frame);
+            if let Some(waiting) = self.pending.pop_front() {
+                self.place(waiting.frame());
             }
         }
     }
 
-    fn place(&mut self, frame: &TapFrame) {
+    fn place(&mut self, frame: Frame<'_>) {
         let cursor = position(self.cursor);
         let Some(stream) = &mut self.stream else { return };
         stream.missing += stream.next_seq.map_or(0, |next| frame.ext_seq.saturating_sub(next));
         stream.next_seq = Some(frame.ext_seq.saturating_add(1));
-        if is_soundless(frame) {
+        if frame.is_soundless() {
             return;
         }
         let ahead = stream.delay_of(frame);
         if ahead < -STEP {
             // No network delivers early: the source's timestamps jumped.
-            stream.move_by(arrived(frame).max(cursor) - stream.begin_of(frame));
+            stream.move_by(frame.arrived().max(cursor) - stream.begin_of(frame));
         }
         stream.note_delay(frame);
         stream.correct(frame, cursor);
         let begin = stream.begin_of(frame);
         let missing = std::mem::take(&mut stream.missing).saturating_mul(stream.frame_samples);
-        stream.frame_samples = samples(frame);
+        stream.frame_samples = frame.samples();
         let begin = u64::try_from(begin).unwrap_or(0);
         if let Some(gap) = begin.checked_sub(self.cursor).filter(|gap| *gap > 0) {
             let lost = missing.min(gap);
             self.emit(lost, ChunkKind::Lost);
             self.emit(gap - lost, ChunkKind::Silence);
         }
-        let cut = (self.cursor - begin).min(samples(frame));
+        let cut = (self.cursor - begin).min(frame.samples());
         self.totals.cut += cut;
-        let payload = frame.payload().get(usize::try_from(cut).unwrap_or(usize::MAX)..).unwrap_or(&[]);
-        self.emit(samples(frame) - cut, ChunkKind::Audio { codec: frame.codec, payload: payload.to_vec() });
+        let payload = frame.payload.get(usize::try_from(cut).unwrap_or(usize::MAX)..).unwrap_or(&[]);
+        self.sound.extend_from_slice(payload);
+        self.emit(frame.samples() - cut, ChunkKind::Audio { codec: frame.codec, payload: payload.len() });
     }
 
     fn fill_to(&mut self, end: u64) {
@@ -282,7 +348,7 @@ impl TimeAxis {
         self.emit(end.saturating_sub(self.cursor), kind);
     }
 
-    fn emit(&mut self, samples: u64, kind: ChunkKind) {
+    fn emit(&mut self, samples: u64, kind: ChunkKind<usize>) {
         if samples == 0 {
             return;
         }
@@ -299,16 +365,16 @@ impl TimeAxis {
 
 impl Stream {
     /// Where the frame begins by its timestamp.
-    fn begin_of(&self, frame: &TapFrame) -> i64 {
+    fn begin_of(&self, frame: Frame<'_>) -> i64 {
         self.anchor.saturating_add(position(frame.ext_ts))
     }
 
     /// How much later than its timestamp says the frame came; negative is earlier.
-    fn delay_of(&self, frame: &TapFrame) -> i64 {
-        arrived(frame).saturating_sub(self.begin_of(frame))
+    fn delay_of(&self, frame: Frame<'_>) -> i64 {
+        frame.arrived().saturating_sub(self.begin_of(frame))
     }
 
-    fn note_delay(&mut self, frame: &TapFrame) {
+    fn note_delay(&mut self, frame: Frame<'_>) {
         let delay = self.delay_of(frame);
         self.delay.note(frame.arrival_us, delay);
     }
@@ -319,13 +385,13 @@ impl Stream {
     }
 
     /// Puts drift right before `frame` goes to its place: in a gap before it, else inside it when it is quiet.
-    fn correct(&mut self, frame: &TapFrame, cursor: i64) {
+    fn correct(&mut self, frame: Frame<'_>, cursor: i64) {
         let Some(error) = self.delay.smallest() else { return };
         let gap = self.begin_of(frame).saturating_sub(cursor);
         if gap > 0 && error.abs() > NUDGE {
             self.move_by(error.max(-gap));
-        } else if error.abs() > DRIFT && is_quiet(frame) {
-            self.move_by(error.clamp(-position(samples(frame)), STEP));
+        } else if error.abs() > DRIFT && frame.is_quiet() {
+            self.move_by(error.clamp(-position(frame.samples()), STEP));
         }
     }
 }
@@ -372,34 +438,6 @@ impl SmallestDelay {
         self.before = self.before.map(|delay| delay.saturating_sub(by));
         self.now = self.now.map(|delay| delay.saturating_sub(by));
     }
-}
-
-fn samples(frame: &TapFrame) -> u64 {
-    match frame.codec {
-        Codec::Pcmu | Codec::Pcma => u64::try_from(frame.payload().len()).unwrap_or(0),
-    }
-}
-
-fn is_soundless(frame: &TapFrame) -> bool {
-    frame.len == 0
-}
-
-/// Where the frame begins by its arrival.
-fn arrived(frame: &TapFrame) -> i64 {
-    position(frame.arrival_us / SAMPLE_US).saturating_sub(position(samples(frame)))
-}
-
-fn position(samples: u64) -> i64 {
-    i64::try_from(samples).unwrap_or(i64::MAX)
-}
-
-/// Whether every sample lies in the two lowest segments of G.711: peaks below about −36 dBFS.
-fn is_quiet(frame: &TapFrame) -> bool {
-    let mask = match frame.codec {
-        Codec::Pcmu => 0xFF,
-        Codec::Pcma => 0x55,
-    };
-    frame.payload().iter().all(|octet| (octet ^ mask) & 0x70 <= 0x10)
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@
 use std::collections::VecDeque;
 
 use super::{
+    engine::Outlet,
     plan::RecordingPlan,
     tap::{Tap, TapFrame, TapOpen},
 };
@@ -117,8 +118,8 @@ impl Track {
     }
 
     /// Hands out one frame; false when it had to be dropped because the tap is full or messages before it still wait.
-    pub fn frame(&mut self, frame: TapFrame, taps: &mut PendingTaps, tap: &mut dyn FnMut(Tap) -> Option<Tap>) -> bool {
-        let taken = taps.flush(tap) && tap(Tap::Frame(frame)).is_none();
+    pub fn frame(&mut self, frame: &TapFrame, taps: &mut PendingTaps, out: &mut dyn Outlet) -> bool {
+        let taken = taps.flush(&mut |tap| out.tap(tap)) && out.tap_frame(frame);
         if !taken {
             self.dropped += 1;
             self.dropped_total += 1;

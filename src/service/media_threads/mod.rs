@@ -38,9 +38,9 @@ use crate::{
         engine::{EngineConfig, SILENCE_LIMIT},
         handover::MovedLeg,
         plan::{MediaCommand, MediaEvent, MediaPlan, PortPair},
-        tap::Tap,
     },
     ids::{InteractionId, LegId},
+    service::taps::TapSender,
 };
 
 /// Commands that may wait for one thread beyond those that pairs of ports can cause.
@@ -259,7 +259,7 @@ impl MediaThreads {
     /// See [`MediaStartError`]: each names the range and the remedy.
     pub fn start(
         config: MediaThreadsConfig,
-        taps: Sender<Tap>,
+        taps: TapSender,
         on_event: impl Fn(MediaEvent) + Send + Sync + 'static,
     ) -> Result<Self, MediaStartError> {
         let pools = pool::bind(&config)?;

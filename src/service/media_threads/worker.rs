@@ -12,7 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crossbeam_channel::{Receiver, Sender, TrySendError};
+use crossbeam_channel::{Receiver, TrySendError};
 use mio::{Events, Poll, Token, Waker};
 
 use super::{
@@ -24,9 +24,10 @@ use crate::{
     domain::media::{
         engine::{Engine, EngineConfig, Outlet, Transmit},
         plan::{MediaCommand, MediaEvent, PortPair},
-        tap::Tap,
+        tap::{Tap, TapFrame},
     },
     ids::InteractionId,
+    service::taps::TapSender,
 };
 
 /// Hands an event to control.
@@ -47,7 +48,7 @@ const WAKE: Token = Token(usize::MAX);
 /// The worker's ends of its channels.
 pub(super) struct Links {
     pub commands: Receiver<Command>,
-    pub taps: Sender<Tap>,
+    pub taps: TapSender,
     pub on_event: OnEvent,
     pub published: Arc<Published>,
     pub peers: Peers,
@@ -67,7 +68,7 @@ pub(super) struct Worker {
 /// The engine's way out: this thread's sockets and the tap.
 pub(super) struct Wire<'a> {
     sockets: &'a mut Sockets,
-    taps: &'a Sender<Tap>,
+    taps: &'a mut TapSender,
     /// Until when a full tap is waited for; only at shutdown.
     patience: Option<Instant>,
 }
@@ -82,18 +83,14 @@ impl Outlet for Wire<'_> {
     }
 
     fn tap(&mut self, tap: Tap) -> Option<Tap> {
-        let refused = match (self.taps.try_send(tap), self.patience) {
-            (Ok(()), _) => return None,
-            (Err(TrySendError::Full(tap)), Some(until)) => {
-                return self.taps.send_deadline(tap, until).err().map(|error| error.into_inner());
-            }
-            (Err(refused), _) => refused,
-        };
-        match refused {
-            TrySendError::Full(tap) => Some(tap),
-            // Nobody listens any more: keeping the message would keep it for ever.
-            TrySendError::Disconnected(_) => None,
+        match self.patience {
+            Some(until) => self.taps.offer_until(tap, until),
+            None => self.taps.offer(tap),
         }
+    }
+
+    fn tap_frame(&mut self, frame: &TapFrame) -> bool {
+        self.taps.offer_frame(frame)
     }
 }
 
@@ -116,7 +113,8 @@ impl Worker {
         let mut buffer = [0; DATAGRAM_MAX];
         loop {
             let timeout = if self.unread.is_empty() && !self.more_commands {
-                self.engine.next_timeout().map(|at| at.saturating_duration_since(clock()))
+                let due_at = [self.engine.next_timeout(), self.links.taps.due_at()].into_iter().flatten().min();
+                due_at.map(|at| at.saturating_duration_since(clock()))
             } else {
                 Some(Duration::ZERO)
             };
@@ -142,6 +140,7 @@ impl Worker {
             if self.engine.next_timeout().is_some_and(|at| at <= now) {
                 self.step(now, |engine, now, wire| engine.handle_timeout(now, wire));
             }
+            self.links.taps.tick(now);
             self.tell_control();
             if stop {
                 return self.finish();
@@ -182,6 +181,8 @@ impl Worker {
             leaving.extend(sockets.map(|sockets| Arriving { moved, sockets }));
         }
         let Some(to) = leaving.first().map(|first| first.moved.to()) else { return };
+        // What was tapped here goes before what is tapped there.
+        self.links.taps.flush();
         let refused = match self.links.peers.get().and_then(|peers| peers.get(usize::from(to))) {
             None => leaving,
             Some((commands, waker)) => match commands.try_send(Command::Adopt(leaving)) {
@@ -210,7 +211,7 @@ impl Worker {
     }
 
     fn panics(&mut self, now: Instant, run: impl FnOnce(&mut Engine, Instant, &mut Wire<'_>)) -> bool {
-        let mut wire = Wire { sockets: &mut self.sockets, taps: &self.links.taps, patience: None };
+        let mut wire = Wire { sockets: &mut self.sockets, taps: &mut self.links.taps, patience: None };
         let engine = &mut self.engine;
         let panicked = catch_unwind(AssertUnwindSafe(|| run(engine, now, &mut wire))).is_err();
         self.sockets.counters.panics += u64::from(panicked);
@@ -260,7 +261,7 @@ impl Worker {
 
     fn finish(mut self) {
         let now = clock();
-        let mut wire = Wire { sockets: &mut self.sockets, taps: &self.links.taps, patience: Some(now + DRAIN_MAX) };
+        let mut wire = Wire { sockets: &mut self.sockets, taps: &mut self.links.taps, patience: Some(now + DRAIN_MAX) };
         self.engine.close_all(now, &mut wire);
         self.tell_control();
     }

@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError};
+use crossbeam_channel::{RecvTimeoutError, Sender, TrySendError};
 
 use super::{
     Counters, Stop,
@@ -20,18 +20,20 @@ use super::{
 use crate::{
     domain::media::{
         feed::Feed,
-        tap::{Tap, TapOpen},
+        tap::{Tap, TapFrame, TapOpen},
     },
     fault::{self, Fault},
     ids::{InteractionId, LegId},
+    service::taps::{Bundle, TapReceiver, Tapped},
+    time::UnixMs,
 };
 
 /// How often waiting frames and unfinished blocks are looked at.
 const POLL_EVERY: Duration = Duration::from_millis(50);
 /// How long taps gather once the channel is empty: a wake-up costs more than a frame's work, and the channel holds two seconds.
-const REST: Duration = Duration::from_millis(10);
-/// Taps taken between two looks at the clock.
-const BATCH: usize = 256;
+const REST: Duration = Duration::from_millis(20);
+/// Bundles of taps taken between two looks at what waits.
+const BATCH: usize = 16;
 /// Most tracks at once; the switch admits far fewer calls.
 const MAX_TRACKS: usize = 16_384;
 /// How long the end waits for the writer to take what is left.
@@ -84,14 +86,23 @@ impl Drain {
     }
 
     /// The thread: until the channel is closed, or empty after `stop`.
-    pub(super) fn run(mut self, taps: &Receiver<Tap>, stop: &Stop) {
+    pub(super) fn run(mut self, taps: &TapReceiver, stop: &Stop) {
         let mut polled = clock();
+        let mut room = TapFrame::empty(LegId::new(UnixMs(0), [0; 10]));
+        let mut take = |drain: &mut Self, now: Instant, mut bundle: Bundle| {
+            bundle.empty(&mut room, |tapped| match tapped {
+                Tapped::Frame(frame) => drain.with(frame.leg, |track| track.push(frame)),
+                Tapped::Other(tap) => drain.take(now, tap),
+            });
+            taps.give_back(bundle);
+        };
         loop {
             match taps.recv_timeout(POLL_EVERY) {
-                Ok(tap) => {
-                    self.take(clock(), tap);
-                    for tap in taps.try_iter().take(BATCH) {
-                        self.take(clock(), tap);
+                Ok(bundle) => {
+                    let now = clock();
+                    take(&mut self, now, bundle);
+                    for bundle in std::iter::from_fn(|| taps.try_recv()).take(BATCH) {
+                        take(&mut self, now, bundle);
                     }
                     if taps.is_empty() && !stop.is_set() {
                         std::thread::park_timeout(REST);
@@ -103,7 +114,7 @@ impl Drain {
             let now = clock();
             if stop.is_set() {
                 let left = taps.len();
-                taps.try_iter().take(left).for_each(|tap| self.take(now, tap));
+                std::iter::from_fn(|| taps.try_recv()).take(left).for_each(|bundle| take(&mut self, now, bundle));
                 break;
             }
             if now.saturating_duration_since(polled) >= POLL_EVERY {
@@ -207,8 +218,8 @@ impl Track {
 impl Listener {
     /// Hands on what the axis made of a track; a piece that finds no room is dropped and counted.
     fn feed(&mut self, track: &mut Track, counters: &Counters) {
-        let head = track.assembler.head().clone();
         while let Some(chunk) = track.assembler.next_piece() {
+            let head = track.assembler.head();
             track.fed = track.fed || (self.sink)(head.interaction, Feed::Open(head.clone())).is_none();
             if !track.fed || (self.sink)(head.interaction, Feed::Chunk { leg: head.leg, chunk }).is_some() {
                 counters.feed_dropped.fetch_add(1, Relaxed);

@@ -20,8 +20,8 @@ use std::{
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 
 use crate::{
-    domain::media::tap::Tap,
     ids::{InteractionId, LegId, RecordingId},
+    service::taps::TapReceiver,
 };
 
 mod assembler;
@@ -61,7 +61,7 @@ impl RecorderConfig {
 /// Limits and intervals of the recorder.
 #[derive(Clone, Copy, Debug)]
 pub struct Settings {
-    /// Blocks that may wait for the disk; one leg makes five a second.
+    /// Pieces of two blocks that may wait for the disk; one leg makes five in two seconds.
     pub queue_blocks: usize,
     /// Nothing is recorded while less is free, octets.
     pub reserve_octets: u64,
@@ -74,7 +74,7 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            // 300 legs through a stall of 10 s; 28 MB, and only while the disk stalls.
+            // 600 legs through a stall of 10 s; 56 MB, and only while the disk stalls.
             queue_blocks: 16_384,
             reserve_octets: 256_000_000,
             retry_every: Duration::from_secs(3),
@@ -119,9 +119,9 @@ pub struct Counters {
     pub frames_without_track: AtomicU64,
     /// Tracks beyond the limit.
     pub tracks_refused: AtomicU64,
-    /// Blocks that found the writer's queue full.
+    /// Pieces that found the writer's queue full.
     pub blocks_dropped_queue: AtomicU64,
-    /// Blocks that could not be written.
+    /// Pieces that could not be written.
     pub blocks_dropped_disk: AtomicU64,
     /// Tracks whose end could not be kept waiting any more; the next start closes them.
     pub closes_dropped: AtomicU64,
@@ -161,7 +161,7 @@ impl Recorder {
     ///
     /// # Errors
     /// The folder cannot be made or opened, or a thread not be started.
-    pub fn start(config: &RecorderConfig, taps: Receiver<Tap>, on_event: impl Fn(RecorderEvent) + Send + 'static) -> io::Result<Self> {
+    pub fn start(config: &RecorderConfig, taps: TapReceiver, on_event: impl Fn(RecorderEvent) + Send + 'static) -> io::Result<Self> {
         Self::start_on(Arc::new(Folder::open(&config.root)?), config.settings, taps, Box::new(on_event), None)
     }
 
@@ -171,7 +171,7 @@ impl Recorder {
     /// As [`Recorder::start`].
     pub fn start_feeding(
         config: &RecorderConfig,
-        taps: Receiver<Tap>,
+        taps: TapReceiver,
         on_event: impl Fn(RecorderEvent) + Send + 'static,
         feed: Option<FeedSink>,
     ) -> io::Result<Self> {
@@ -185,7 +185,7 @@ impl Recorder {
     pub fn start_on(
         storage: Arc<dyn Storage>,
         settings: Settings,
-        taps: Receiver<Tap>,
+        taps: TapReceiver,
         on_event: Box<dyn Fn(RecorderEvent) + Send>,
         feed: Option<FeedSink>,
     ) -> io::Result<Self> {

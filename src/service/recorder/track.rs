@@ -121,6 +121,16 @@ pub struct TrackTotals {
 }
 
 impl TrackTotals {
+    /// Adds the same sums of another stretch.
+    pub fn add(&mut self, other: &Self) {
+        self.audio_us += other.audio_us;
+        self.lost_us += other.lost_us;
+        self.silence_us += other.silence_us;
+        self.paused_us += other.paused_us;
+        self.unwritten_us += other.unwritten_us;
+        self.tap_dropped += other.tap_dropped;
+    }
+
     /// Counts `us` as `kind`.
     pub fn add_gap(&mut self, kind: GapKind, us: u64) {
         match kind {
@@ -161,6 +171,12 @@ pub fn encode_audio(out: &mut Vec<u8>, head: &TapOpen, codec: Codec, axis_us: u6
     encode(out, head, [1, codec_octet(codec)], axis_us, duration_us, payload);
 }
 
+/// Makes an audio block of its own payload: `block` begins with [`HEADER_OCTETS`] octets that are written over.
+pub fn complete_audio(block: &mut [u8], head: &TapOpen, codec: Codec, axis_us: u64, duration_us: u32) {
+    let Some((room, payload)) = block.split_first_chunk_mut::<HEADER_OCTETS>() else { return };
+    *room = header(head, [1, codec_octet(codec)], axis_us, duration_us, payload);
+}
+
 /// Appends a marked gap, in as many blocks as it takes. [`GapKind::Unwritten`] is a hole and writes nothing.
 pub fn encode_gap(out: &mut Vec<u8>, head: &TapOpen, kind: GapKind, mut axis_us: u64, mut duration_us: u64) {
     let kind = match kind {
@@ -199,18 +215,23 @@ pub fn encode_close(out: &mut Vec<u8>, head: &TapOpen, axis_us: u64, closing: &C
 }
 
 fn encode(out: &mut Vec<u8>, head: &TapOpen, [kind, codec]: [u8; 2], axis_us: u64, duration_us: u32, payload: &[u8]) {
-    debug_assert!(payload.len() <= PAYLOAD_MAX, "a block's payload is bounded by its caller");
-    let from = out.len();
-    out.extend_from_slice(&MAGIC);
-    out.extend_from_slice(&[VERSION, kind, codec, 0]);
-    out.extend_from_slice(head.interaction.0.as_bytes());
-    out.extend_from_slice(head.leg.0.as_bytes());
-    out.extend_from_slice(&axis_us.to_le_bytes());
-    out.extend_from_slice(&duration_us.to_le_bytes());
-    out.extend_from_slice(&u32::try_from(payload.len()).unwrap_or(u32::MAX).to_le_bytes());
-    let crc = crc32c::crc32c_append(crc32c::crc32c(&out[from..]), payload);
-    out.extend_from_slice(&crc.to_le_bytes());
+    out.extend_from_slice(&header(head, [kind, codec], axis_us, duration_us, payload));
     out.extend_from_slice(payload);
+}
+
+fn header(head: &TapOpen, [kind, codec]: [u8; 2], axis_us: u64, duration_us: u32, payload: &[u8]) -> [u8; HEADER_OCTETS] {
+    debug_assert!(payload.len() <= PAYLOAD_MAX, "a block's payload is bounded by its caller");
+    let mut header = [0; HEADER_OCTETS];
+    header[..4].copy_from_slice(&MAGIC);
+    header[4..8].copy_from_slice(&[VERSION, kind, codec, 0]);
+    header[8..24].copy_from_slice(head.interaction.0.as_bytes());
+    header[24..40].copy_from_slice(head.leg.0.as_bytes());
+    header[40..48].copy_from_slice(&axis_us.to_le_bytes());
+    header[48..52].copy_from_slice(&duration_us.to_le_bytes());
+    header[52..56].copy_from_slice(&u32::try_from(payload.len()).unwrap_or(u32::MAX).to_le_bytes());
+    let crc = crc32c::crc32c_append(crc32c::crc32c(&header[..56]), payload);
+    header[56..].copy_from_slice(&crc.to_le_bytes());
+    header
 }
 
 /// Reads the block at the front of `octets`.

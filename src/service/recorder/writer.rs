@@ -28,8 +28,11 @@ const ROOM_CHECK_EVERY: Duration = Duration::from_secs(1);
 /// How long the writer waits for blocks before it looks at what failed.
 const IDLE: Duration = Duration::from_millis(250);
 
-/// How long blocks gather once the queue is empty: one wake-up for many.
-const REST: Duration = Duration::from_millis(10);
+/// How long blocks gather once the queue is empty: one wake-up for many, and none by the drain while calls are recorded.
+const REST: Duration = Duration::from_millis(40);
+
+/// Messages taken between two looks at what failed.
+const BATCH: usize = 256;
 
 /// Trouble that has not been seen for so long is over.
 const OVER_AFTER: Duration = Duration::from_secs(10);
@@ -81,8 +84,11 @@ impl Writer {
         loop {
             match queue.recv_timeout(IDLE) {
                 Ok(message) => {
-                    self.take(clock(), message);
-                    if queue.is_empty() {
+                    let now = clock();
+                    self.take(now, message);
+                    // A disk that hangs must not keep the time standing still.
+                    queue.try_iter().take(BATCH).for_each(|message| self.take(clock(), message));
+                    if queue.is_empty() && !self.tracks.is_empty() {
                         std::thread::park_timeout(REST);
                     }
                 }
@@ -103,7 +109,7 @@ impl Writer {
         match message {
             ToWriter::Blocks { head, encoded } => self.append(now, &head, &encoded),
             ToWriter::Close { head, end_us, tap_dropped, reason } => {
-                self.append(now, &head, &Encoded { octets: Vec::new(), start_us: end_us, end_us, gap: None });
+                self.append(now, &head, &Encoded { octets: Vec::new(), start_us: end_us, end_us, totals: TrackTotals::default() });
                 if let Some(mut track) = self.tracks.remove(&head.recording) {
                     track.totals.tap_dropped = tap_dropped;
                     track.closing = Some((end_us, Closing { reason, totals: track.totals }));
@@ -264,11 +270,7 @@ impl Track {
     }
 
     fn count(&mut self, encoded: &Encoded) {
-        let us = encoded.end_us.saturating_sub(self.until_us);
-        match encoded.gap {
-            Some(kind) => self.totals.add_gap(kind, us),
-            None => self.totals.audio_us += us,
-        }
+        self.totals.add(&encoded.totals);
         self.until_us = self.until_us.max(encoded.end_us);
     }
 

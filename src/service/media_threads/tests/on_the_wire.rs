@@ -15,7 +15,7 @@ fn phone_on_six() -> Option<UdpSocket> {
 }
 
 fn start_on_both(ports: RangeInclusive<u16>) -> House {
-    let (tap_in, taps) = bounded(1000);
+    let (tap_in, taps) = Tapped::channel();
     let (event_in, events) = bounded(1000);
     let bind = vec![LOCALHOST, Ipv6Addr::LOCALHOST.into()];
     let config = MediaThreadsConfig { bind, raise_priority: false, ..MediaThreadsConfig::new(LOCALHOST, ports) };

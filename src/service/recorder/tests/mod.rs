@@ -88,6 +88,8 @@ fn file(head: &TapOpen, stretches: &[(u64, u64)], to_ms: Option<u64>) -> Vec<u8>
     track::encode_head(&mut octets, head, head.axis_us);
     talk_in(head, stretches).for_each(|frame| assembler.push(&frame));
     let end_us = to_ms.map(|to_ms| assembler.close(to_ms * MS));
+    // What waits goes by its age.
+    assembler.poll(track::MAX_AXIS_US);
     while let Some(encoded) = assembler.next_encoded() {
         octets.extend(encoded.octets);
     }

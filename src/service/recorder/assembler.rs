@@ -1,4 +1,4 @@
-//! One leg's taps → blocks: the time axis makes chunks, chunks of one codec are joined up to 200 ms, two blocks go together.
+//! One leg's taps → blocks: the time axis makes chunks, chunks of one codec are joined up to 200 ms.
 
 use std::{collections::VecDeque, sync::Arc};
 
@@ -10,14 +10,14 @@ use crate::domain::media::{
 };
 
 /// Audio is handed on at this age even when its block is not full, microseconds: a kill loses no more, and a pause in speech cannot hold it back.
-const MAX_AGE_US: u64 = 400_000;
-/// Whole blocks are handed on when they are as long as this together, microseconds: two of any length that packets make. A write of
-/// two costs little more than one.
-const HAND_ON_US: u64 = 300_000;
+const MAX_AGE_US: u64 = 250_000;
+/// Whole blocks are handed on when they are as long as this together, microseconds: a full one of any length that packets make,
+/// short gaps and what is around them together.
+const HAND_ON_US: u64 = 150_000;
 /// Octets of a full audio block: G.711, one octet per sample.
 const BLOCK_OCTETS: usize = (BLOCK_US / SAMPLE_US) as usize;
 /// Room for what is handed on at once.
-const ROOM_OCTETS: usize = 2 * (HEADER_OCTETS + BLOCK_OCTETS);
+const ROOM_OCTETS: usize = HEADER_OCTETS + BLOCK_OCTETS;
 
 /// Octets to append, and what they cover.
 #[derive(Clone, Debug, PartialEq)]

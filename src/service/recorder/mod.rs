@@ -61,7 +61,7 @@ impl RecorderConfig {
 /// Limits and intervals of the recorder.
 #[derive(Clone, Copy, Debug)]
 pub struct Settings {
-    /// Pieces of two blocks that may wait for the disk; one leg makes five in two seconds.
+    /// Blocks that may wait for the disk; one leg makes five a second.
     pub queue_blocks: usize,
     /// Nothing is recorded while less is free, octets.
     pub reserve_octets: u64,
@@ -74,7 +74,7 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            // 600 legs through a stall of 10 s; 56 MB, and only while the disk stalls.
+            // 300 legs through a stall of 10 s; 28 MB, and only while the disk stalls.
             queue_blocks: 16_384,
             reserve_octets: 256_000_000,
             retry_every: Duration::from_secs(3),
@@ -119,9 +119,9 @@ pub struct Counters {
     pub frames_without_track: AtomicU64,
     /// Tracks beyond the limit.
     pub tracks_refused: AtomicU64,
-    /// Pieces that found the writer's queue full.
+    /// Blocks that found the writer's queue full.
     pub blocks_dropped_queue: AtomicU64,
-    /// Pieces that could not be written.
+    /// Blocks that could not be written.
     pub blocks_dropped_disk: AtomicU64,
     /// Tracks whose end could not be kept waiting any more; the next start closes them.
     pub closes_dropped: AtomicU64,

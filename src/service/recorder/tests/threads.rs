@@ -178,7 +178,7 @@ fn a_writer_that_stalls_ten_seconds_loses_nothing_with_room_in_the_queue() {
 
 #[test]
 fn a_writer_that_stalls_longer_leaves_a_marked_hole_and_goes_on() {
-    let (head, mut bench) = (head(0, 0), Bench::new(10));
+    let (head, mut bench) = (head(0, 0), Bench::new(20));
     bench.play(taps(&head, &[(0, 20_000)], 20_000), |ms, _| !(4_000..14_000).contains(&ms));
     let events: Vec<_> = bench.events.try_iter().collect();
     assert!(matches!(&events[0], RecorderEvent::Trouble { sentence } if sentence.contains("faster disk")), "{events:?}");
@@ -190,7 +190,7 @@ fn a_writer_that_stalls_longer_leaves_a_marked_hole_and_goes_on() {
     let totals = bench.index(&head).totals();
     assert_eq!(totals.audio_us + totals.unwritten_us, 20_000 * MS);
     assert_eq!(totals.unwritten_us, u64::from(lost_ms) * MS);
-    assert!(bench.counters.blocks_dropped_queue.load(std::sync::atomic::Ordering::Relaxed) >= 12);
+    assert!(bench.counters.blocks_dropped_queue.load(std::sync::atomic::Ordering::Relaxed) >= 25);
 }
 
 #[test]
@@ -281,9 +281,7 @@ fn a_suppressed_silence_does_not_hold_back_what_was_said_before_it() {
     played.pop();
     bench.play(played, |_, _| true);
     bench.drain.poll(bench.start + Duration::from_millis(350));
-    assert_eq!(bench.queue.len(), 0, "more may come");
-    bench.drain.poll(bench.start + Duration::from_millis(400));
-    assert_eq!(bench.queue.len(), 1, "100 ms of speech, 300 ms later");
+    assert_eq!(bench.queue.len(), 1, "100 ms of speech, 250 ms later");
 }
 
 #[test]

@@ -5,6 +5,7 @@
 
 use std::{
     collections::{HashMap, HashSet},
+    ops::Range,
     sync::OnceLock,
 };
 
@@ -39,6 +40,8 @@ const ALPHA: f64 = 15.0;
 const WORST_MS: u32 = 30_000;
 /// Shown as evidence of the mood.
 const WHY_MAX: usize = 8;
+/// The strongest word of the lexicon (VADER).
+const STRONGEST: f64 = 4.0;
 /// Saying the same again, in words that mostly are the same.
 const REPEATED: f64 = -1.5;
 
@@ -64,6 +67,60 @@ pub struct TurnScore {
     pub evidence: Evidence,
     /// −100…100.
     pub score: i16,
+    /// What made it, in order of time.
+    pub fired: Vec<Fired>,
+}
+
+/// Words that moved a mood, at their place in the audio.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Fired {
+    /// On the call's axis, milliseconds.
+    pub from_ms: u32,
+    /// On the call's axis, milliseconds.
+    pub to_ms: u32,
+    /// As plain words, with the negation or intensifier that changed them.
+    pub text: String,
+    /// Percent of the strongest word, −100…100.
+    pub weight: i16,
+    /// Why they count.
+    pub by: FiredBy,
+}
+
+/// Why words count for a mood.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FiredBy {
+    /// A word or phrase of the lexicon.
+    Words,
+    /// The whole sentence: it was said before in much the same words.
+    Repeated,
+    /// The whole sentence: it tells of a problem.
+    Problem,
+}
+
+/// What fired in a sentence, before it is told to anybody.
+struct Hit {
+    valence: f64,
+    /// Its tokens; all of them where the sentence as a whole counts.
+    tokens: Range<usize>,
+    by: FiredBy,
+}
+
+impl Hit {
+    fn fired(&self, sentence: &Sentence) -> Fired {
+        let word = |token: usize| sentence.tokens.get(token).map_or(0, |t| t.word);
+        let words = match self.by {
+            FiredBy::Words => word(self.tokens.start)..word(self.tokens.end.saturating_sub(1)) + 1,
+            FiredBy::Repeated | FiredBy::Problem => 0..sentence.words.len(),
+        };
+        let text = match self.by {
+            FiredBy::Words => sentence.tokens[self.tokens.clone()].iter().map(|t| t.text.as_str()).collect::<Vec<_>>().join(" "),
+            FiredBy::Repeated | FiredBy::Problem => sentence.quote(),
+        };
+        let place = sentence.evidence_of(words.start, words.end);
+        let weight = whole(self.valence * 100.0 / STRONGEST);
+        Fired { from_ms: place.from_ms, to_ms: place.to_ms, text, weight, by: self.by }
+    }
 }
 
 const NEGATIONS: [&str; 9] = ["not", "no", "never", "nobody", "nothing", "without", "hardly", "neither", "none"];
@@ -102,32 +159,35 @@ pub fn sentiment(transcript: &Transcript) -> Sentiment {
     for (i, (sentence, act)) in sentences.iter().zip(&acts).enumerate() {
         let mut found = score(sentence, *act, &mut lexicon);
         if sentence.party == Party::Customer && said_before(&sentences[..i], &contents, sentence) {
-            found.push((REPEATED, sentence.quote()));
+            found.push(Hit { valence: REPEATED, tokens: 0..sentence.tokens.len(), by: FiredBy::Repeated });
         }
         if found.is_empty() {
             continue;
         }
-        let sum = found.iter().map(|(v, _)| v).sum::<f64>();
+        let sum = found.iter().map(|hit| hit.valence).sum::<f64>();
+        let told: Vec<Fired> = found.iter().map(|hit| hit.fired(sentence)).collect();
         if sentence.party == Party::Customer {
-            fired.extend(found);
+            fired.extend(found.iter().zip(&told).map(|(hit, told)| (hit.valence, told.text.clone())));
         }
         match turns.last_mut() {
-            Some(turn) if turn.number == sentence.turn && turn.evidence.leg == sentence.leg => turn.add(sum, sentence.evidence()),
-            _ => turns.push(Turn { number: sentence.turn, evidence: sentence.evidence(), sum }),
+            Some(turn) if turn.number == sentence.turn && turn.evidence.leg == sentence.leg => turn.add(sum, sentence.evidence(), told),
+            _ => turns.push(Turn { number: sentence.turn, evidence: sentence.evidence(), sum, fired: told }),
         }
     }
-    summarise(&sentences, &turns, fired)
+    summarise(&sentences, turns, fired)
 }
 
 struct Turn {
     number: usize,
     evidence: Evidence,
     sum: f64,
+    fired: Vec<Fired>,
 }
 
 impl Turn {
-    fn add(&mut self, sum: f64, evidence: Evidence) {
+    fn add(&mut self, sum: f64, evidence: Evidence, fired: Vec<Fired>) {
         self.sum += sum;
+        self.fired.extend(fired);
         self.evidence.to_ms = evidence.to_ms;
     }
 
@@ -137,10 +197,11 @@ impl Turn {
     }
 }
 
-fn summarise(sentences: &[Sentence], turns: &[Turn], mut fired: Vec<(f64, String)>) -> Sentiment {
-    let all = turns.iter().map(|t| TurnScore { evidence: t.evidence, score: whole(t.score()) }).collect();
+fn summarise(sentences: &[Sentence], turns: Vec<Turn>, mut fired: Vec<(f64, String)>) -> Sentiment {
     let mine: Vec<(u32, f64)> =
         turns.iter().filter(|t| t.evidence.party == Party::Customer).map(|t| (t.evidence.from_ms, t.score())).collect();
+    let told = |t: Turn| TurnScore { evidence: t.evidence, score: whole(t.score()), fired: t.fired };
+    let all = turns.into_iter().map(told).collect();
     let (Some(first), Some(last)) = (mine.first().copied(), mine.last().copied()) else {
         return Sentiment { turns: all, ..Sentiment::default() };
     };
@@ -217,8 +278,8 @@ impl Lexicon {
     }
 }
 
-/// What fires in a sentence: valence and the words.
-fn score(sentence: &Sentence, act: Act, lexicon: &mut Lexicon) -> Vec<(f64, String)> {
+/// What fires in a sentence.
+fn score(sentence: &Sentence, act: Act, lexicon: &mut Lexicon) -> Vec<Hit> {
     let customer = sentence.party == Party::Customer;
     let manners_count = customer && !matches!(act, Act::Closing | Act::Greeting | Act::Backchannel | Act::Denial);
     let tokens: Vec<&str> = sentence.tokens.iter().map(|t| t.text.as_str()).collect();
@@ -227,7 +288,7 @@ fn score(sentence: &Sentence, act: Act, lexicon: &mut Lexicon) -> Vec<(f64, Stri
         let fits = |(phrase, _): &&(Vec<&str>, f64)| tokens[at..].starts_with(phrase);
         // What an agent says of the matter is no mood of theirs, and thanks of theirs is manners.
         if let Some((phrase, valence)) = phrases().get(tokens[at]).and_then(|list| list.iter().find(fits)).filter(|_| customer) {
-            found.push((modified(&tokens, at, *valence), spoken(&tokens, at, phrase.len())));
+            found.push(Hit { valence: modified(&tokens, at, *valence), tokens: spoken(&tokens, at, phrase.len()), by: FiredBy::Words });
             at += phrase.len();
             continue;
         }
@@ -235,12 +296,12 @@ fn score(sentence: &Sentence, act: Act, lexicon: &mut Lexicon) -> Vec<(f64, Stri
         let skipped = NEGATIONS.contains(&word) || MORE.contains(&word) || (MANNERS.contains(&word) && !manners_count);
         let valence = if skipped { 0.0 } else { lexicon.valence(word) };
         if valence != 0.0 {
-            found.push((modified(&tokens, at, valence), spoken(&tokens, at, 1)));
+            found.push(Hit { valence: modified(&tokens, at, valence), tokens: spoken(&tokens, at, 1), by: FiredBy::Words });
         }
         at += 1;
     }
     if found.is_empty() && customer && act == Act::Problem {
-        found.push((PROBLEM_TOLD, sentence.quote()));
+        found.push(Hit { valence: PROBLEM_TOLD, tokens: 0..tokens.len(), by: FiredBy::Problem });
     }
     found
 }
@@ -261,11 +322,11 @@ fn modified(tokens: &[&str], at: usize, valence: f64) -> f64 {
 }
 
 /// The word with the negation or intensifier that changed it.
-fn spoken(tokens: &[&str], at: usize, len: usize) -> String {
+fn spoken(tokens: &[&str], at: usize, len: usize) -> Range<usize> {
     let reach = &tokens[at.saturating_sub(NEGATION_REACH)..at];
     let from = reach.iter().position(|w| NEGATIONS.contains(w)).map_or(at, |i| at - reach.len() + i);
     let from = if from == at && at > 0 && MORE.contains(&tokens[at - 1]) { at - 1 } else { from };
-    tokens[from..at + len].join(" ")
+    from..at + len
 }
 
 /// Whether the same leg said much the same before, in a turn of its own.

@@ -128,7 +128,8 @@ fn mood_rows(transcript: &Transcript, mood: &Sentiment) -> Vec<FindingRow> {
         if let Some(turn) = mood.turns.iter().find(within) {
             let here =
                 EvidenceRow { leg: Some(utterance.leg), span_ms: Some((utterance.from_ms, utterance.to_ms)), ..EvidenceRow::default() };
-            rows.push(finding(FindingKind::TurnSentiment, json!({ "score": turn.score }), vec![here]));
+            let fired: Vec<_> = turn.fired.iter().filter(|f| f.from_ms < utterance.to_ms && utterance.from_ms < f.to_ms).collect();
+            rows.push(finding(FindingKind::TurnSentiment, json!({ "score": turn.score, "fired": fired }), vec![here]));
         }
     }
     rows

@@ -200,12 +200,14 @@ impl Store {
         let mut tx = self.write().await?;
         let row = sqlx::query(
             "UPDATE finding SET status = $2, proposed = CASE WHEN CAST($3 AS TEXT) IS NULL THEN proposed ELSE COALESCE(proposed, value) END, \
-             value = COALESCE(CAST($3 AS TEXT), value), by_agent = $4, version = version + 1 WHERE finding = $1 RETURNING interaction, kind",
+             value = COALESCE(CAST($3 AS TEXT), value), by_agent = $4, judged_at = $5, version = version + 1 WHERE finding = $1 \
+             RETURNING interaction, kind",
         )
         .bind(finding.to_string())
         .bind(word(&status))
         .bind(edited.map(ToString::to_string))
         .bind(agent.to_string())
+        .bind(at.0)
         .fetch_optional(&mut *tx)
         .await?
         .ok_or(StoreError::NotFound("finding"))?;

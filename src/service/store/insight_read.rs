@@ -14,7 +14,8 @@ const LINES_MAX: usize = 6;
 /// The card: `None` when nothing was read out.
 pub(super) async fn card_of(conn: &mut Conn, interaction: InteractionId) -> Result<Option<Card>, StoreError> {
     let rows = sqlx::query(
-        "SELECT f.finding, f.kind, f.value, f.proposed, f.status, f.method, f.method_version, e.from_ms, e.to_ms, l.party FROM finding f \
+        "SELECT f.finding, f.kind, f.value, f.proposed, f.status, f.method, f.method_version, f.judged_at, a.name AS judged_by, \
+         e.from_ms, e.to_ms, l.party FROM finding f LEFT JOIN agent a ON a.agent = f.by_agent \
          LEFT JOIN evidence e ON e.finding = f.finding AND e.leg IS NOT NULL LEFT JOIN leg l ON l.leg = e.leg \
          WHERE f.interaction = $1 AND f.kind IN ('card_line', 'outcome', 'title') AND (f.status <> 'rejected' OR f.kind = 'card_line') \
          ORDER BY f.kind, f.place, f.finding, e.place",
@@ -51,7 +52,8 @@ fn add_line(card: &mut Card, row: &Row, value: &Value) -> Result<(), StoreError>
             card.method = format!("{} {}", row.text("method")?, row.text("method_version")?);
         }
         let proposed = row.opt_text("proposed")?.map(|_| row.json::<Value>("proposed")).transpose()?.map(|first| text_of(&first));
-        card.lines.push(CardLine { finding, label, text: text_of(value), evidence: Vec::new(), status, proposed });
+        let (judged_by, judged_at) = (row.opt_text("judged_by")?, row.opt_at("judged_at")?);
+        card.lines.push(CardLine { finding, label, text: text_of(value), evidence: Vec::new(), status, proposed, judged_by, judged_at });
     }
     let span = (row.opt_word::<Party>("party")?, row.opt_int("from_ms")?, row.opt_int("to_ms")?);
     if let ((Some(party), Some(from_ms), Some(to_ms)), Some(line)) = (span, card.lines.last_mut()) {

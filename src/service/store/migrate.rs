@@ -24,6 +24,7 @@ const FILES: &[(i64, &str, &str)] = &[
     (11, "redaction", include_str!("../../../migrations/0011_redaction.sql")),
     (12, "corrections", include_str!("../../../migrations/0012_corrections.sql")),
     (13, "judged", include_str!("../../../migrations/0013_judged.sql")),
+    (14, "judged_at", include_str!("../../../migrations/0014_judged_at.sql")),
 ];
 
 pub(super) async fn run(writer: &SqlitePool) -> Result<(), StoreError> {

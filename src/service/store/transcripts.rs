@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use serde_json::Value;
+use serde::Deserialize;
 
 use super::{
     CorrectionState, CorrectionView, CoverageView, LegShares, RedoState, RedoView, RevisionView, Store, StoreError, TranscriptKind,
@@ -13,6 +13,7 @@ use super::{
 use crate::{
     domain::insight::{
         correction::{self, Fit},
+        sentiment::Fired,
         utterance::{LegCoverage, Transcript, Utterance, Word},
     },
     ids::{InteractionId, LegId, Party},
@@ -91,16 +92,18 @@ async fn view_of(conn: &mut Conn, interaction: InteractionId, of: &Row, revision
     let parties = parties(conn, interaction).await?;
     view.coverage = by_side(&coverage, &parties);
     view.legs = coverage.iter().filter_map(|leg| Some(shares(leg, *parties.get(&leg.leg)?))).collect();
-    let moods = turn_moods(conn, interaction).await?;
-    view.utterances = utterances.into_iter().map(|u| shown(u, &moods)).collect();
+    let mut moods = turn_moods(conn, interaction).await?;
+    view.utterances = utterances.into_iter().map(|u| shown(u, &mut moods)).collect();
     (view.model, view.language) = (Some(model), Some(language));
     (view.revision, view.kind, view.at) = (Some(revision), Some(kind), Some(at));
     Ok(view)
 }
 
-fn shown(utterance: Utterance, moods: &HashMap<(LegId, u32), i16>) -> UtteranceView {
+fn shown(utterance: Utterance, moods: &mut HashMap<(LegId, u32), TurnMood>) -> UtteranceView {
     let Utterance { leg, party, from_ms, to_ms, words, confidence, rejected } = utterance;
-    UtteranceView { leg, party, from_ms, to_ms, confidence, rejected, sentiment: moods.get(&(leg, from_ms)).copied(), words }
+    let mood = moods.remove(&(leg, from_ms));
+    let (sentiment, fired) = mood.map_or((None, Vec::new()), |mood| (Some(mood.score), mood.fired));
+    UtteranceView { leg, party, from_ms, to_ms, confidence, rejected, sentiment, fired, words }
 }
 
 /// Puts corrections in their places; what took another back is not shown apart from it.
@@ -214,7 +217,15 @@ fn shares(leg: &LegCoverage, party: Party) -> LegShares {
     LegShares { leg: leg.leg, party, understood, not_understood, lost, waiting, doubtful_ms: leg.doubtful / SAMPLES_PER_MS }
 }
 
-async fn turn_moods(conn: &mut Conn, interaction: InteractionId) -> Result<HashMap<(LegId, u32), i16>, StoreError> {
+/// The value of a turn's mood; rows of earlier versions name no words.
+#[derive(Deserialize)]
+struct TurnMood {
+    score: i16,
+    #[serde(default)]
+    fired: Vec<Fired>,
+}
+
+async fn turn_moods(conn: &mut Conn, interaction: InteractionId) -> Result<HashMap<(LegId, u32), TurnMood>, StoreError> {
     let rows = sqlx::query(
         "SELECT f.value, e.leg, e.from_ms FROM finding f JOIN evidence e ON e.finding = f.finding AND e.place = 0 \
          WHERE f.interaction = $1 AND f.kind = 'turn_sentiment' AND e.leg IS NOT NULL AND e.from_ms IS NOT NULL",
@@ -224,10 +235,7 @@ async fn turn_moods(conn: &mut Conn, interaction: InteractionId) -> Result<HashM
     .await?;
     let mut moods = HashMap::new();
     for row in &rows {
-        let value: Value = row.json("value")?;
-        if let Some(score) = value.get("score").and_then(Value::as_i64).and_then(|score| i16::try_from(score).ok()) {
-            moods.insert((row.id("leg")?, row.int("from_ms")?), score);
-        }
+        moods.insert((row.id("leg")?, row.int("from_ms")?), row.json("value")?);
     }
     Ok(moods)
 }

@@ -271,6 +271,10 @@ pub struct CardLine {
     pub status: FindingStatus,
     /// What was read out first, where somebody edited it.
     pub proposed: Option<String>,
+    /// Name of who judged it last.
+    pub judged_by: Option<String>,
+    /// When that was.
+    pub judged_at: Option<UnixMs>,
 }
 
 /// The fixed labels of a card, in their order.

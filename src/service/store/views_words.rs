@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::TranscriptState;
 use crate::{
-    domain::insight::utterance::Word,
+    domain::insight::{sentiment::Fired, utterance::Word},
     ids::{CorrectionId, LegId, Party},
     time::UnixMs,
 };
@@ -66,6 +66,8 @@ pub struct UtteranceView {
     pub rejected: Option<String>,
     /// −100…100.
     pub sentiment: Option<i16>,
+    /// What made the mood of its turn, as far as it lies in here.
+    pub fired: Vec<Fired>,
     /// The words.
     pub words: Vec<Word>,
 }

@@ -31,6 +31,16 @@ export const SCRIPT = [
 export const DURATION = 57_600;
 const legs = { customer: id("e", 1), agent: id("e", 2) };
 
+/** What moved the mood, as the server names it: plain words at their place. */
+const FIRED = { "nobody answered.": -55, "charged twice,": -55, "second time": -30, "great,": 78, "very much": 30, "Thank you": 34 };
+function fired(words) {
+  return Object.entries(FIRED).flatMap(([text, weight]) => {
+    const wanted = text.split(" ");
+    const at = words.findIndex((_, n) => wanted.every((one, k) => words[n + k]?.text === one));
+    return at < 0 ? [] : [{ from_ms: words[at].from_ms, to_ms: words[at + wanted.length - 1].to_ms, text: text.replace(/[.,]/g, "").toLowerCase(), weight, by: "words" }];
+  });
+}
+
 function utterance([party, from, text, sentiment], index) {
   const words = text.split(" ");
   let at = from;
@@ -40,12 +50,12 @@ function utterance([party, from, text, sentiment], index) {
     at += length + 40;
     return value;
   });
-  return { leg: legs[party], party, from_ms: from, to_ms: at, confidence: 90, rejected: null, sentiment: party === "customer" ? sentiment : null, words: timed };
+  return { leg: legs[party], party, from_ms: from, to_ms: at, confidence: 90, rejected: null, sentiment: party === "customer" ? sentiment : null, fired: party === "customer" && sentiment !== 0 ? fired(timed) : [], words: timed };
 }
 
 export function utterances() {
   const all = SCRIPT.map(utterance);
-  all.splice(10, 0, { leg: legs.customer, party: "customer", from_ms: 50_400, to_ms: 51_100, confidence: 0, rejected: "too quiet", sentiment: null, words: [] });
+  all.splice(10, 0, { leg: legs.customer, party: "customer", from_ms: 50_400, to_ms: 51_100, confidence: 0, rejected: "too quiet", sentiment: null, fired: [], words: [] });
   return all;
 }
 
@@ -59,7 +69,7 @@ export function takeOut(page) {
 
 /** The same script as it is told while the call is on. */
 export function liveUtterances() {
-  return utterances().map(({ sentiment: _, ...one }) => ({ ...one, partial: false }));
+  return utterances().map(({ sentiment: _, fired: __, ...one }) => ({ ...one, partial: false }));
 }
 
 /** The first words of line `index`, still being said. */
@@ -75,7 +85,7 @@ export function later(from_ms, to_ms) {
 }
 
 export const CARD = {
-  title: "Invoice 4711 charged twice, refund by Wednesday", outcome: "solved",
+  title: "Invoice 4711 charged twice, refund by Wednesday", outcome: "solved", method: "card-rules 2",
   lines: [
     { label: "reason", text: "“I was charged twice, and this is the second time I call about it.”", evidence: [{ party: "customer", from_ms: 15230, to_ms: 19800 }], status: "proposed", proposed: null },
     { label: "details", text: "Invoice 4711 · 1,249 kroner", evidence: [{ party: "agent", from_ms: 10270, to_ms: 14800 }, { party: "agent", from_ms: 34280, to_ms: 39000 }], status: "proposed", proposed: null },
@@ -85,7 +95,7 @@ export const CARD = {
   ],
 };
 
-CARD.lines.forEach((line, index) => { line.finding = id("8", index + 1); });
+CARD.lines.forEach((line, index) => { Object.assign(line, { finding: id("8", index + 1), judged_by: null, judged_at: null }); });
 
 export function timeline(now, count = 0) {
   const base = { direction: "inbound", ended_at: null, outcome: null, agent: null, ticket: null, body: null, card: null, sentiment: null, recorded: false, transcript: "none", duration_ms: null, disposition: null, notes: [] };
@@ -95,7 +105,7 @@ export function timeline(now, count = 0) {
       body: "Hello,\n\nI see two payments of 1,249 kr for the same invoice, 4711, on the 3rd and on the 5th. Your colleague said on the phone that it would be back on the account by Friday, and it is not.\n\nCould you please look into it? I do not want to call a third time.\n\nKind regards\nMaria Jensen" },
     { ...base, interaction: id("1", 2), channel: "phone", at: now - 8 * DAY - 2 * HOUR, title: "Two payments for invoice 4711", outcome: "not_solved", agent: "Tom Weber", ticket, recorded: true, transcript: "done", duration_ms: 391_000,
       disposition: "Billing › double charge", sentiment: -31,
-      card: { title: "Two payments", outcome: "not_solved", lines: [CARD.lines[0], { label: "agreed", text: "“The refund will be on your account by Friday.”", evidence: [{ party: "agent", from_ms: 42320, to_ms: 47200 }], status: "confirmed", proposed: null }, { label: "open", text: "Finance has to book it", evidence: [{ party: "agent", from_ms: 20050, to_ms: 24000 }], status: "proposed", proposed: null }] },
+      card: { title: "Two payments", outcome: "not_solved", method: "card-rules 2", lines: [CARD.lines[0], { label: "agreed", text: "“The refund will be on your account by Friday.”", evidence: [{ party: "agent", from_ms: 42320, to_ms: 47200 }], status: "confirmed", proposed: null }, { label: "open", text: "Finance has to book it", evidence: [{ party: "agent", from_ms: 20050, to_ms: 24000 }], status: "proposed", proposed: null }] },
       notes: [{ note: id("f", 1), text: "Sent to finance, ref F-2231.", by: "Tom Weber", at: now - 8 * DAY }] },
     { ...base, interaction: id("1", 3), channel: "chat", at: now - 20 * DAY, title: "Where do I find my invoices?", outcome: "solved", agent: "Lea Brandt", sentiment: 35, body: "Maria: Where do I find my invoices?\nLea: Under Account › Invoices; I have sent you the link.\nMaria: Found it, thanks!" },
     { ...base, interaction: id("1", 4), channel: "whatsapp", at: now - 25 * DAY, title: "Delivery on Thursday?", outcome: "solved", agent: "Ann Keller", body: "Is the delivery on Thursday in the morning? – Yes, between 9 and 11." },
@@ -160,9 +170,14 @@ export function customerPage(now) {
 const NO_WORDS = { state: "pending", trouble: null, model: null, language: null, revision: null, kind: null, at: null, coverage: { customer: null, agent: null }, legs: [], utterances: [], corrections: [], revisions: [], redo: null };
 
 /** One revision; `corrections` are laid over the words as the server does. */
-export function transcript(now, { coverage = { customer: 96, agent: 98 }, revision = 1, revisions = 1, corrections = [], redo = null } = {}) {
+export function transcript(now, { coverage = { customer: 96, agent: 98 }, revision = 1, revisions = 1, corrections = [], redo = null, extra = 0 } = {}) {
   const list = Array.from({ length: revisions }, (_, n) => ({ revision: n + 1, kind: "final", model: n === 0 ? "demo-phone.en" : "large-v3-turbo", at: now - 2 * HOUR + n * 40 * MIN }));
   const words = utterances();
+  // A call of hours: the script over and over.
+  for (let n = 0; n < extra; n += 1) {
+    const [party, , text] = SCRIPT[n % SCRIPT.length];
+    words.push(utterance([party, 58_000 + n * 2_400, text, 0], 100 + n));
+  }
   if (revision > 1) words[4].words[3] = { ...words[4].words[3], text: "charge", confidence: 88 };
   const undone = new Set(corrections.map((one) => one.undoes).filter(Boolean));
   const shown = corrections.filter((one) => !one.undoes).map(({ undoes: _, ...one }) => ({ ...one, state: undone.has(one.correction) ? "taken_back" : one.state }));

@@ -34,6 +34,7 @@ export class Mock {
     this.noModel = false;
     this.corrections = [];
     this.revisions = 1;
+    this.moreWords = 0; // utterances after those of the script
     this.redo = null;
     this.judged = new Map(); // finding → {status, text?}
     this.running = false; // the call's page is of a call that is on
@@ -221,14 +222,14 @@ export class Mock {
       return undefined;
     }
     const stage = which === demo.CALL && this.view.call === null && this.view.wrap_up === null ? "done" : which === demo.CALL ? this.stage : "done";
-    const page = demo.interactionPage(which, now, { stage, trouble: this.recording, coverage: this.coverage, words: { revision: this.revisions, revisions: this.revisions, corrections: this.corrections, redo: this.redo } });
+    const page = demo.interactionPage(which, now, { stage, trouble: this.recording, coverage: this.coverage, words: { revision: this.revisions, revisions: this.revisions, corrections: this.corrections, redo: this.redo, extra: this.moreWords } });
     if (this.takenOut) demo.takeOut(page);
     const open = this.running ? { state: "open", ended_at: null, duration_ms: null, recording: { state: "open", trouble: null, duration_ms: null, gaps: [] }, transcript: { ...page.transcript, state: "none", utterances: [], legs: [] }, card: null, quality: { spans: [], legs: [] }, notes: [] } : {};
     return send(200, { ...page, card: this.card(page.card), ...open, draft: this.drafts.get(which) ?? null });
   }
 
   transcript(now, revision = this.revisions) {
-    return demo.transcript(now, { revision, revisions: this.revisions, corrections: this.corrections, redo: this.redo, ...(this.coverage ? { coverage: this.coverage } : {}) });
+    return demo.transcript(now, { revision, revisions: this.revisions, corrections: this.corrections, redo: this.redo, extra: this.moreWords, ...(this.coverage ? { coverage: this.coverage } : {}) });
   }
 
   correct(undoes, body, now, send) {
@@ -255,7 +256,8 @@ export class Mock {
     return card && { ...card, lines: card.lines.map((line) => {
       const said = this.judged.get(line.finding);
       if (!said) return line;
-      return said.status === "edited" ? { ...line, status: "edited", text: said.text, proposed: line.text } : { ...line, status: said.status };
+      const by = { judged_by: "Tom Weber", judged_at: Date.now() - 120_000 };
+      return said.status === "edited" ? { ...line, ...by, status: "edited", text: said.text, proposed: line.text } : { ...line, ...by, status: said.status };
     }) };
   }
 

@@ -91,10 +91,11 @@ export interface CustomerPage { customer: Who; identities: IdentityRow[]; ticket
 export type CardLabel = "reason" | "details" | "done" | "agreed" | "open" | "outcome";
 export interface Evidence { party: Party; from_ms: number; to_ms: number }
 export type FindingStatus = "proposed" | "confirmed" | "edited" | "rejected";
-/** `proposed`: what was read out first, where somebody edited it. */
-export interface CardLine { finding: Id; label: CardLabel; text: string; evidence: Evidence[]; status: FindingStatus; proposed: string | null }
+/** `proposed`: what was read out first, where somebody edited it; `judged_…`: who spoke on it last. */
+export interface CardLine { finding: Id; label: CardLabel; text: string; evidence: Evidence[]; status: FindingStatus; proposed: string | null; judged_by: string | null; judged_at: UnixMs | null }
 export type CardOutcome = "solved" | "not_solved" | "unclear";
-export interface Card { title: string; outcome: CardOutcome; lines: CardLine[] }
+/** `method`: "card-rules 2", or "card-model" and the language model's name. */
+export interface Card { title: string; outcome: CardOutcome; method: string; lines: CardLine[] }
 
 export type TranscriptState = "none" | "pending" | "done" | "failed";
 export interface TimelineEntry {
@@ -112,8 +113,10 @@ export interface CallRow {
 export interface CallsPage { calls: CallRow[]; next: string | null }
 
 export interface Word { text: string; from_ms: number; to_ms: number; confidence: number }
+/** Words that moved a mood, by their time; `weight` −100…100. "repeated", "problem": the sentence as a whole. */
+export interface Fired { from_ms: number; to_ms: number; text: string; weight: number; by: "words" | "repeated" | "problem" }
 export interface Utterance {
-  leg: Id; party: Party; from_ms: number; to_ms: number; confidence: number; rejected: string | null; sentiment: number | null; words: Word[];
+  leg: Id; party: Party; from_ms: number; to_ms: number; confidence: number; rejected: string | null; sentiment: number | null; fired: Fired[]; words: Word[];
 }
 export interface Leg { leg: Id; party: Party; agent: string | null; from_ms: number; to_ms: number | null; cause: string | null; totals: LegTotals | null }
 export interface LegTotals { received: number; sent: number; lost: number; dropped: number; jitter_us: number; tap_dropped: number }
@@ -138,7 +141,7 @@ export interface Transcript {
   coverage: { customer: number | null; agent: number | null }; legs: LegShares[]; utterances: Utterance[]; corrections: Correction[]; revisions: Revision[]; redo: Redo | null;
 }
 /** Percent of what was voiced or lost. */
-export interface LegShares { leg: Id; party: Party; understood: number; not_understood: number; lost: number; waiting: number }
+export interface LegShares { leg: Id; party: Party; understood: number; not_understood: number; lost: number; waiting: number; /** like a voice, in no utterance */ doubtful_ms: number }
 export interface Revision { revision: number; kind: "live" | "final"; model: string; at: UnixMs }
 /** A transcription that was asked for while there are words. */
 export interface Redo { state: "waiting" | "running" | "failed"; model: string | null; trouble: string | null }

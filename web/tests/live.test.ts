@@ -4,7 +4,6 @@ import { test } from "node:test";
 import { arrived, FOLLOWING, jumpLabel, scrolled } from "../src/words/follow.ts";
 import { aloud, KEPT_MAX, lagText, liveLines, merge, wordless } from "../src/words/live_words.ts";
 import { correctionOf, doubts, placeOf, samePlace, sharesText } from "../src/words/corrections.ts";
-import { fired } from "../src/words/transcript.ts";
 import type { Correction, LiveUtterance, Utterance } from "../src/types.ts";
 
 const said = (leg: "c" | "a", from_ms: number, text: string, part: Partial<LiveUtterance> = {}): LiveUtterance => ({
@@ -126,8 +125,4 @@ test("where speech went is said in words, without what there is none of", () => 
 test("doubtful is what was refused, with the reason, and what the model was not sure of", () => {
   const list = doubts([utterance(), utterance({ confidence: 41 }), utterance({ words: [], rejected: "repeats itself" })]);
   assert.deepEqual(list.map((one) => one.why), ["41 % sure", "repeats itself"]);
-});
-
-test("the words that made a mood are found in their turn, punctuation or not", () => {
-  assert.deepEqual(fired(said("c", 0, "I was Charged, twice. Unacceptable!"), ["charged twice", "acceptable", "unacceptable"]), ["charged twice", "unacceptable"]);
 });

@@ -7,8 +7,9 @@ import { sentence } from "../src/net/api.ts";
 import { backoffMs } from "../src/net/live.ts";
 import { keyName } from "../src/words/key_name.ts";
 import * as format from "../src/words/format.ts";
-import { callerLine, callerName, moodTrend, offerGone, workLine } from "../src/words/labels.ts";
-import { recordingSentence, takenOut, transcriptLines, transcriptSentence, wordAt } from "../src/words/transcript.ts";
+import { callerLine, callerName, madeBy, moodTrend, offerGone, workLine } from "../src/words/labels.ts";
+import { difference } from "../src/words/difference.ts";
+import { firedAt, firedText, recordingSentence, takenOut, transcriptLines, transcriptSentence, wordAt } from "../src/words/transcript.ts";
 import { WrapUpForm } from "../src/state/wrap_up.ts";
 import { together } from "../src/words/queues.ts";
 import { axisStep, laneBars } from "../src/words/wave.ts";
@@ -203,4 +204,23 @@ test("a missed call says how long its caller waited", () => {
   assert.equal(workLine(item), "Missed call, waited 1:12");
   assert.equal(workLine({ ...item, title: "Missed call: Charged twice" }), "Missed call, waited 1:12 · Charged twice");
   assert.equal(workLine({ ...item, kind: "promise", waited_ms: null, title: "Refund" }), "Promise · Refund");
+});
+
+test("an edit is shown as what went out and what came in", () => {
+  assert.deepEqual(difference("I was barged twice", "I was charged twice"), [{ kind: "same", text: "I was" }, { kind: "out", text: "barged" }, { kind: "in", text: "charged" }, { kind: "same", text: "twice" }]);
+  assert.deepEqual(difference("a b", "c d"), [{ kind: "out", text: "a b" }, { kind: "in", text: "c d" }]);
+  assert.deepEqual(difference("", "new"), [{ kind: "in", text: "new" }]);
+  assert.deepEqual(difference("same words", "same  words"), [{ kind: "same", text: "same words" }]);
+});
+
+test("a card says what made it", () => {
+  assert.equal(madeBy("card-rules 2"), "local rules, version 2");
+  assert.equal(madeBy("card-model llama 3.1"), "language model llama 3.1");
+});
+
+test("exactly the words that moved the mood are marked, by their time", () => {
+  const word = (text: string, from_ms: number) => ({ text, from_ms, to_ms: from_ms + 100, confidence: 90 });
+  const fired = [{ from_ms: 0, to_ms: 300, text: "i was charged", weight: -38, by: "repeated" as const }, { from_ms: 200, to_ms: 300, text: "charged", weight: -10, by: "words" as const }];
+  assert.deepEqual([word("I", 0), word("charged", 200), word("twice", 300)].map((one) => firedAt({ fired }, one)?.by ?? null), ["repeated", "words", null]);
+  assert.equal(firedText(fired[1]!), "“charged” −10");
 });

@@ -281,6 +281,21 @@ fn saying_it_again_counts_against_the_mood() {
 }
 
 #[test]
+fn a_turn_names_the_words_that_made_its_mood_at_their_place() {
+    let transcript = call(&["C: Well, I was not happy and then charged twice.", "A: I see.", "C: It is very good now."]);
+    let mood = sentiment(&transcript);
+    let told = |n: usize| mood.turns[n].fired.iter().map(|f| (f.text.as_str(), f.weight.signum())).collect::<Vec<_>>();
+    assert_eq!((told(0), told(1)), (vec![("not happy", -1), ("charged twice", -1)], vec![("very good", 1)]));
+    for (turn, utterance) in [(0, 0), (1, 2)] {
+        for fired in &mood.turns[turn].fired {
+            let words = transcript.utterances[utterance].words.iter().filter(|w| w.from_ms >= fired.from_ms && w.to_ms <= fired.to_ms);
+            let spoken: Vec<String> = words.map(|w| super::sentences::plain(&w.text)).collect();
+            assert_eq!(spoken.join(" "), fired.text);
+        }
+    }
+}
+
+#[test]
 fn another_language_has_no_mood_and_never_neutral() {
     let mut transcript = call(&["C: Das ist furchtbar."]);
     transcript.language = "de".into();

@@ -165,6 +165,6 @@ function AfterCall({ page, error, retry }: { page: InteractionPage | null; error
 function withHeard(page: InteractionPage): InteractionPage {
   const heard = liveWordsOf(page.interaction).utterances.value;
   if (heard.length === 0 || page.transcript.utterances.length > 0) return page;
-  const utterances = heard.filter((one) => !one.partial && one.rejected !== "echo").map(({ partial: _, ...one }) => ({ ...one, sentiment: null }));
+  const utterances = heard.filter((one) => !one.partial && one.rejected !== "echo").map(({ partial: _, ...one }) => ({ ...one, sentiment: null, fired: [] }));
   return { ...page, transcript: { ...page.transcript, utterances } };
 }

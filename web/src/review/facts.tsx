@@ -7,15 +7,15 @@ import { Tag } from "../ui/bits.tsx";
 import { JudgedCard } from "../ui/card.tsx";
 import type { InteractionPage, Leg, OfferRow, Transcript, Utterance } from "../types.ts";
 import { ago, duration, signed } from "../words/format.ts";
-import { mood, plain, SEGMENT, SOUND } from "../words/labels.ts";
-import { fired } from "../words/transcript.ts";
+import { madeBy, mood, plain, SEGMENT, SOUND } from "../words/labels.ts";
+import { firedText } from "../words/transcript.ts";
 import { Corrections, Coverage, Doubts } from "./words_facts.tsx";
 
 export function Facts({ page, shown }: { page: InteractionPage; shown: Transcript }) {
   const may = mayChange(page);
   return (
     <>
-      <Part title="Card" aside={page.card ? "each line plays" : ""}>
+      <Part title="Card" aside={page.card ? madeBy(page.card.method) : ""}>
         {page.card ? <JudgedCard card={page.card} interaction={page.interaction} mayJudge={may} />
           : <p class="muted">{page.card_trouble ? `No card: ${page.card_trouble}.` : page.state === "open" ? "It comes after the call." : page.transcript.state === "pending" ? "It comes with the words." : "No card was made."}</p>}
       </Part>
@@ -55,7 +55,7 @@ function Sentiment({ page }: { page: InteractionPage }) {
         </svg>
       )}
       <div class="turn-moods" role="group" aria-label="Turns with a mood">
-        {scored.filter((one) => one.sentiment !== 0).map((one) => <TurnMood key={one.from_ms} utterance={one} interaction={page.interaction} why={sentiment.why} at={one.from_ms / length} />)}
+        {scored.filter((one) => one.sentiment !== 0).map((one) => <TurnMood key={one.from_ms} utterance={one} interaction={page.interaction} at={one.from_ms / length} />)}
       </div>
       <p><b>{mood(sentiment.overall)}</b> <span class="muted num">{signed(sentiment.overall)} · {sentiment.confidence} % sure{sentiment.trend && ` · ${signed(sentiment.trend[0])} → ${signed(sentiment.trend[1])}`}</span></p>
       {sentiment.why.length > 0 && <p class="muted">because of {sentiment.why.map((word) => `“${word}”`).join(", ")}</p>}
@@ -64,10 +64,10 @@ function Sentiment({ page }: { page: InteractionPage }) {
 }
 
 /** One turn on the strip; on hover and focus the words that made its mood. */
-function TurnMood({ utterance, interaction, why, at }: { utterance: Utterance; interaction: string; why: string[]; at: number }) {
+function TurnMood({ utterance, interaction, at }: { utterance: Utterance; interaction: string; at: number }) {
   const score = utterance.sentiment ?? 0;
-  const words = fired(utterance, why);
-  const said = `${duration(utterance.from_ms)} ${mood(score)} ${signed(score)}${words.length > 0 ? `: ${words.map((word) => `“${word}”`).join(", ")}` : ""}`;
+  const words = utterance.fired.map(firedText);
+  const said = `${duration(utterance.from_ms)} ${mood(score)} ${signed(score)}${words.length > 0 ? `: ${words.join(", ")}` : ""}`;
   return (
     <button type="button" class={`turn-mood ${mood(score)}`} style={{ left: `${(at * 100).toFixed(2)}%` }} aria-label={`Play ${said}`} onClick={() => playFrom(interaction, utterance.from_ms, utterance.to_ms)}>
       <span class="tip" aria-hidden="true">{said}</span>

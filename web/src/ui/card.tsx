@@ -1,9 +1,13 @@
 // The card's lines, to be confirmed, put right or struck out: by button, or by Y, E and X on the line that has the focus.
+import { Fragment } from "preact";
 import { useState } from "preact/hooks";
 import { api } from "../net/api.ts";
+import { now } from "../state/clock.ts";
 import { hint } from "../state/hint.ts";
 import { reloadInteraction } from "../state/record.ts";
 import type { Card, CardLine, FindingStatus, Id } from "../types.ts";
+import { difference } from "../words/difference.ts";
+import { dateTime } from "../words/format.ts";
 import { CARD, OUTCOME } from "../words/labels.ts";
 import { Check, Pencil, RotateCcw, X } from "./icons.tsx";
 import { PlayEvidence } from "./bits.tsx";
@@ -49,7 +53,8 @@ function Line({ card, line, interaction, mayJudge }: { card: Card; line: CardLin
         {text === null ? <span class="line-text"><LineText card={card} line={line} /> </span> : <LineInput label={label} text={text} setText={setText} save={(next) => void judge(interaction, line, "edited", next).then((done) => { if (done) setText(null); })} />}
         <PlayEvidence interaction={interaction} evidence={line.evidence} />
         {line.status === "confirmed" && <span class="judged-mark"><Check size={12} aria-hidden="true" />confirmed</span>}
-        {line.status === "edited" && <span class="judged-mark" title={line.proposed === null ? undefined : `Was: ${line.proposed}`}><Pencil size={11} aria-hidden="true" />edited</span>}
+        {line.status === "edited" && <span class="judged-mark"><Pencil size={11} aria-hidden="true" />edited</span>}
+        {line.status !== "proposed" && line.judged_by && <span class="judged-who muted"> {line.status === "rejected" ? "struck out by" : "by"} {line.judged_by}{line.judged_at !== null && `, ${dateTime(line.judged_at, now.peek())}`}</span>}
         {mayJudge && text === null && (
           <span class="judge" role="group" aria-label={`${label}: right or wrong`}>
             {line.status === "proposed" && <button type="button" aria-label={`Confirm ${label} (Y)`} title="Confirm: Y" onClick={() => act("confirmed")}><Check size={13} aria-hidden="true" /></button>}
@@ -58,9 +63,20 @@ function Line({ card, line, interaction, mayJudge }: { card: Card; line: CardLin
             {line.status !== "proposed" && <button type="button" aria-label={`Put ${label} back`} title="As it was read out" onClick={() => act("proposed")}><RotateCcw size={12} aria-hidden="true" /></button>}
           </span>
         )}
-        {line.status === "edited" && line.proposed !== null && text === null && <span class="was muted">was: {line.proposed}</span>}
+        {line.status === "edited" && line.proposed !== null && text === null && <Change from={line.proposed} to={line.text} />}
       </dd>
     </div>
+  );
+}
+
+/** What an edit took out and put in. */
+function Change({ from, to }: { from: string; to: string }) {
+  return (
+    <span class="change muted">
+      {difference(from, to).map((part, index) => (
+        <Fragment key={index}>{index > 0 && " "}{part.kind === "out" ? <del>{part.text}</del> : part.kind === "in" ? <ins>{part.text}</ins> : part.text}</Fragment>
+      ))}
+    </span>
   );
 }
 

@@ -1,16 +1,18 @@
 // A transcript: one column with a speaker gutter. A click on a word plays from just before it; the word that sounds is marked.
-import { effect } from "@preact/signals";
-import { Fragment } from "preact";
+// All lines are in the document, so that the browser's own search finds them; those out of sight are neither laid out nor
+// painted (content-visibility), and one that says the same as before is not drawn again.
+import { effect, useComputed } from "@preact/signals";
+import { Component, Fragment } from "preact";
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { now } from "../state/clock.ts";
 import { useKeys } from "../state/keys.ts";
 import { loaded, pause, playFrom, playing, position } from "../state/player.ts";
 import { editing, leaveEdit, startEdit } from "../state/word_edit.ts";
-import type { Correction, InteractionPage, Utterance, Word } from "../types.ts";
+import type { Correction, Fired, InteractionPage, Utterance, Word } from "../types.ts";
 import { correctionOf, placeOf, type Place } from "../words/corrections.ts";
 import { dateTime, duration } from "../words/format.ts";
 import { wordless } from "../words/live_words.ts";
-import { takenOut, transcriptLines, wordAt, type Line } from "../words/transcript.ts";
+import { firedAt, firedText, sameCorrections, sameLine, takenOut, transcriptLines, wordAt, type Line } from "../words/transcript.ts";
 import { WordEditNote, WordInput } from "./word_edit.tsx";
 
 /** Confidence under which a word is drawn as doubtful, percent. */
@@ -25,6 +27,7 @@ export function Words({ page, follow = false, editable = false }: { page: Intera
   const root = useRef<HTMLDivElement>(null);
   const lines = useMemo(() => transcriptLines(page), [page]);
   const names = useMemo(() => speakerNames(page), [page]);
+  const place = useComputed(() => (editing.value?.interaction === page.interaction ? editing.value.place : null)).value;
   const [chosen, setChosen] = useState<Chosen | null>(null);
   useFollow(root, page, follow);
   useEffect(() => () => leaveEdit(), [page.interaction]);
@@ -61,7 +64,7 @@ export function Words({ page, follow = false, editable = false }: { page: Intera
   };
   return (
     <div class="words" ref={root} onClick={onClick} onDblClick={onDblClick}>
-      {lines.map((line) => <WordsLine key={line.key} line={line} names={names} page={page} chosen={chosen?.key === line.key ? chosen.index : null} />)}
+      {lines.map((line) => <WordsLine key={line.key} line={line} name={line.kind === "say" ? names[line.utterance.party] : ""} corrections={page.transcript.corrections} place={line.kind === "say" && place && covers(line.utterance, place) ? place : null} chosen={chosen?.key === line.key ? chosen.index : null} />)}
     </div>
   );
 }
@@ -77,21 +80,32 @@ function selectedWords(root: HTMLElement | null): { key: string; first: number; 
   return { key, first: Number(first.dataset["index"]), last: Number(last.dataset["index"]) };
 }
 
-function WordsLine({ line, names, page, chosen }: { line: Line; names: Record<"customer" | "agent", string>; page: InteractionPage; chosen: number | null }) {
-  if (line.kind === "mark") return <div class="mark"><span>{line.text}</span></div>;
-  const { utterance } = line;
-  const edited = editing.value;
-  const here = edited !== null && edited.interaction === page.interaction && edited.place.leg === utterance.leg && edited.place.from_ms >= utterance.from_ms && edited.place.to_ms <= utterance.to_ms;
-  return (
-    <div class={`say ${utterance.party}`} data-key={line.key}>
-      <button type="button" class="at num" data-from={utterance.from_ms} aria-label={`Play from ${duration(utterance.from_ms)}`}>{duration(utterance.from_ms)}</button>
-      <div class="what">
-        {line.speaker && <div class="speaker">{names[utterance.party]}</div>}
-        <p>{utterance.rejected === null ? <Spoken utterance={utterance} corrections={page.transcript.corrections} place={here ? edited.place : null} chosen={chosen} /> : here ? <WordInput /> : <NotUnderstood utterance={utterance} />}</p>
-        {here && <WordEditNote />}
+const covers = (utterance: Utterance, place: Place) => place.leg === utterance.leg && place.from_ms >= utterance.from_ms && place.to_ms <= utterance.to_ms;
+
+/** `place`: what of it is being put right. */
+interface LineProps { line: Line; name: string; corrections: Correction[]; place: Place | null; chosen: number | null }
+
+class WordsLine extends Component<LineProps> {
+  /** Nothing in here reads a signal itself, so what it is given decides. */
+  override shouldComponentUpdate(next: LineProps): boolean {
+    const { line, name, corrections, place, chosen } = this.props;
+    return next.place !== place || next.chosen !== chosen || next.name !== name || !sameLine(next.line, line) || !sameCorrections(next.corrections, corrections);
+  }
+
+  override render({ line, name, corrections, place, chosen }: LineProps) {
+    if (line.kind === "mark") return <div class="mark"><span>{line.text}</span></div>;
+    const { utterance } = line;
+    return (
+      <div class={`say ${utterance.party}`} data-key={line.key}>
+        <button type="button" class="at num" data-from={utterance.from_ms} aria-label={`Play from ${duration(utterance.from_ms)}`}>{duration(utterance.from_ms)}</button>
+        <div class="what">
+          {line.speaker && <div class="speaker">{name}</div>}
+          <p>{utterance.rejected === null ? <Spoken utterance={utterance} corrections={corrections} place={place} chosen={chosen} /> : place ? <WordInput /> : <NotUnderstood utterance={utterance} />}</p>
+          {place && <WordEditNote />}
+        </div>
       </div>
-    </div>
-  );
+    );
+  }
 }
 
 function Spoken({ utterance, corrections, place, chosen }: { utterance: Utterance; corrections: Correction[]; place: Place | null; chosen: number | null }) {
@@ -104,7 +118,7 @@ function Spoken({ utterance, corrections, place, chosen }: { utterance: Utteranc
           shown = true;
           return <Fragment key="edit"><WordInput />{" "}</Fragment>;
         }
-        return <Fragment key={index}>{takenOut(word.text) ? <TakenOut text={word.text} /> : <OneWord word={word} index={index} correction={correctionOf(corrections, utterance.leg, word)} chosen={chosen === index} />}{" "}</Fragment>;
+        return <Fragment key={index}>{takenOut(word.text) ? <TakenOut text={word.text} /> : <OneWord word={word} index={index} correction={correctionOf(corrections, utterance.leg, word)} fired={firedAt(utterance, word)} chosen={chosen === index} />}{" "}</Fragment>;
       })}
     </>
   );
@@ -116,10 +130,10 @@ export function TakenOut({ text }: { text: string }) {
   return found && <><span class="taken-out" title="Not kept: taken out of the words and the recording">{found.what}</span>{found.after}</>;
 }
 
-function OneWord({ word, index, correction, chosen }: { word: Word; index: number; correction: Correction | null; chosen: boolean }) {
+function OneWord({ word, index, correction, fired, chosen }: { word: Word; index: number; correction: Correction | null; fired: Fired | null; chosen: boolean }) {
   const doubtful = word.confidence < DOUBTFUL;
-  const title = correction ? `${correction.by} wrote this for ${correction.before ? `“${correction.before}”` : "what was not understood"}, ${dateTime(correction.at, now.peek())}` : doubtful ? `${word.confidence} % sure` : undefined;
-  return <span data-from={word.from_ms} data-index={index} class={`word${doubtful ? " doubtful" : ""}${correction ? " corrected" : ""}${chosen ? " chosen" : ""}`} title={title}>{word.text}</span>;
+  const title = correction ? `${correction.by} wrote this for ${correction.before ? `“${correction.before}”` : "what was not understood"}, ${dateTime(correction.at, now.peek())}` : [...(doubtful ? [`${word.confidence} % sure`] : []), ...(fired ? [`Mood: ${firedText(fired)}`] : [])].join(" · ") || undefined;
+  return <span data-from={word.from_ms} data-index={index} class={`word${doubtful ? " doubtful" : ""}${correction ? " corrected" : ""}${fired && fired.weight !== 0 ? (fired.weight < 0 ? " mood-down" : " mood-up") : ""}${fired && fired.by !== "words" ? " whole" : ""}${chosen ? " chosen" : ""}`} title={title}>{word.text}</span>;
 }
 
 function NotUnderstood({ utterance }: { utterance: Utterance }) {

@@ -99,3 +99,13 @@ export function moodTrend(values: number[]): string {
   if (values.length < 2 || Math.abs(last - first) < 25) return mood(last) === "neutral" ? "steady" : mood(last);
   return last > first ? "rising" : "falling";
 }
+
+/** What made a card, as a reader knows it: "local rules, version 2", "language model llama3.1". */
+export function madeBy(method: string): string {
+  const [what = "", ...version] = method.split(" ");
+  switch (what) {
+    case "card-rules": return `local rules, version ${version.join(" ")}`;
+    case "card-model": return `language model ${version.join(" ")}`;
+    default: return method;
+  }
+}

@@ -1,6 +1,6 @@
 // A transcript as lines in order of time, with what interrupted it; and what is said about how much was understood. Pure.
-import type { Gap, InteractionPage, Utterance, Word } from "../types.ts";
-import { duration } from "./format.ts";
+import type { Correction, Fired, Gap, InteractionPage, Utterance, Word } from "../types.ts";
+import { duration, signed } from "./format.ts";
 
 export type Line =
   | { kind: "say"; key: string; at: number; utterance: Utterance; speaker: boolean }
@@ -28,6 +28,20 @@ export function transcriptLines(page: InteractionPage): Line[] {
     before = line;
   }
   return lines;
+}
+
+/** Whether two lines read the same: a page that is read again brings all of them anew. */
+export function sameLine(a: Line, b: Line): boolean {
+  if (a === b) return true;
+  if (a.kind === "mark" || b.kind === "mark") return a.kind === "mark" && b.kind === "mark" && a.key === b.key && a.text === b.text;
+  const [u, v] = [a.utterance, b.utterance];
+  return a.key === b.key && a.speaker === b.speaker && u.to_ms === v.to_ms && u.rejected === v.rejected && u.words.length === v.words.length && u.fired.length === v.fired.length
+    && u.words.every((word, n) => word.text === v.words[n]?.text && word.from_ms === v.words[n]?.from_ms && word.to_ms === v.words[n]?.to_ms && word.confidence === v.words[n]?.confidence)
+    && u.fired.every((one, n) => one.from_ms === v.fired[n]?.from_ms && one.to_ms === v.fired[n]?.to_ms && one.weight === v.fired[n]?.weight);
+}
+
+export function sameCorrections(a: readonly Correction[], b: readonly Correction[]): boolean {
+  return a === b || (a.length === b.length && a.every((one, n) => one.correction === b[n]?.correction && one.state === b[n]?.state));
 }
 
 /** Times that the customer was on hold, each once. */
@@ -81,11 +95,20 @@ export function understood(page: Pick<InteractionPage, "transcript">): number | 
   return sides.length === 0 ? null : Math.min(...sides);
 }
 
-/** Of the words that decided the mood of a call, those that an utterance holds. */
-export function fired(utterance: Pick<Utterance, "words">, why: readonly string[]): string[] {
-  const plainly = (text: string) => ` ${text.toLowerCase().replace(/[^\p{L}\p{N}' ]+/gu, " ").replace(/\s+/g, " ").trim()} `;
-  const said = plainly(utterance.words.map((word) => word.text).join(" "));
-  return why.filter((one) => said.includes(plainly(one)));
+/** What moved the mood at a word, the heaviest first where several overlap. */
+export function firedAt(utterance: Pick<Utterance, "fired">, word: Pick<Word, "from_ms" | "to_ms">): Fired | null {
+  const middle = (word.from_ms + word.to_ms) / 2;
+  const here = utterance.fired.filter((one) => one.from_ms <= middle && middle < Math.max(one.to_ms, one.from_ms + 1));
+  return here.sort((a, b) => Number(a.by !== "words") - Number(b.by !== "words") || Math.abs(b.weight) - Math.abs(a.weight))[0] ?? null;
+}
+
+/** "“charged twice” −55", "said again −38: “…”". */
+export function firedText({ text, weight, by }: Fired): string {
+  switch (by) {
+    case "words": return `“${text}” ${signed(weight)}`;
+    case "repeated": return `said again ${signed(weight)}: “${text}”`;
+    case "problem": return `tells of a problem ${signed(weight)}: “${text}”`;
+  }
 }
 
 /** One sentence where the words are missing or not enough, else `null`. */

@@ -234,6 +234,7 @@ async fn a_judged_line_shows_what_was_proposed_and_can_be_put_back() {
     store.judge_finding(finding, FindingStatus::Edited, Some(&edited), daniel, NOW).await.expect("edited");
     let shown = line().await;
     assert_eq!((shown.text.as_str(), shown.proposed.as_deref()), ("I was charged twice", Some("I was barged twice")));
+    assert_eq!((shown.judged_by.is_some(), shown.judged_at), (true, Some(NOW)), "who and when");
     let facts = store.finding(finding).await.expect("a read").expect("a finding");
     assert_eq!((facts.interaction, facts.kind), (interaction, FindingKind::CardLine));
     store.judge_finding(finding, FindingStatus::Proposed, facts.proposed.as_ref(), daniel, NOW).await.expect("put back");

@@ -182,7 +182,7 @@ export function transcript(now, { coverage = { customer: 96, agent: 98 }, revisi
   const undone = new Set(corrections.map((one) => one.undoes).filter(Boolean));
   const shown = corrections.filter((one) => !one.undoes).map(({ undoes: _, ...one }) => ({ ...one, state: undone.has(one.correction) ? "taken_back" : one.state }));
   for (const one of shown.filter((each) => each.state === "stands")) lay(words, one);
-  const leg = (party, lost) => ({ leg: legs[party], party, understood: coverage[party] - lost, not_understood: 100 - coverage[party], lost, waiting: 0 });
+  const leg = (party, lost) => ({ leg: legs[party], party, understood: coverage[party] - lost, not_understood: 100 - coverage[party], lost, waiting: 0, doubtful_ms: party === "customer" ? 2300 : 140 });
   return { state: "done", trouble: null, model: list[revision - 1].model, language: "en", revision, kind: "final", at: list[revision - 1].at, coverage, legs: [leg("customer", 2), leg("agent", 0)], utterances: words, corrections: shown, revisions: list, redo };
 }
 

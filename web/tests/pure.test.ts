@@ -224,3 +224,10 @@ test("exactly the words that moved the mood are marked, by their time", () => {
   assert.deepEqual([word("I", 0), word("charged", 200), word("twice", 300)].map((one) => firedAt({ fired }, one)?.by ?? null), ["repeated", "words", null]);
   assert.equal(firedText(fired[1]!), "“charged” −10");
 });
+
+test("words that were heard live are said to be completed", () => {
+  const pending = page();
+  const words = { ...pending.transcript, state: "pending" as const };
+  assert.equal(transcriptSentence({ ...pending, transcript: { ...words, kind: "live" } }), "As heard live, being completed from the recording…");
+  assert.equal(transcriptSentence({ ...pending, transcript: { ...words, kind: null, utterances: [] } }), "Words are being read from the recording…");
+});

@@ -155,7 +155,7 @@ function AfterCall({ page, error, retry }: { page: InteractionPage | null; error
           : page.transcript.state === "pending" && <div class="card-wait"><span class="muted">The card comes with the words…</span><Skeleton lines={3} /></div>}
       {page.ticket && <p class="muted ticket-why">Ticket: <b>{page.ticket.subject}</b>{page.ticket.why && <> · {page.ticket.why}</>}</p>}
       {recording && <p class="warn-text">{recording}</p>}
-      {sentence && (page.transcript.state !== "pending" || page.card !== null) && <p class={share !== null && share < 60 ? "warn-text" : "muted"}>{sentence}</p>}
+      {sentence && (page.transcript.state !== "pending" || page.transcript.kind === "live" || page.card !== null) && <p class={share !== null && share < 60 ? "warn-text" : "muted"}>{sentence}</p>}
       <Words page={page.transcript.state === "pending" ? withHeard(page) : page} editable />
     </>
   );

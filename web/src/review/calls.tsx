@@ -111,15 +111,16 @@ function Row({ row, chosen }: { row: CallRow; chosen: boolean }) {
     <a class="call-row" href={`#/calls/${encodeURIComponent(row.interaction)}`} aria-current={chosen ? "true" : undefined}>
       <span class="line"><b class="one">{row.customer ?? (row.number ? phone(row.number) : "Number withheld")}</b><span class="grow" /><span class="num muted">{when}</span></span>
       <span class="line one-line muted">
-        <span class="one">{row.outcome === "answered" ? <>{row.agent ?? "Agent"} · <span class="num">{duration(row.talked_ms ?? 0)}</span>{row.title && ` · ${row.title}`}</>
+        <span class="one">{row.cause === null ? (row.outcome === "answered" ? <>{row.agent ?? "Answered"} · on the line</> : "waiting for somebody") : row.outcome === "answered" ? <>{row.agent ?? "Agent"} · <span class="num">{duration(row.talked_ms ?? 0)}</span>{row.title && ` · ${row.title}`}</>
           : <>{row.direction === "outbound" ? "we called, given up" : row.outcome === "abandoned" ? "gave up" : "missed"} after <span class="num">{duration(row.waited_ms ?? 0)}</span>{row.cause ? ` · ${plain(row.cause)}` : ""}</>}</span>
       </span>
       <span class="line tags">
         {row.direction === "outbound" && <Tag>from us</Tag>}
-        {row.outcome !== "answered" && <Tag tone={row.direction === "outbound" ? "warn" : "bad"}>{row.direction === "outbound" ? "not reached" : row.outcome}</Tag>}
+        {row.cause === null && <Tag tone="ok">now</Tag>}
+        {row.cause !== null && row.outcome !== "answered" && <Tag tone={row.direction === "outbound" ? "warn" : "bad"}>{row.direction === "outbound" ? "not reached" : row.outcome}</Tag>}
         {row.disposition && <Tag>{row.disposition}</Tag>}
         {row.sentiment !== null && Math.abs(row.sentiment) >= 20 && <Mood value={row.sentiment} />}
-        {row.outcome === "answered" && !row.recorded && <Tag tone="">no recording</Tag>}
+        {row.cause !== null && row.outcome === "answered" && !row.recorded && <Tag tone="">no recording</Tag>}
         {row.poor_ms >= POOR_SHOWN_MS && <Tag tone="warn" title={`${duration(row.poor_ms)} of poor or missing sound`}>poor sound</Tag>}
         {row.coverage !== null && row.coverage < 60 && <Tag tone="warn">{row.coverage} % understood</Tag>}
       </span>

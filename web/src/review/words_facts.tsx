@@ -9,6 +9,9 @@ import { dateTime } from "../words/format.ts";
 /** Doubtful spans listed; the rest is in the transcript. */
 const DOUBTS_SHOWN = 20;
 
+/** Sound like a voice outside all utterances that is worth a line: shorter is a breath. */
+const OUTSIDE_SHOWN_MS = 1000;
+
 export function Coverage({ page, shown }: { page: InteractionPage; shown: Transcript }) {
   const names = new Map(page.legs.map((leg) => [leg.leg, leg.party === "agent" ? (leg.agent ?? "Agent") : (page.customer?.name ?? "Customer")]));
   if (shown.legs.length === 0) return <p class="muted">Not known.</p>;
@@ -32,9 +35,11 @@ function LegBar({ leg, name }: { leg: LegShares; name: string }) {
 
 export function Doubts({ page, shown }: { page: InteractionPage; shown: Transcript }) {
   const all = doubts(shown.utterances);
-  if (all.length === 0) return <p class="muted">Nothing doubtful.</p>;
+  const outside = shown.legs.filter((leg) => leg.doubtful_ms >= OUTSIDE_SHOWN_MS);
+  if (all.length === 0 && outside.length === 0) return <p class="muted">Nothing doubtful.</p>;
   return (
     <ul class="doubts">
+      {outside.map((leg) => <li key={leg.leg}>{(leg.doubtful_ms / 1000).toFixed(1)} s like a voice, without words<span class="muted"> · {leg.party}</span></li>)}
       {all.slice(0, DOUBTS_SHOWN).map((one) => (
         <li key={`${one.party}${one.from_ms}`}><PlayEvidence interaction={page.interaction} evidence={[one]} /><span>{one.why}</span><span class="muted"> · {one.party}, {((one.to_ms - one.from_ms) / 1000).toFixed(1)} s</span></li>
       ))}

@@ -11,7 +11,11 @@ export const filter = signal<CallFilter>(NO_FILTER);
 export const calls = signal<Loaded<CallRow[]>>({ kind: "loading" });
 export const moreCalls = signal<string | null>(null);
 
+/** Changes of a busy floor within this are read together. */
+const REFRESH_MS = 1000;
+
 let asked = 0;
+let refreshing: ReturnType<typeof setTimeout> | undefined;
 
 /** The beginning of a day that an `<input type="date">` names, plus `days`. */
 export function dayStart(text: string, days = 0): number | null {
@@ -50,6 +54,20 @@ export async function loadMoreCalls(): Promise<void> {
   } catch {
     moreCalls.value = before;
   }
+}
+
+/** A call changed: the newest page is read again, once for all that changed meanwhile; older pages stay. */
+export function refreshCalls(): void {
+  if (calls.value.kind !== "ready" || refreshing !== undefined) return;
+  refreshing = setTimeout(async () => {
+    refreshing = undefined;
+    const mine = asked;
+    const page = await read(null).catch(() => null);
+    if (page === null || mine !== asked || calls.value.kind !== "ready") return;
+    const oldest = page.calls.at(-1)?.at ?? 0;
+    const again = new Set(page.calls.map((row) => row.interaction));
+    calls.value = { kind: "ready", value: [...page.calls, ...calls.value.value.filter((row) => row.at <= oldest && !again.has(row.interaction))] };
+  }, REFRESH_MS);
 }
 
 export function setFilter(part: Partial<CallFilter>): void {

@@ -5,7 +5,9 @@ import type { AgentView, Board, Brief, Id, LiveMessage, OfferGone, OfferView, Qu
 import { serverNow, setServerNow } from "./clock.ts";
 import { deadenKeys } from "./keys.ts";
 import { onLiveWords, refreshLiveWords } from "./live_words.ts";
+import { refreshCalls } from "./calls.ts";
 import { refreshInteraction } from "./record.ts";
+import { route } from "./route.ts";
 import { checkSession, session } from "./session.ts";
 import { loadWork } from "./work.ts";
 import { together } from "../words/queues.ts";
@@ -73,6 +75,7 @@ function onMessage(message: LiveMessage): void {
       return;
     case "changed":
       for (const { interaction, customer } of message.changes) refreshInteraction(interaction, customer);
+      if (route.value.place === "calls") refreshCalls();
       void loadWork();
       return;
     case "words": onLiveWords(message);

@@ -95,11 +95,18 @@ function reader<T>(map: Map<string, Signal<Loaded<T>>>, key: Id, read: (key: Id)
   });
 }
 
+/** How often each slot was asked for. */
+const asked = new WeakMap<object, number>();
+
+/** Answers may overtake each other: only that to the newest question counts. */
 async function fill<T>(slot: Signal<Loaded<T>>, read: () => Promise<T>): Promise<void> {
+  const mine = (asked.get(slot) ?? 0) + 1;
+  asked.set(slot, mine);
   try {
-    slot.value = { kind: "ready", value: await read() };
+    const value = await read();
+    if (asked.get(slot) === mine) slot.value = { kind: "ready", value };
   } catch (error) {
-    if (slot.value.kind !== "ready") slot.value = asError(error);
+    if (asked.get(slot) === mine && slot.value.kind !== "ready") slot.value = asError(error);
   }
 }
 

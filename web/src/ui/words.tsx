@@ -1,6 +1,6 @@
 // A transcript: one column with a speaker gutter. A click on a word plays from just before it; the word that sounds is marked.
-// All lines are in the document, so that the browser's own search finds them; those out of sight are neither laid out nor
-// painted (content-visibility), and one that says the same as before is not drawn again.
+// All lines are in the document, so that the browser's own search finds them; blocks out of sight are neither laid out nor
+// painted (content-visibility), and a line that says the same as before is not drawn again.
 import { effect, useComputed } from "@preact/signals";
 import { Component, Fragment } from "preact";
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
@@ -19,6 +19,13 @@ import { WordEditNote, WordInput } from "./word_edit.tsx";
 export const DOUBTFUL = 50;
 /** Scrolling by hand stops following for this long. */
 const FOLLOW_AGAIN_MS = 4000;
+
+/** Lines of a block: as many as some screens hold. */
+const BLOCK = 40;
+
+function blocksOf(lines: Line[]): Line[][] {
+  return Array.from({ length: Math.ceil(lines.length / BLOCK) }, (_, n) => lines.slice(n * BLOCK, (n + 1) * BLOCK));
+}
 
 /** The chosen word: `E` puts it right. By utterance, then by place in it. */
 interface Chosen { key: string; index: number }
@@ -64,7 +71,7 @@ export function Words({ page, follow = false, editable = false }: { page: Intera
   };
   return (
     <div class="words" ref={root} onClick={onClick} onDblClick={onDblClick}>
-      {lines.map((line) => <WordsLine key={line.key} line={line} name={line.kind === "say" ? names[line.utterance.party] : ""} corrections={page.transcript.corrections} place={line.kind === "say" && place && covers(line.utterance, place) ? place : null} chosen={chosen?.key === line.key ? chosen.index : null} />)}
+      {blocksOf(lines).map((block) => <div key={block[0]?.key} class="block">{block.map((line) => <WordsLine key={line.key} line={line} name={line.kind === "say" ? names[line.utterance.party] : ""} corrections={page.transcript.corrections} place={line.kind === "say" && place && covers(line.utterance, place) ? place : null} chosen={chosen?.key === line.key ? chosen.index : null} />)}</div>)}
     </div>
   );
 }

@@ -113,9 +113,10 @@ export function firedText({ text, weight, by }: Fired): string {
 
 /** One sentence where the words are missing or not enough, else `null`. */
 export function transcriptSentence(page: InteractionPage): string | null {
-  const { state, trouble, utterances } = page.transcript;
+  const { state, trouble, utterances, kind } = page.transcript;
   if (state === "failed") return trouble ?? "The words of this call could not be read. Listen.";
   if (state === "none") return trouble ?? "No words were made of this contact.";
+  if (state === "pending" && kind === "live" && utterances.length > 0) return "As heard live, being completed from the recording…";
   if (state === "pending") return "Words are being read from the recording…";
   const share = understood(page);
   if (utterances.length === 0) return "Nobody said a word that could be heard.";

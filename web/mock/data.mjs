@@ -55,7 +55,7 @@ function utterance([party, from, text, sentiment], index) {
 
 export function utterances() {
   const all = SCRIPT.map(utterance);
-  all.splice(10, 0, { leg: legs.customer, party: "customer", from_ms: 50_400, to_ms: 51_100, confidence: 0, rejected: "too quiet", sentiment: null, fired: [], words: [] });
+  all.splice(10, 0, { leg: legs.customer, party: "customer", from_ms: 50_400, to_ms: 51_100, confidence: 0, rejected: "nothing understood", sentiment: null, fired: [], words: [] });
   return all;
 }
 

@@ -5,6 +5,7 @@ use std::{
     net::IpAddr,
     path::{Path, PathBuf},
     process::ExitCode,
+    sync::Arc,
     time::Duration,
 };
 
@@ -58,10 +59,13 @@ enum Command {
         #[command(subcommand)]
         what: User,
     },
-    /// Transcribe a WAV file (8 or 16 kHz, mono or stereo) with the local model.
+    /// Transcribe a WAV file (8 or 16 kHz, mono or stereo) with the local model, without the numbers that calls are kept without.
     Transcribe {
         /// The file.
         file: PathBuf,
+        /// Folder of the configuration files, whose redaction applies; where there is none, the usual numbers are taken out.
+        #[arg(long, default_value = "sip-config")]
+        config: PathBuf,
         /// A ggml model file; the demo model when left out.
         #[arg(long)]
         model: Option<PathBuf>,
@@ -241,9 +245,11 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
             let person = app::NewPerson { username, name, role, extension, queues: queue, password: password.trim_end().to_owned() };
             writeln!(io::stdout(), "{}", app::add_person(&Config::read(&config)?, &person)?)?;
         }
-        Command::Transcribe { file, model, json } => {
+        Command::Transcribe { file, config, model, json } => {
+            // Only a configuration that can be read may say that numbers stay.
+            let rules = if config.exists() { Config::read(&config)?.speech.redaction.rules } else { Arc::default() };
             let pool = speech::Pool::start(speech::PoolConfig { model, ..speech::PoolConfig::default() })?;
-            speech::transcribe_file(&pool, &file, json, &mut io::stdout().lock())?;
+            speech::transcribe_file(&pool, &file, json, &rules, &mut io::stdout().lock())?;
         }
         Command::Export { interaction, file, config } => {
             let tracks = paths::tracks_of(&Config::read(&config)?.recording.folder, interaction)?;

@@ -15,9 +15,15 @@ use support::{
     http::Client,
     server::Server,
     sound,
-    speech::{self, Alone, Law, Said, errors, said, said_words, samples, words},
+    speech::{self, Alone, Law, Said, said, said_words, samples},
 };
-use throughline::{ids::Party, service::demo::DemoCall};
+use throughline::{
+    ids::Party,
+    service::{
+        demo::DemoCall,
+        eval::words::{errors, words},
+    },
+};
 
 /// Points of word error that the path may cost.
 const POINTS: f64 = 3.0;

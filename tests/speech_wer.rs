@@ -4,11 +4,14 @@
 
 mod support;
 
-use support::speech::{self, Alone, Law, errors, samples, words};
+use support::speech::{self, Alone, Law, samples};
 use throughline::{
-    domain::insight::utterance::Transcript,
+    domain::insight::{redaction::Rules, utterance::Transcript},
     ids::{LegId, Party},
-    service::speech::{Pool, PoolConfig, TrackAudio, WorkerProgram, file, transcribe_file},
+    service::{
+        eval::words::{errors, words},
+        speech::{Pool, PoolConfig, TrackAudio, WorkerProgram, file, transcribe_file},
+    },
     time::UnixMs,
 };
 
@@ -81,12 +84,12 @@ fn the_whole_path_costs_at_most_three_points_of_word_error() {
 fn a_file_is_transcribed_with_times_and_coverage() {
     let pool = pool();
     let mut out = Vec::new();
-    transcribe_file(&pool, &samples().join("call.wav"), false, &mut out).expect("transcribes");
+    transcribe_file(&pool, &samples().join("call.wav"), false, &Rules::default(), &mut out).expect("transcribes");
     let text = String::from_utf8(out).expect("text");
     println!("{text}");
     assert!(text.contains("charged twice") && text.contains("channel 2:"));
     let mut out = Vec::new();
-    transcribe_file(&pool, &samples().join("sample-2.wav"), true, &mut out).expect("transcribes");
+    transcribe_file(&pool, &samples().join("sample-2.wav"), true, &Rules::default(), &mut out).expect("transcribes");
     let transcript: Transcript = serde_json::from_slice(&out).expect("JSON");
     assert_eq!(transcript.model, "demo-phone.en");
 }

@@ -214,3 +214,41 @@ fn two_models_are_asked_by_name_and_one_that_is_missing_says_how_to_get_it() {
     assert_eq!(transcript.model, "demo-phone.en");
     assert!(pool.transcribe_call_with(Some("nowhere.en"), &sample()).is_err());
 }
+
+/// The carried model under another name, or a file that is no model.
+fn model_file(folder: &TempDir, name: &str, works: bool) -> PathBuf {
+    let path = folder.path().join(format!("ggml-{name}.bin"));
+    let carried = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/ggml-demo-phone.en-q8_0.bin");
+    if works {
+        std::os::unix::fs::symlink(carried, &path).expect("links")
+    } else {
+        fs::write(&path, b"no model").expect("writes")
+    }
+    path
+}
+
+#[test]
+fn live_words_are_made_by_the_live_model_and_those_after_the_call_by_the_other() {
+    for (live_works, after_works) in [(true, false), (false, true)] {
+        let folder = TempDir::new().expect("a folder");
+        let config = PoolConfig {
+            live_model: Some(model_file(&folder, "small", live_works)),
+            model: Some(model_file(&folder, "large", after_works)),
+            workers: 1,
+            program: WorkerProgram::Path(REAL.into()),
+            ..PoolConfig::default()
+        };
+        let pool = Pool::start(config).expect("threads start");
+        let names = (pool.live_model().expect("is there").0, pool.model().expect("is there").0);
+        assert_eq!(names, ("small".to_owned(), "large".to_owned()));
+        let ask = |urgency: Urgency| {
+            let (reply, replies) = bounded(1);
+            pool.submit(utterance(0), urgency, reply).expect("has room");
+            replies.recv_timeout(Duration::from_secs(120)).expect("is settled").1
+        };
+        let answers = [(ask(live()), live_works), (ask(Urgency::AfterCall), after_works)];
+        for (answer, works) in answers {
+            assert_eq!(answer.as_ref().is_ok_and(|heard| heard.words.len() > 5), works, "{answer:?}");
+        }
+    }
+}

@@ -9,9 +9,12 @@ use serde_json::Value;
 use throughline::{
     ids::Party,
     protocol::audio::g711,
-    service::speech::{
-        decode::{Engine, Limits},
-        model::Model,
+    service::{
+        eval::words::words,
+        speech::{
+            decode::{Engine, Limits},
+            model::Model,
+        },
     },
 };
 
@@ -45,27 +48,6 @@ pub fn said() -> Vec<Said> {
 pub fn said_words(party: Party) -> Vec<String> {
     let all: Vec<String> = said().into_iter().filter(|s| s.party == party).map(|s| s.text).collect();
     words(&all.join(" "))
-}
-
-/// Lower case, no punctuation.
-pub fn words(text: &str) -> Vec<String> {
-    let plain: String = text.to_lowercase().chars().map(|c| if c.is_alphanumeric() || c == '\'' || c == '$' { c } else { ' ' }).collect();
-    plain.split_whitespace().map(str::to_owned).collect()
-}
-
-/// Least number of words to change, drop or add.
-pub fn errors(wanted: &[String], got: &[String]) -> usize {
-    let mut row: Vec<usize> = (0..=got.len()).collect();
-    for (i, w) in wanted.iter().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, g) in got.iter().enumerate() {
-            let substituted = diagonal + usize::from(w != g);
-            diagonal = row[j + 1];
-            row[j + 1] = substituted.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row[got.len()]
 }
 
 /// The two laws of ITU-T G.711.

@@ -214,3 +214,41 @@ async fn lines_of_a_card_are_judged_by_those_who_may() {
     let unknown = format!("/api/findings/{}", ids(1).interaction);
     assert_eq!(house.ask(&house.grace, "POST", &unknown, &json!({"status": "confirmed"})).await.0, 404);
 }
+
+/// Everything that is in the record's files, small letters, without what may part digits.
+fn on_disk(house: &House) -> String {
+    let mut all = String::new();
+    for entry in std::fs::read_dir(house._folder.path()).expect("a folder").flatten().filter(|entry| entry.path().is_file()) {
+        let octets = std::fs::read(entry.path()).expect("readable");
+        all.extend(octets.iter().map(|octet| char::from(octet.to_ascii_lowercase())).filter(|c| !matches!(c, ' ' | '-' | '.')));
+    }
+    all
+}
+
+#[tokio::test]
+async fn a_card_number_that_is_typed_into_whatever_field_is_in_no_file_of_the_record() {
+    let house = house().await;
+    let call = format!("/api/interactions/{}", ids(1).interaction);
+    let typed =
+        |n: usize| format!("the card is {} and it is plain{n}", ["4111 1111 1111 1111", "5555-5555-5555-4444", "378282246310005"][n % 3]);
+    let disposition = house.store.dispositions().await.expect("there")[0].id.clone();
+    let (status, answer) = house.ask(&house.daniel, "POST", &format!("{call}/notes"), &json!({"text": typed(0)})).await;
+    assert_eq!(status, 200, "{answer}");
+    let (status, answer) = house.ask(&house.daniel, "PUT", &format!("{call}/draft"), &json!({"text": typed(1), "version": 0})).await;
+    assert!(status < 300, "{status} {answer}");
+    let (status, answer) = house.correct(&house.daniel, &json!({"after": typed(2)})).await;
+    assert_eq!(status, 200, "{answer}");
+    let finished = json!({
+        "disposition": disposition, "note": typed(3), "solved": false, "promises": [{"text": typed(4), "due": null}],
+    });
+    let (status, answer) = house.ask(&house.daniel, "POST", &format!("{call}/wrap-up"), &finished).await;
+    assert_eq!(status, 204, "{answer}");
+    let disk = on_disk(&house);
+    for n in [0, 2, 3, 4] {
+        assert!(disk.contains(&format!("plain{n}")), "the rest of text {n} is kept, so the search can see it");
+    }
+    for number in ["4111111111111111", "5555555555554444", "378282246310005"] {
+        assert!(!disk.contains(number), "{number} is in a file");
+    }
+    assert!(disk.contains("[cardnumber]"));
+}

@@ -307,6 +307,14 @@ async fn what_was_understood_live_is_in_the_record_before_the_recording_is_read_
     assert!(transcript["utterances"].as_array().is_some_and(|all| all.iter().all(|u| u["rejected"].is_null())), "{transcript}");
     let told = scene.told.lock().expect("not poisoned").len();
     assert_eq!(told, 2, "the desks are told of both");
+    let agent = AgentId::new(CALL, [3; 10]);
+    scene.jobs.store.transcribe_again(scene.interaction, Some("double"), agent, CALL.plus_ms(40_000)).await.expect("queued");
+    assert!(step(&scene.jobs, CALL.plus_ms(41_000)).await.expect("runs"));
+    let again = page(&scene).await;
+    let models: Vec<_> = again["transcript"]["revisions"].as_array().expect("a list").iter().map(|r| (&r["kind"], &r["model"])).collect();
+    let [live, last, named] =
+        [("live", "small"), ("final", "double"), ("final", "double")].map(|(kind, model)| (kind.into(), model.into()));
+    assert_eq!(models, [(&live.0, &live.1), (&last.0, &last.1), (&named.0, &named.1)]);
 }
 
 #[tokio::test]

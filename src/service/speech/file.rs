@@ -9,7 +9,10 @@ use super::{
     resample,
 };
 use crate::{
-    domain::insight::utterance::Transcript,
+    domain::insight::{
+        redaction::{self, Rules},
+        utterance::Transcript,
+    },
     ids::{LegId, Party},
     time::UnixMs,
 };
@@ -17,11 +20,13 @@ use crate::{
 /// Longest file: a day would be 1.4 GB of samples; four hours are 230 MB per channel.
 const LONGEST_S: u32 = 4 * 3_600;
 
-/// Transcribes an 8 or 16 kHz WAV file (mono: the customer; stereo: customer left, agent right) and writes text or JSON to `out`.
-pub fn transcribe_file(pool: &Pool, path: &Path, json: bool, out: &mut dyn Write) -> Result<(), SpeechError> {
+/// Transcribes an 8 or 16 kHz WAV file (mono: the customer; stereo: customer left, agent right) and writes text or JSON to `out`,
+/// without the numbers that `rules` take out.
+pub fn transcribe_file(pool: &Pool, path: &Path, json: bool, rules: &Rules, out: &mut dyn Write) -> Result<(), SpeechError> {
     let wrong = |why: String| SpeechError::File { path: path.to_owned(), why };
     let tracks = read_wav(path)?;
-    let transcript = pool.transcribe_call(&tracks)?;
+    let mut transcript = pool.transcribe_call(&tracks)?;
+    redaction::redact(&mut transcript, rules);
     let written = if json {
         serde_json::to_writer_pretty(&mut *out, &transcript).map_err(std::io::Error::other).and_then(|()| writeln!(out))
     } else {

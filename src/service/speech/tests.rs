@@ -11,6 +11,7 @@ use super::{
     *,
 };
 use crate::{
+    domain::insight::redaction::Rules,
     ids::{LegId, Party},
     time::UnixMs,
 };
@@ -346,5 +347,28 @@ proptest::proptest! {
         proptest::prop_assert!(transcript.utterances.windows(2).all(|w| w[0].from_ms <= w[1].from_ms), "in order of time");
         let inside = |u: &crate::domain::insight::utterance::Utterance| u.words.iter().all(|w| u.from_ms <= w.from_ms && w.from_ms <= w.to_ms && w.to_ms <= u.to_ms);
         proptest::prop_assert!(transcript.utterances.iter().all(inside));
+    }
+}
+
+/// Reads out a card number, whatever it is given.
+struct CardReader;
+
+impl Transcriber for CardReader {
+    fn transcribe(&mut self, _: &Request) -> Result<Heard, TranscribeError> {
+        let text = "My card number is 4111 1111 1111 1111.";
+        let word = |(text, n): (&str, u32)| HeardWord { text: text.into(), from_ms: n * 200, to_ms: n * 200 + 180, probability: 0.9 };
+        Ok(Heard { language: "en".into(), no_speech: 0.0, logprob: -0.1, words: text.split(' ').zip(0..).map(word).collect() })
+    }
+}
+
+#[test]
+fn a_file_that_is_transcribed_shows_no_card_number_unless_redaction_is_off() {
+    let pool = Pool::of("double", Thresholds::default(), vec![Box::new(CardReader)]).expect("threads start");
+    let sample = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("models/samples/sample-2.wav");
+    for (off, json) in [(false, false), (false, true), (true, false)] {
+        let mut out = Vec::new();
+        file::transcribe_file(&pool, &sample, json, &Rules { off, ..Rules::default() }, &mut out).expect("transcribes");
+        let out = String::from_utf8(out).expect("text");
+        assert_eq!((out.contains("1111"), out.contains("[card number]")), (off, !off), "{out}");
     }
 }

@@ -25,6 +25,11 @@ use crate::{
 const RETRY_AFTER_MIN: u32 = 5;
 const RETRY_AFTER_SPREAD: u32 = 26;
 
+/// Whether the branch tells this request from all others (RFC 3261 §8.1.1.7).
+fn has_unique_branch(peek: &Peek<'_>) -> bool {
+    peek.via.is_some_and(|via| memchr::memmem::find(via, b"branch=z9hG4bK").is_some())
+}
+
 /// Refusals that wait to be sent, one behind the other: hundreds come at once, and none is worth an allocation of its own.
 #[derive(Debug)]
 pub(super) struct Refusals {
@@ -84,8 +89,9 @@ impl Switch {
         if class != Class::Urgent && source == Source::Unknown && self.strangers.is_silenced(now.mono, flow.remote.ip()) {
             return self.counters.count(Counter::StrangerSilenced);
         }
-        if class == Class::Call && self.intake.waiting()[Class::Call as usize] > 0 && !self.has_room() {
-            // Its turn would refuse it all the same, at many times the price; what comes alone is looked at, for it may be a repetition.
+        if class == Class::Call && !self.has_room() && (self.intake.waiting()[Class::Call as usize] > 0 || has_unique_branch(&peek)) {
+            // Its turn would refuse it all the same, at many times the price. What comes alone from a peer whose repetitions cannot be
+            // told by the branch is looked at.
             return self.shed(flow, bytes, &peek, class, source);
         }
         match self.intake.take(now.mono, class, flow, bytes) {

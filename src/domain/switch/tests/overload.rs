@@ -120,18 +120,23 @@ fn a_repeated_invite_of_a_call_that_lives_is_answered_as_before_however_much_wai
 }
 
 #[test]
-fn while_there_is_no_room_for_a_call_those_behind_the_first_are_refused_as_they_come() {
+fn while_there_is_no_room_for_a_call_it_is_refused_as_it_comes() {
     let mut config = config(40);
     config.limits.max_calls = 0;
     config.destinations = Destinations { emergency: EmergencyNumbers::new(["999".to_owned()]), ..Destinations::default() };
     let mut world = World::with(2, 1, config);
-    for (n, user) in [(1, "x"), (2, "x"), (3, "x"), (4, "999")] {
+    for (n, user) in [(1, "x"), (2, "x"), (3, "999")] {
         world.switch.offer(world.now, at(trunk()), request("INVITE", user, n, "").as_bytes());
     }
-    assert_eq!(world.switch.waiting(), [1, 1, 0, 0], "the first, for it may be a repetition, and the emergency call");
-    assert_eq!(world.switch.counters().get(Counter::ShedCall), 2);
+    assert_eq!(world.switch.waiting(), [1, 0, 0, 0], "the emergency call");
+    for n in 4..6 {
+        let old = request("INVITE", "x", n, "").replace("z9hG4bK", "");
+        world.switch.offer(world.now, at(trunk()), old.as_bytes());
+    }
+    assert_eq!(world.switch.waiting(), [1, 1, 0, 0], "the first whose branch does not tell whether it is a repetition");
+    assert_eq!(world.switch.counters().get(Counter::ShedCall), 3);
     let answers = sent(&mut world);
-    assert!(answers.len() == 2 && answers.iter().all(|(to, text)| *to == trunk() && text.starts_with("SIP/2.0 503 ")), "{answers:?}");
+    assert!(answers.len() == 3 && answers.iter().all(|(to, text)| *to == trunk() && text.starts_with("SIP/2.0 503 ")), "{answers:?}");
 }
 
 #[test]

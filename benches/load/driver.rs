@@ -133,6 +133,8 @@ pub struct Driver<'a> {
     serial: u64,
     live: usize,
     inviting: usize,
+    /// A caller who was told that there is no room waits a moment; the next one does too.
+    held_back_until: Instant,
     out: Vec<u8>,
     outcome: Outcome,
     /// When the run began, and when its last call may have.
@@ -195,6 +197,7 @@ impl<'a> Driver<'a> {
             serial: 0,
             live: 0,
             inviting: 0,
+            held_back_until: Instant::now(),
             out: Vec::new(),
             outcome: Outcome::default(),
             began: Instant::now(),
@@ -323,7 +326,7 @@ impl<'a> Driver<'a> {
         const BURST: usize = 64;
         for _ in 0..BURST {
             let wanted = match load.pace {
-                Pace::AtOnce(calls) => self.live < calls,
+                Pace::AtOnce(calls) => self.live < calls && Instant::now() >= self.held_back_until,
                 Pace::PerSecond(rate) => (self.outcome.begun as f64) < since.as_secs_f64() * rate,
             };
             if !wanted || self.outcome.begun >= load.calls || !self.begin(load) {

@@ -11,6 +11,9 @@ use throughline::protocol::sip::{field::Method, header::HeaderId, message::Messa
 use super::{Call, DESKS, Driver, State, sip};
 use crate::desk::Told;
 
+/// How long after a refusal nobody calls, where the next call follows the last.
+const HELD_BACK: Duration = Duration::from_millis(5);
+
 impl Driver<'_> {
     /// Reads what has come, or waits for it.
     pub fn turn(&mut self, wait: Duration) -> anyhow::Result<()> {
@@ -159,6 +162,7 @@ impl Driver<'_> {
                 self.invite(slot);
             }
             (State::Inviting, _) => {
+                self.held_back_until = Instant::now() + HELD_BACK;
                 *self.outcome.refused.entry(status).or_default() += 1;
                 self.refuse(slot, response);
                 self.forget(slot);

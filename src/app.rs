@@ -96,7 +96,6 @@ fn io_error(what: impl Into<String>) -> impl FnOnce(io::Error) -> AppError {
 /// Runs the server until it is told to stop.
 pub fn serve(config: Config, demo: bool) -> Result<(), AppError> {
     #[cfg(target_env = "gnu")]
-    wiring::give_back_large_blocks();
     wiring::raise_descriptor_limit();
     #[cfg(feature = "fault-injection")]
     wiring::choose_fault()?;

@@ -223,19 +223,6 @@ impl Signals {
 /// How long a stopping server waits for its calls to say goodbye.
 pub(super) const GOODBYE: Duration = Duration::from_secs(8);
 
-/// Has large blocks go back to the system when they are freed. Hashing a password takes 19 MiB: after the first such block glibc
-/// would take the next ones out of its heaps, and keep them there.
-#[cfg(target_env = "gnu")]
-#[expect(unsafe_code, reason = "mallopt has no safe form")]
-pub(super) fn give_back_large_blocks() {
-    /// Octets from which on a block is mapped by itself; the default moves with what was freed.
-    const LARGE: libc::c_int = 1 << 20;
-    // SAFETY: sets a number of the allocator; there are no pointers in it.
-    unsafe {
-        libc::mallopt(libc::M_MMAP_THRESHOLD, LARGE);
-    }
-}
-
 /// Raises the limit of open files to what this user may have; media sockets need many.
 #[expect(unsafe_code, reason = "setrlimit has no safe form in the standard library")]
 pub(super) fn raise_descriptor_limit() {

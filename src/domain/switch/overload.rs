@@ -134,7 +134,8 @@ impl Switch {
         peek.method == Some(Method::Invite) && via.is_some_and(|via| self.layer.has_invite(&via))
     }
 
-    /// 503 without state, but never to what belongs to a call that is there. Only a registered phone is told when to come again: a trunk would be silent as a whole for so long.
+    /// 503 without state, but never to what belongs to a call that is there. Only a registered phone is told when to come again: a
+    /// trunk would be silent as a whole for so long.
     fn shed(&mut self, flow: Flow, bytes: &[u8], peek: &Peek<'_>, class: Class, source: Source) {
         if self.is_repeated(peek) {
             self.receive(flow, bytes);

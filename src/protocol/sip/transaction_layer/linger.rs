@@ -1,5 +1,5 @@
-//! The end of transactions, and those that have said all they had to say but live on to absorb what comes again (RFC 3261 §17, Timers D, I, J, K;
-//! RFC 6026, L, M).
+//! The end of transactions, and those that have said all they had to say but live on to absorb what comes again
+//! (RFC 3261 §17, Timers D, I, J, K; RFC 6026, L, M).
 //!
 //! At 2,000 calls a second 32 s of them are more than any table should hold, and their worth falls by the second. Where there is
 //! no room the oldest of them give way to what is new: a repetition as late as that finds no transaction, and is answered 481,

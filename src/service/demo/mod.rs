@@ -114,19 +114,23 @@ fn voices(call: &DemoCall) -> Result<(Vec<i16>, Vec<i16>), DemoError> {
     Ok((channel(0), channel(1)))
 }
 
+/// How old the server's numbers may be: the phone of an agent who is ready has only just registered.
+const NUMBERS_BEHIND: Duration = Duration::from_secs(2);
+
 /// Waits until the server says that an agent could take a call, and tells what to do meanwhile.
 fn wait_until_ready(call: &DemoCall, tell: &impl Fn(&str)) -> Result<(), DemoError> {
-    let deadline = clock::now().mono + READY_PATIENCE;
+    let begin = clock::now().mono;
     let mut told = false;
     // Waiting for a datagram that nobody sends is the pause between two looks.
     let pause = std::net::UdpSocket::bind((call.trunk, 0))?;
     pause.set_read_timeout(Some(READY_INTERVAL))?;
     while agents_ready(call.http)? == 0 {
-        if !told {
+        let waited = clock::now().mono.saturating_duration_since(begin);
+        if !told && waited >= NUMBERS_BEHIND {
             tell(&format!("Nobody is ready yet. Open http://{}, log in as the agent, and press Ready. Waiting …", call.http));
             told = true;
         }
-        if clock::now().mono > deadline {
+        if waited > READY_PATIENCE {
             return Err(DemoError::Refused("Nobody became ready. Log in at the desk, press Ready, and try again.".to_owned()));
         }
         let _ = pause.recv(&mut [0; 1]);

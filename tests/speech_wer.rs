@@ -61,7 +61,7 @@ fn the_whole_path_costs_at_most_three_points_of_word_error() {
         println!("{:>2} path  {}\n   alone {}", n + 1, got.join(" "), alone.join(" "));
         (total, path_errors, alone_errors) =
             (total + wanted.len(), path_errors + errors(wanted, &got), alone_errors + errors(wanted, &alone));
-        let sum = transcript.coverage[0];
+        let sum = &transcript.coverage[0];
         assert_eq!(sum.received, sum.voiced + sum.unvoiced + sum.lost + sum.paused);
         assert_eq!(sum.voiced, sum.transcribed + sum.rejected + sum.pending + sum.failed);
         assert!(

@@ -43,7 +43,7 @@ fn assert_failed(transcript: &Transcript, why: &str) {
     let [utterance] = transcript.utterances.as_slice() else { panic!("one utterance: {transcript:?}") };
     let reason = utterance.rejected.as_deref().unwrap_or_default();
     assert!(utterance.words.is_empty() && reason.starts_with("failed") && reason.contains(why), "{reason}");
-    let sum = transcript.coverage[0];
+    let sum = &transcript.coverage[0];
     assert_eq!((sum.failed, sum.pending, sum.transcribed), (sum.voiced, 0, 0));
 }
 

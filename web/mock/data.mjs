@@ -182,7 +182,8 @@ export function transcript(now, { coverage = { customer: 96, agent: 98 }, revisi
   const undone = new Set(corrections.map((one) => one.undoes).filter(Boolean));
   const shown = corrections.filter((one) => !one.undoes).map(({ undoes: _, ...one }) => ({ ...one, state: undone.has(one.correction) ? "taken_back" : one.state }));
   for (const one of shown.filter((each) => each.state === "stands")) lay(words, one);
-  const leg = (party, lost) => ({ leg: legs[party], party, understood: coverage[party] - lost, not_understood: 100 - coverage[party], lost, waiting: 0, doubtful_ms: party === "customer" ? 2300 : 140 });
+  const leg = (party, lost) => ({ leg: legs[party], party, understood: coverage[party] - lost, not_understood: 100 - coverage[party], lost, waiting: 0, doubtful_ms: party === "customer" ? 2300 : 140,
+    doubtful: party === "customer" ? [{ from_ms: 3_000, to_ms: 4_300 }, { from_ms: 21_000, to_ms: 22_000 }] : [{ from_ms: 9_000, to_ms: 9_140 }], doubtful_more: 0 });
   return { state: "done", trouble: null, model: list[revision - 1].model, language: "en", revision, kind: "final", at: list[revision - 1].at, coverage, legs: [leg("customer", 2), leg("agent", 0)], utterances: words, corrections: shown, revisions: list, redo };
 }
 

@@ -141,7 +141,7 @@ export interface Transcript {
   coverage: { customer: number | null; agent: number | null }; legs: LegShares[]; utterances: Utterance[]; corrections: Correction[]; revisions: Revision[]; redo: Redo | null;
 }
 /** Percent of what was voiced or lost. */
-export interface LegShares { leg: Id; party: Party; understood: number; not_understood: number; lost: number; waiting: number; /** like a voice, in no utterance */ doubtful_ms: number }
+export interface LegShares { leg: Id; party: Party; understood: number; not_understood: number; lost: number; waiting: number; /** like a voice, in no utterance */ doubtful_ms: number; /** where: the first 100 */ doubtful: { from_ms: number; to_ms: number }[]; /** how many more places */ doubtful_more: number }
 export interface Revision { revision: number; kind: "live" | "final"; model: string; at: UnixMs }
 /** A transcription that was asked for while there are words. */
 export interface Redo { state: "waiting" | "running" | "failed"; model: string | null; trouble: string | null }

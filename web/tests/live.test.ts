@@ -116,7 +116,7 @@ test("a word is marked by the correction that stands there last, on its own leg"
 });
 
 test("where speech went is said in words, without what there is none of", () => {
-  const shares = { leg: "c", party: "customer" as const, understood: 94, not_understood: 4, lost: 2, waiting: 0, doubtful_ms: 0 };
+  const shares = { leg: "c", party: "customer" as const, understood: 94, not_understood: 4, lost: 2, waiting: 0, doubtful_ms: 0, doubtful: [], doubtful_more: 0 };
   assert.equal(sharesText(shares), "94 % understood, 4 % not understood, 2 % lost");
   assert.equal(sharesText({ ...shares, understood: 100, not_understood: 0, lost: 0 }), "100 % understood");
   assert.equal(sharesText({ ...shares, understood: 0, not_understood: 0, lost: 0 }), "silent throughout");

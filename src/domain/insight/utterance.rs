@@ -43,10 +43,22 @@ impl Utterance {
     }
 }
 
+/// Doubtful stretches kept of one leg: more than anybody plays. Longer lists come from noise.
+pub const DOUBTS_MAX: usize = 100;
+
+/// A stretch of the call's axis.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stretch {
+    /// Begin, milliseconds.
+    pub from_ms: u32,
+    /// End, milliseconds.
+    pub to_ms: u32,
+}
+
 /// Where a leg's samples went: an exact sum, in samples at 8 kHz.
 ///
 /// `received = voiced + unvoiced + lost + paused`, `voiced = transcribed + rejected + pending + failed`, `doubtful ≤ unvoiced`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LegCoverage {
     /// The leg.
     pub leg: LegId,
@@ -71,6 +83,12 @@ pub struct LegCoverage {
     /// Of the unvoiced ones: they sound like a voice, but too little of it for an utterance.
     #[serde(default)]
     pub doubtful: u64,
+    /// Where those lie, by time: the first [`DOUBTS_MAX`].
+    #[serde(default)]
+    pub doubts: Vec<Stretch>,
+    /// How many more of them there were.
+    #[serde(default)]
+    pub more_doubts: u32,
 }
 
 impl LegCoverage {
@@ -88,6 +106,18 @@ impl LegCoverage {
             pending: 0,
             failed: 0,
             doubtful: 0,
+            doubts: Vec::new(),
+            more_doubts: 0,
+        }
+    }
+
+    /// So many unvoiced samples sound like a voice, and lie there.
+    pub fn doubt(&mut self, samples: u64, at: Stretch) {
+        self.doubtful += samples;
+        if self.doubts.len() < DOUBTS_MAX {
+            self.doubts.push(at);
+        } else {
+            self.more_doubts = self.more_doubts.saturating_add(1);
         }
     }
 

@@ -57,7 +57,7 @@ impl Pool {
         }
         let levels: Vec<f32> = items.iter().map(|(_, p)| p.level_db).collect();
         echo::hide(&mut utterances, &levels);
-        let mut coverage: Vec<_> = cuts.iter().map(|c| c.coverage).collect();
+        let mut coverage: Vec<_> = cuts.iter().map(|c| c.coverage.clone()).collect();
         for (((track, piece), utterance), outcome) in items.iter().zip(&utterances).zip(outcomes) {
             let hidden = outcome == Outcome::Transcribed && utterance.rejected.is_some();
             let outcome = if hidden { Outcome::Rejected } else { outcome };

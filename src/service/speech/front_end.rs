@@ -15,7 +15,7 @@ use super::{
     voice_activity::{self, Activity, FRAME},
 };
 use crate::{
-    domain::insight::utterance::LegCoverage,
+    domain::insight::utterance::{LegCoverage, Stretch},
     ids::{LegId, Party},
 };
 
@@ -114,7 +114,7 @@ pub fn cut_spans(track: &TrackAudio, activity: &Activity, mut spans: Vec<Span>) 
     let clip = |gap: &Gap| gap.samples.start.min(total)..gap.samples.end.min(total);
     let gaps = union(track.gaps.iter().map(clip).collect());
     let paused = union(track.gaps.iter().filter(|g| g.kind == GapKind::Paused).map(clip).collect());
-    spans.retain(|s| s.voiced >= SOUND_MIN);
+    let too_short: Vec<Span> = spans.extract_if(.., |s| s.voiced < SOUND_MIN).collect();
     let starts: Vec<usize> = spans.iter().map(|s| s.frames.start * FRAME).skip(1).chain([total]).collect();
     let pieces: Vec<Piece> = spans.iter().zip(starts).map(|(s, next)| piece(track, activity, s, next, &gaps)).collect();
     let voiced: u64 = pieces.iter().map(|p| p.received).sum();
@@ -126,19 +126,24 @@ pub fn cut_spans(track: &TrackAudio, activity: &Activity, mut spans: Vec<Span>) 
         lost: filled - length(&paused),
         paused: length(&paused),
         pending: voiced,
-        doubtful: doubtful(&activity.active, &pieces, &gaps, total),
         ..LegCoverage::none(track.leg)
     };
-    Cut { pieces, coverage }
+    let mut cut = Cut { pieces, coverage };
+    for span in too_short {
+        let active = span.frames.clone().filter(|frame| activity.active[*frame]);
+        let samples = active.map(|frame| frame * FRAME..((frame + 1) * FRAME).min(total));
+        let received = samples.map(|range| (range.len() - overlap(&gaps, &range)) as u64).sum();
+        doubt(&mut cut.coverage, track.start_ms, received, span.frames);
+    }
+    cut
 }
 
-/// Received samples of active frames that lie in no piece.
-fn doubtful(active: &[bool], pieces: &[Piece], gaps: &[Range<usize>], total: usize) -> u64 {
-    let mut outside = active.to_vec();
-    pieces.iter().for_each(|piece| outside[piece.range.start / FRAME..piece.range.end.div_ceil(FRAME)].fill(false));
-    let frames = outside.iter().enumerate().filter(|(_, outside)| **outside);
-    let samples = frames.map(|(n, _)| n * FRAME..((n + 1) * FRAME).min(total));
-    samples.map(|range| (range.len() - overlap(gaps, &range)) as u64).sum()
+/// Counts frames that hold a voice and are no utterance, where any of them was received.
+pub(super) fn doubt(coverage: &mut LegCoverage, start_ms: u32, received: u64, frames: Range<usize>) {
+    let on_axis = |frame: usize| start_ms.saturating_add(ms(frame * FRAME));
+    if received > 0 {
+        coverage.doubt(received, Stretch { from_ms: on_axis(frames.start), to_ms: on_axis(frames.end) });
+    }
 }
 
 /// Moves a piece's samples from pending to where they belong.

@@ -339,7 +339,7 @@ proptest::proptest! {
         let track = TrackAudio { gaps: gaps.iter().map(gap).collect(), ..track(samples) };
         let pool = Pool::of("double", Thresholds::default(), vec![Box::new(Moody(seed))]).unwrap();
         let transcript = pool.transcribe_call(std::slice::from_ref(&track)).unwrap();
-        let sum = transcript.coverage[0];
+        let sum = &transcript.coverage[0];
         proptest::prop_assert_eq!(sum.received, track.samples.len() as u64);
         proptest::prop_assert_eq!(sum.received, sum.voiced + sum.unvoiced + sum.lost + sum.paused);
         proptest::prop_assert_eq!(sum.voiced, sum.transcribed + sum.rejected + sum.failed);

@@ -91,7 +91,7 @@ async fn view_of(conn: &mut Conn, interaction: InteractionId, of: &Row, revision
     }
     let parties = parties(conn, interaction).await?;
     view.coverage = by_side(&coverage, &parties);
-    view.legs = coverage.iter().filter_map(|leg| Some(shares(leg, *parties.get(&leg.leg)?))).collect();
+    view.legs = coverage.into_iter().filter_map(|leg| parties.get(&leg.leg).map(|party| shares(leg, *party))).collect();
     let mut moods = turn_moods(conn, interaction).await?;
     view.utterances = utterances.into_iter().map(|u| shown(u, &mut moods)).collect();
     (view.model, view.language) = (Some(model), Some(language));
@@ -203,7 +203,7 @@ fn by_side(legs: &[LegCoverage], parties: &HashMap<LegId, Party>) -> CoverageVie
 }
 
 /// Percentages that add up: what rounding takes goes to the largest remainder.
-fn shares(leg: &LegCoverage, party: Party) -> LegShares {
+fn shares(leg: LegCoverage, party: Party) -> LegShares {
     let parts = [leg.transcribed, leg.rejected + leg.failed, leg.lost, leg.pending];
     let total: u64 = parts.iter().sum();
     let mut percent = parts.map(|part| (part * 100).checked_div(total).unwrap_or(0));
@@ -214,7 +214,9 @@ fn shares(leg: &LegCoverage, party: Party) -> LegShares {
         percent[*n] += 1;
     }
     let [understood, not_understood, lost, waiting] = percent.map(|p| u8::try_from(p).unwrap_or(100));
-    LegShares { leg: leg.leg, party, understood, not_understood, lost, waiting, doubtful_ms: leg.doubtful / SAMPLES_PER_MS }
+    let LegCoverage { leg, doubtful, doubts, more_doubts, .. } = leg;
+    let doubtful_ms = doubtful / SAMPLES_PER_MS;
+    LegShares { leg, party, understood, not_understood, lost, waiting, doubtful_ms, doubtful: doubts, doubtful_more: more_doubts }
 }
 
 /// The value of a turn's mood; rows of earlier versions name no words.
@@ -251,7 +253,7 @@ mod tests {
         let sum = |transcribed, rejected, lost, pending| {
             let voiced = transcribed + rejected + pending;
             let c = LegCoverage { received: voiced + lost, voiced, lost, transcribed, rejected, pending, ..LegCoverage::none(leg) };
-            let s = shares(&c, Party::Agent);
+            let s = shares(c, Party::Agent);
             [s.understood, s.not_understood, s.lost, s.waiting]
         };
         assert_eq!(sum(940, 35, 25, 0), [94, 4, 2, 0]);

@@ -4,7 +4,10 @@ use serde::{Deserialize, Serialize};
 
 use super::TranscriptState;
 use crate::{
-    domain::insight::{sentiment::Fired, utterance::Word},
+    domain::insight::{
+        sentiment::Fired,
+        utterance::{Stretch, Word},
+    },
     ids::{CorrectionId, LegId, Party},
     time::UnixMs,
 };
@@ -83,7 +86,7 @@ pub enum TranscriptKind {
 }
 
 /// Where the speech of one leg went, percent of what was voiced or lost; they add up to 100, or are all 0.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct LegShares {
     /// The leg.
     pub leg: LegId,
@@ -99,6 +102,10 @@ pub struct LegShares {
     pub waiting: u8,
     /// Sound like a voice in no utterance, too short for one, milliseconds; in none of the shares.
     pub doubtful_ms: u64,
+    /// Where those lie, with what came just before; the first 100, by time.
+    pub doubtful: Vec<Stretch>,
+    /// How many more there were.
+    pub doubtful_more: u32,
 }
 
 /// One revision of the words.

@@ -220,7 +220,7 @@ impl LiveCall {
 
     /// Where each leg's samples went so far.
     pub fn coverage(&mut self) -> Vec<LegCoverage> {
-        self.legs.iter_mut().map(|leg| *leg.ear.coverage()).collect()
+        self.legs.iter_mut().map(|leg| leg.ear.coverage().clone()).collect()
     }
 
     /// Since when the oldest speech that waits for words ended, milliseconds.

@@ -18,7 +18,7 @@ use crate::{
     protocol::audio::g711,
     service::speech::{
         RATE, TrackAudio,
-        front_end::{Piece, SHORTEST, SOUND_MIN, TAIL},
+        front_end::{self, Piece, SHORTEST, SOUND_MIN, TAIL},
         gates, ms,
         utterances::PRE_ROLL,
         voice_activity::{ALONE, CLICK, FRAME},
@@ -268,7 +268,8 @@ impl LegEar {
     fn ended(&mut self, frames: Range<usize>) {
         let from = frames.start * FRAME;
         let Some(piece) = self.piece(frames.clone(), 0) else {
-            self.coverage.doubtful += self.doubtful(frames);
+            let received = self.doubtful(frames.clone());
+            front_end::doubt(&mut self.coverage, self.track.start_ms, received, frames);
             self.events.push_back(EarEvent::Nothing { from });
             return;
         };

@@ -6,7 +6,7 @@ use super::*;
 use crate::{
     domain::insight::{
         correction::Span,
-        utterance::{LegCoverage, Transcript, Utterance, Word},
+        utterance::{DOUBTS_MAX, LegCoverage, Stretch, Transcript, Utterance, Word},
     },
     ids::CorrectionId,
 };
@@ -133,8 +133,26 @@ async fn a_new_revision_keeps_corrections_where_the_audio_fits_and_says_which_no
     let (revision, transcript) = store.corrected_transcript(interaction).await.expect("a read").expect("words");
     assert_eq!((revision, transcript.utterances[0].text().as_str()), (2, "I was charged twice"));
     assert!(matches!(store.words(interaction, Some(3)).await, Err(StoreError::NotFound(_))));
-    let shares = words.legs[0];
+    let shares = &words.legs[0];
     assert_eq!((shares.understood, shares.not_understood, shares.lost, shares.waiting, shares.doubtful_ms), (82, 12, 6, 0, 15));
+}
+
+#[tokio::test]
+async fn places_that_sounded_like_a_voice_come_back_with_the_words_and_rows_from_before_have_none() {
+    let (store, _dir, daniel) = seeded().await;
+    let interaction = ids(1).interaction;
+    store.apply(&answered_call(1, None, daniel)).await.expect("facts");
+    let mut words = heard(1, "small", "I was barged twice", 3_000);
+    let place = |n: u32| Stretch { from_ms: n * 1_000, to_ms: n * 1_000 + 320 };
+    (0..DOUBTS_MAX as u32 + 3).for_each(|n| words.coverage[0].doubt(560, place(n)));
+    store.save_transcript(interaction, &words, NOW).await.expect("words");
+    let shown = store.words(interaction, None).await.expect("words").legs.remove(0);
+    assert_eq!((shown.doubtful.len(), shown.doubtful[7], shown.doubtful_more), (DOUBTS_MAX, place(7), 3));
+    let mut old = serde_json::to_value(&words.coverage[0]).expect("an object");
+    let fields = old.as_object_mut().expect("an object");
+    ["doubts", "more_doubts"].iter().for_each(|field| drop(fields.remove(*field)));
+    let read: LegCoverage = serde_json::from_value(old).expect("is read");
+    assert_eq!((read.doubts.len(), read.more_doubts, read.doubtful), (0, 0, words.coverage[0].doubtful));
 }
 
 #[tokio::test]

@@ -109,7 +109,7 @@ fn what_nobody_has_time_for_is_shown_as_later_and_stays_pending() {
     let later = |shown: &[LiveUtterance]| shown.iter().filter(|live| live.utterance.rejected.as_deref() == Some(LATER)).count();
     let left = scene.call.settled().iter().filter(|settled| settled.outcome.is_none()).count();
     assert!(left > 5 && later(&shown) == left && shown.iter().all(|live| live.utterance.words.is_empty()));
-    let sum = scene.call.coverage()[0];
+    let sum = scene.call.coverage().remove(0);
     assert_eq!(sum.pending + sum.rejected, sum.voiced);
     assert!(sum.pending > sum.rejected);
 }
@@ -152,7 +152,7 @@ fn words_that_go_round_live_are_asked_for_once_more_at_the_full_context_and_then
         let mut looper = Looper { mends, asked: Vec::new() };
         let mut scene = Scene::new(&legs()[..1], &mut looper, DECODE_US);
         scene.speak(&[(leg(1), &samples)]);
-        let (shown, sum) = (scene.shown(), scene.call.coverage()[0]);
+        let (shown, sum) = (scene.shown(), scene.call.coverage().remove(0));
         assert!(shown.iter().all(|live| live.utterance.text() == text && live.utterance.rejected.is_none()), "{shown:?}");
         assert_eq!((sum.pending, sum.transcribed), (0, sum.voiced));
         let utterances = shown.len();
@@ -174,7 +174,7 @@ fn a_second_try_that_nobody_has_time_for_is_left_to_the_recording() {
     let mut scene = Scene::new(&legs()[..1], &mut once, DECODE_US);
     scene.speak(&[(leg(1), &samples)]);
     assert!(scene.shown().iter().all(|live| live.utterance.rejected.as_deref() == Some(LATER)));
-    let sum = scene.call.coverage()[0];
+    let sum = scene.call.coverage().remove(0);
     assert_eq!((sum.pending, sum.transcribed), (sum.voiced, 0));
 }
 
@@ -207,7 +207,7 @@ fn an_echo_is_hidden_live_also_when_it_is_understood_before_its_source() {
             assert_eq!(words(2) == 0, hidden, "gain {gain}, delayed {delayed}: {shown:#?}");
             let rejected = scene.call.settled().iter().filter(|s| s.leg == leg(2) && s.outcome == Some(Outcome::Rejected)).count();
             assert_eq!(rejected > 0, hidden);
-            let sum = scene.call.coverage()[1];
+            let sum = scene.call.coverage().remove(1);
             assert_eq!(sum.voiced, sum.transcribed + sum.rejected + sum.pending + sum.failed);
         }
     }

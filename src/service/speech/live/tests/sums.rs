@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::{
     domain::{
-        insight::utterance::LegCoverage,
+        insight::utterance::{DOUBTS_MAX, LegCoverage},
         media::{
             tap::{TAP_PAYLOAD_MAX, TapFrame},
             time_axis::TimeAxis,
@@ -96,7 +96,7 @@ impl Network {
             }
         }
         let LegCoverage { received, voiced, unvoiced, lost, paused, transcribed, rejected, pending, failed, doubtful, .. } =
-            *self.ear.coverage();
+            self.ear.coverage().clone();
         assert_eq!(received, voiced + unvoiced + lost + paused);
         assert_eq!(voiced, transcribed + rejected + pending + failed);
         assert!(doubtful <= unvoiced);
@@ -141,7 +141,7 @@ proptest! {
         net.hand_over();
         net.ear.close(net.axis.end_us());
         net.hand_over();
-        let (sum, totals) = (*net.ear.coverage(), net.axis.totals());
+        let (sum, totals) = (net.ear.coverage().clone(), net.axis.totals());
         prop_assert_eq!(sum.received * 125, net.axis.end_us());
         prop_assert!(net.utterances.windows(2).all(|w| w[0].end <= w[1].start), "{:?}", net.utterances);
         if !steps.iter().any(|step| matches!(step, Step::Dropped(_))) {
@@ -182,7 +182,7 @@ fn sound_too_short_for_an_utterance_is_doubtful_live_and_after_the_call_and_the_
         let mut ear = LegEar::new(&head(leg(1), Party::Customer));
         packets(&samples).iter().for_each(|chunk| ear.push(chunk));
         ear.close(samples.len() as u64 * 125);
-        let live = *ear.coverage();
+        let live = ear.coverage().clone();
         let track = TrackAudio { leg: leg(1), party: Party::Customer, start_ms: 0, samples, gaps: Vec::new() };
         let after = front_end::listen(&track).coverage;
         for (when, sum) in [("live", live), ("after the call", after)] {
@@ -190,6 +190,7 @@ fn sound_too_short_for_an_utterance_is_doubtful_live_and_after_the_call_and_the_
             assert!((least * 8..=most * 8).contains(&sum.doubtful), "{name}, {when}: {} ms doubtful", sum.doubtful / 8);
             assert_eq!(sum.received, sum.voiced + sum.unvoiced + sum.lost + sum.paused, "{name}, {when}");
             assert!(sum.doubtful <= sum.unvoiced);
+            assert!(sum.doubts.iter().map(|at| u64::from(at.to_ms - at.from_ms) * 8).sum::<u64>() >= sum.doubtful, "{name}, {when}");
         }
     }
 }
@@ -206,4 +207,32 @@ fn doubtful_sound_that_was_filled_in_was_never_received_and_does_not_count() {
     let sum = front_end::listen(&track).coverage;
     assert!((70 * 8..=100 * 8).contains(&sum.doubtful), "the first only: {} ms", sum.doubtful / 8);
     assert_eq!(sum.lost, 300 * 8);
+}
+
+#[test]
+fn where_doubtful_sound_lies_is_told_alike_live_and_after_the_call_and_only_so_many_places_are_kept() {
+    let places: Vec<usize> = (0..DOUBTS_MAX + 5).map(|n| 3_000 + n * 1_000).collect();
+    let seconds = places.len() + 6;
+    let tone = |i: usize| places.iter().any(|at| (at * 8..(at + 70) * 8).contains(&i));
+    let tones = sines(seconds * RATE, |i| if tone(i) { vec![(310.0, 0.08), (740.0, 0.05), (1_730.0, 0.03)] } else { vec![] });
+    let samples = add(&noise(seconds * RATE, 8, 3), &tones);
+    let start_ms = 700;
+    let mut ear = LegEar::new(&TapOpen { axis_us: u64::from(start_ms) * 1_000, ..head(leg(1), Party::Customer) });
+    for mut chunk in packets(&samples) {
+        chunk.axis_start_us += u64::from(start_ms) * 1_000;
+        ear.push(&chunk);
+    }
+    ear.close((u64::from(start_ms) + seconds as u64 * 1_000) * 1_000);
+    let track = TrackAudio { leg: leg(1), party: Party::Customer, start_ms, samples, gaps: Vec::new() };
+    for (when, sum) in [("live", ear.coverage().clone()), ("after the call", front_end::listen(&track).coverage)] {
+        assert_eq!((sum.doubts.len(), sum.more_doubts), (DOUBTS_MAX, 5), "{when}");
+        for (at, place) in sum.doubts.iter().zip(&places) {
+            let (from, to) = (start_ms + *place as u32, start_ms + *place as u32 + 70);
+            // With the pre-roll of an utterance, so that a player shows how it began.
+            assert!(
+                (from - 270..=from - 230).contains(&at.from_ms) && (to..=to + 30).contains(&at.to_ms),
+                "{when}: {at:?} for {from}..{to}"
+            );
+        }
+    }
 }

@@ -44,11 +44,8 @@ impl Store {
         let Some(number) = number else { return Ok(brief) };
         brief.country = country_of(number);
         let mut conn = self.read().await?;
-        brief.identity = identities::find(&mut conn, &Address::phone(number, None)).await?;
-        let owners = match brief.identity {
-            Some(identity) => identities::owners(&mut conn, identity).await?,
-            None => Vec::new(),
-        };
+        let (identity, owners) = identities::find_with_owners(&mut conn, &Address::phone(number, None)).await?;
+        brief.identity = identity;
         match <[Who; 1]>::try_from(owners) {
             Ok([sole]) => {
                 let found = gather(&mut conn, Subject::Customer(sole.customer), None, now).await?;

@@ -2,7 +2,7 @@
 
 use super::{
     StoreError,
-    db::{Columns, Conn, Row},
+    db::{Columns, Conn, Row, results},
     text::clip,
     timeline::{outcome_in_words, title_in_words},
 };
@@ -41,13 +41,37 @@ pub(super) struct Gathered {
     pub last_contact_at: Option<UnixMs>,
 }
 
-/// One statement for either subject: `$1` is its id.
-macro_rules! by_subject {
-    ($subject:expr, $before:literal, $after:literal) => {
-        match $subject {
-            Subject::Customer(id) => sqlx::query(concat!($before, " customer = $1 ", $after)).bind(id.to_string()),
-            Subject::Identity(id) => sqlx::query(concat!($before, " identity = $1 ", $after)).bind(id.to_string()),
-        }
+/// What is read of either subject, in one turn of the database, as six results: open tickets, last contacts, unanswered messages, promises
+/// overdue, the number of contacts, moods. `$1` subject · `$2` the interaction left out · `$3` now · 72 hours, 7 and 30 days before it as `$4`
+/// to `$6` · `$7` the most that are counted.
+macro_rules! signals_of {
+    ($key:literal) => {
+        concat!(
+            "SELECT t.ticket, t.subject, t.state, t.queue, t.touched_at, t.we_wrote_at, (SELECT COUNT(*) FROM (SELECT 1 \
+             FROM ticket_interaction k WHERE k.ticket = t.ticket AND k.at >= $5 AND k.removed_at IS NULL LIMIT 10) AS recent) AS contacts \
+             FROM (SELECT * FROM ticket WHERE ",
+            $key,
+            " = $1 AND state <> 'solved' ORDER BY touched_at DESC, ticket LIMIT 9) AS t ORDER BY t.touched_at DESC, t.ticket; \
+             SELECT i.interaction, i.channel, i.direction, i.at, i.ended_at, i.state, i.cause, i.title, i.outcome, i.awaiting_reply, \
+             i.answered_ms, i.wrapped_up, i.queue, k.ticket, NULL AS agent_name FROM (SELECT * FROM interaction WHERE ",
+            $key,
+            " = $1 AND interaction <> $2 AND NOT (channel = 'phone' AND state = 'open') ORDER BY at DESC, interaction DESC LIMIT 5) AS i \
+             LEFT JOIN ticket_interaction k ON k.interaction = i.interaction AND k.role = 'primary' AND k.removed_at IS NULL \
+             ORDER BY i.at DESC, i.interaction DESC; \
+             SELECT i.interaction, i.channel, i.direction, i.at, i.ended_at, i.state, i.cause, i.title, i.outcome, i.awaiting_reply, \
+             i.answered_ms, i.wrapped_up, i.queue, k.ticket, NULL AS agent_name FROM (SELECT * FROM interaction WHERE ",
+            $key,
+            " = $1 AND awaiting_reply = 1 AND at >= $4 AND interaction <> $2 ORDER BY at DESC LIMIT 5) AS i \
+             LEFT JOIN ticket_interaction k ON k.interaction = i.interaction AND k.role = 'primary' AND k.removed_at IS NULL \
+             ORDER BY i.at DESC, i.interaction DESC; \
+             SELECT title, interaction, ticket, due, queue FROM work_item WHERE ",
+            $key,
+            " = $1 AND kind = 'promise' AND state <> 'done' AND due < $3 ORDER BY due, work_item LIMIT 3; \
+             SELECT COUNT(*) AS counted FROM (SELECT 1 FROM interaction WHERE ",
+            $key,
+            " = $1 AND at >= $6 AND NOT (channel = 'phone' AND state = 'open') LIMIT $7) AS recent; \
+             SELECT sentiment FROM interaction WHERE customer = $1 AND sentiment IS NOT NULL ORDER BY at DESC LIMIT 5"
+        )
     };
 }
 
@@ -63,12 +87,23 @@ struct OpenTicket {
 
 /// Gathers everything but the interaction `except`: a call in progress is not its own reason.
 pub(super) async fn gather(conn: &mut Conn, subject: Subject, except: Option<InteractionId>, now: UnixMs) -> Result<Gathered, StoreError> {
-    let except = except.map(|id| id.to_string()).unwrap_or_default();
-    let tickets = open_tickets(conn, subject, now).await?;
+    let query = match subject {
+        Subject::Customer(id) => sqlx::query(signals_of!("customer")).bind(id.to_string()),
+        Subject::Identity(id) => sqlx::query(signals_of!("identity")).bind(id.to_string()),
+    };
+    let query = query
+        .bind(except.map(|id| id.to_string()).unwrap_or_default())
+        .bind(now.0)
+        .bind(now.0 - 72 * HOUR_MS)
+        .bind(now.0 - 7 * DAY_MS)
+        .bind(now.0 - 30 * DAY_MS)
+        .bind(CONTACTS_MAX);
+    let [tickets, last, unanswered_rows, promised, counted, moods_rows] = results(conn, query).await?;
+    let tickets = open_tickets(&tickets)?;
     let mut found = Gathered::default();
-    last_contacts(conn, subject, &except, now, &tickets, &mut found).await?;
-    unanswered(conn, subject, &except, now, &tickets, &mut found).await?;
-    promises(conn, subject, now, &tickets, &mut found).await?;
+    last_contacts(&last, now, &tickets, &mut found)?;
+    unanswered(&unanswered_rows, now, &tickets, &mut found)?;
+    promises(&promised, now, &tickets, &mut found)?;
     for ticket in &tickets {
         let kind = SignalKind::Ticket { state: ticket.state, we_wrote_at: ticket.we_wrote_at, touched_at: ticket.touched_at };
         found.signals.push(signal(kind, ticket.subject.clone(), None, Some(ticket.ticket), ticket.queue.clone(), &tickets));
@@ -82,8 +117,8 @@ pub(super) async fn gather(conn: &mut Conn, subject: Subject, except: Option<Int
         ChipKind::UnansweredMessage => 1,
         ChipKind::OpenTickets => 2,
     });
-    found.contacts_30_days = recent_contacts(conn, subject, now).await?;
-    found.sentiment = moods(conn, subject).await?;
+    found.contacts_30_days = counted.first().map_or(Ok(0), |row| row.int("counted"))?;
+    found.sentiment = moods_rows.iter().rev().map(|row| row.int("sentiment")).collect::<Result<_, _>>()?;
     Ok(found)
 }
 
@@ -99,25 +134,7 @@ fn signal(
     Signal { kind, about: clip(&about, TITLE_MAX), interaction, ticket, queue, contacts_7_days: contacts }
 }
 
-async fn last_contacts(
-    conn: &mut Conn,
-    subject: Subject,
-    except: &str,
-    now: UnixMs,
-    tickets: &[OpenTicket],
-    found: &mut Gathered,
-) -> Result<(), StoreError> {
-    let rows = by_subject!(
-        subject,
-        "SELECT i.interaction, i.channel, i.direction, i.at, i.ended_at, i.state, i.cause, i.title, i.outcome, i.awaiting_reply, \
-         i.answered_ms, i.wrapped_up, i.queue, k.ticket, NULL AS agent_name FROM (SELECT * FROM interaction WHERE",
-        "AND interaction <> $2 AND NOT (channel = 'phone' AND state = 'open') ORDER BY at DESC, interaction DESC LIMIT 5) AS i \
-         LEFT JOIN ticket_interaction k ON k.interaction = i.interaction AND k.role = 'primary' AND k.removed_at IS NULL \
-         ORDER BY i.at DESC, i.interaction DESC"
-    )
-    .bind(except)
-    .fetch_all(conn)
-    .await?;
+fn last_contacts(rows: &[Row], now: UnixMs, tickets: &[OpenTicket], found: &mut Gathered) -> Result<(), StoreError> {
     for (place, row) in rows.iter().enumerate() {
         let (interaction, channel, at): (InteractionId, Channel, UnixMs) = (row.id("interaction")?, row.word("channel")?, row.at("at")?);
         let title = clip(&title_in_words(row)?, TITLE_MAX);
@@ -162,27 +179,8 @@ fn cut_off_at(row: &Row) -> Result<Option<UnixMs>, StoreError> {
     if fault { row.opt_at("ended_at") } else { Ok(None) }
 }
 
-async fn unanswered(
-    conn: &mut Conn,
-    subject: Subject,
-    except: &str,
-    now: UnixMs,
-    tickets: &[OpenTicket],
-    found: &mut Gathered,
-) -> Result<(), StoreError> {
-    let rows = by_subject!(
-        subject,
-        "SELECT i.interaction, i.channel, i.direction, i.at, i.ended_at, i.state, i.cause, i.title, i.outcome, i.awaiting_reply, \
-         i.answered_ms, i.wrapped_up, i.queue, k.ticket, NULL AS agent_name FROM (SELECT * FROM interaction WHERE",
-        "AND awaiting_reply = 1 AND at >= $3 AND interaction <> $2 ORDER BY at DESC LIMIT 5) AS i \
-         LEFT JOIN ticket_interaction k ON k.interaction = i.interaction AND k.role = 'primary' AND k.removed_at IS NULL \
-         ORDER BY i.at DESC, i.interaction DESC"
-    )
-    .bind(except)
-    .bind(now.0 - 72 * HOUR_MS)
-    .fetch_all(conn)
-    .await?;
-    for row in &rows {
+fn unanswered(rows: &[Row], now: UnixMs, tickets: &[OpenTicket], found: &mut Gathered) -> Result<(), StoreError> {
+    for row in rows {
         let (channel, at): (Channel, UnixMs) = (row.word("channel")?, row.at("at")?);
         let about = title_in_words(row)?;
         let interaction = Some(row.id("interaction")?);
@@ -196,15 +194,7 @@ async fn unanswered(
     Ok(())
 }
 
-async fn promises(conn: &mut Conn, subject: Subject, now: UnixMs, tickets: &[OpenTicket], found: &mut Gathered) -> Result<(), StoreError> {
-    let rows = by_subject!(
-        subject,
-        "SELECT title, interaction, ticket, due, queue FROM work_item WHERE",
-        "AND kind = 'promise' AND state <> 'done' AND due < $2 ORDER BY due, work_item LIMIT 3"
-    )
-    .bind(now.0)
-    .fetch_all(conn)
-    .await?;
+fn promises(rows: &[Row], now: UnixMs, tickets: &[OpenTicket], found: &mut Gathered) -> Result<(), StoreError> {
     for (place, row) in rows.iter().enumerate() {
         let due = row.at("due")?;
         let about = row.opt_text("title")?.unwrap_or_else(|| "Promise".to_owned());
@@ -218,17 +208,7 @@ async fn promises(conn: &mut Conn, subject: Subject, now: UnixMs, tickets: &[Ope
     Ok(())
 }
 
-async fn open_tickets(conn: &mut Conn, subject: Subject, now: UnixMs) -> Result<Vec<OpenTicket>, StoreError> {
-    let rows = by_subject!(
-        subject,
-        "SELECT t.ticket, t.subject, t.state, t.queue, t.touched_at, t.we_wrote_at, (SELECT COUNT(*) FROM (SELECT 1 FROM ticket_interaction k \
-         WHERE k.ticket = t.ticket AND k.at >= $2 AND k.removed_at IS NULL LIMIT 10) AS recent) AS contacts \
-         FROM (SELECT * FROM ticket WHERE",
-        "AND state <> 'solved' ORDER BY touched_at DESC, ticket LIMIT 9) AS t ORDER BY t.touched_at DESC, t.ticket"
-    )
-    .bind(now.0 - 7 * DAY_MS)
-    .fetch_all(conn)
-    .await?;
+fn open_tickets(rows: &[Row]) -> Result<Vec<OpenTicket>, StoreError> {
     rows.iter()
         .map(|row| {
             Ok(OpenTicket {
@@ -242,28 +222,4 @@ async fn open_tickets(conn: &mut Conn, subject: Subject, now: UnixMs) -> Result<
             })
         })
         .collect()
-}
-
-async fn recent_contacts(conn: &mut Conn, subject: Subject, now: UnixMs) -> Result<u32, StoreError> {
-    let row = by_subject!(
-        subject,
-        "SELECT COUNT(*) AS counted FROM (SELECT 1 FROM interaction WHERE",
-        "AND at >= $2 AND NOT (channel = 'phone' AND state = 'open') LIMIT $3) AS recent"
-    )
-    .bind(now.0 - 30 * DAY_MS)
-    .bind(CONTACTS_MAX)
-    .fetch_one(conn)
-    .await?;
-    row.int("counted")
-}
-
-async fn moods(conn: &mut Conn, subject: Subject) -> Result<Vec<i16>, StoreError> {
-    let Subject::Customer(customer) = subject else { return Ok(Vec::new()) };
-    let rows = sqlx::query("SELECT sentiment FROM interaction WHERE customer = $1 AND sentiment IS NOT NULL ORDER BY at DESC LIMIT 5")
-        .bind(customer.to_string())
-        .fetch_all(conn)
-        .await?;
-    let mut moods = rows.iter().map(|row| row.int("sentiment")).collect::<Result<Vec<i16>, _>>()?;
-    moods.reverse();
-    Ok(moods)
 }

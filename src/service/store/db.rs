@@ -2,8 +2,9 @@
 
 use std::str::FromStr;
 
+use futures_util::TryStreamExt as _;
 use serde::{Serialize, de::DeserializeOwned, de::IntoDeserializer, de::value::StrDeserializer};
-use sqlx::Row as _;
+use sqlx::{Either, Executor as _, Row as _};
 
 use super::StoreError;
 use crate::{
@@ -17,6 +18,24 @@ pub(super) type Conn = sqlx::SqliteConnection;
 pub(super) type Row = sqlx::sqlite::SqliteRow;
 /// One transaction.
 pub(super) type Tx = sqlx::Transaction<'static, sqlx::Sqlite>;
+
+/// A statement with its values.
+pub(super) type Query<'q> = sqlx::query::Query<'q, sqlx::Sqlite, sqlx::sqlite::SqliteArguments>;
+
+/// The rows of `N` statements in one text, parted by semicolons, which share their numbered parameters: one turn of the database's
+/// thread instead of `N`, and each turn is two switches of threads.
+pub(super) async fn results<const N: usize>(conn: &mut Conn, query: Query<'_>) -> Result<[Vec<Row>; N], StoreError> {
+    let mut results = [const { Vec::new() }; N];
+    let mut at = 0;
+    let mut stream = conn.fetch_many(query);
+    while let Some(next) = stream.try_next().await? {
+        match next {
+            Either::Left(_) => at += 1,
+            Either::Right(row) => results.get_mut(at).ok_or_else(|| corrupt("of a statement too many"))?.push(row),
+        }
+    }
+    Ok(results)
+}
 
 /// The word of a unit enum as it stands in a column: its serde name.
 pub(super) fn word<T: Serialize>(value: &T) -> String {

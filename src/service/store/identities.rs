@@ -3,7 +3,7 @@
 use super::{
     StoreError,
     customers::opt_who,
-    db::{Columns, Conn, fresh, opt_id, word},
+    db::{Columns, Conn, fresh, opt_id, results, word},
     events::{NewEvent, emit},
     text::{LINE_MAX, line},
 };
@@ -55,18 +55,36 @@ pub(super) async fn find_or_create(
     find(conn, address).await?.ok_or(StoreError::NotFound("identity"))
 }
 
+/// The columns of customers who have an address now, longest theirs first; what says which address follows.
+macro_rules! owners_where {
+    ($before:literal, $which:literal) => {
+        concat!(
+            $before,
+            "SELECT c.customer, c.name AS customer_name, o.name AS organisation_name, c.vip, c.language, c.since \
+             FROM identity_customer l JOIN customer c ON c.customer = l.customer \
+             LEFT JOIN organisation o ON o.organisation = c.organisation WHERE l.identity = ",
+            $which,
+            " AND l.until IS NULL AND c.erased_at IS NULL ORDER BY l.since, l.customer LIMIT $1"
+        )
+    };
+}
+
 /// The customers who have an address now, longest theirs first.
 pub(super) async fn owners(conn: &mut Conn, identity: IdentityId) -> Result<Vec<Who>, StoreError> {
-    let rows = sqlx::query(
-        "SELECT c.customer, c.name AS customer_name, o.name AS organisation_name, c.vip, c.language, c.since \
-         FROM identity_customer l JOIN customer c ON c.customer = l.customer LEFT JOIN organisation o ON o.organisation = c.organisation \
-         WHERE l.identity = $1 AND l.until IS NULL AND c.erased_at IS NULL ORDER BY l.since, l.customer LIMIT $2",
-    )
-    .bind(identity.to_string())
-    .bind(SHARED_MAX)
-    .fetch_all(conn)
-    .await?;
+    let rows = sqlx::query(owners_where!("", "$2")).bind(SHARED_MAX).bind(identity.to_string()).fetch_all(conn).await?;
     rows.iter().filter_map(|row| opt_who(row).transpose()).collect()
+}
+
+/// The identity of an address, where the record has it, and its customers as of [`owners`].
+pub(super) async fn find_with_owners(conn: &mut Conn, address: &Address) -> Result<(Option<IdentityId>, Vec<Who>), StoreError> {
+    let query = sqlx::query(owners_where!(
+        "SELECT identity FROM identity WHERE kind = $2 AND normalised = $3; ",
+        "(SELECT identity FROM identity WHERE kind = $2 AND normalised = $3)"
+    ));
+    let query = query.bind(SHARED_MAX).bind(word(&address.kind)).bind(&address.normalised);
+    let [identity, owners] = results(conn, query).await?;
+    let identity = identity.first().map(|row| row.id("identity")).transpose()?;
+    Ok((identity, owners.iter().filter_map(|row| opt_who(row).transpose()).collect::<Result<_, _>>()?))
 }
 
 pub(super) async fn is_current(conn: &mut Conn, identity: IdentityId, customer: CustomerId) -> Result<bool, StoreError> {

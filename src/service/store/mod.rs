@@ -129,7 +129,9 @@ impl Store {
             .pragma("secure_delete", "ON")
             .pragma("temp_store", "MEMORY")
             .disable_statement_logging();
-        let pool = SqlitePoolOptions::new().acquire_timeout(ACQUIRE_TIMEOUT).idle_timeout(None).max_lifetime(None);
+        // A file does not go away as a server does: asking it before each use is a turn of its thread for nothing.
+        let pool =
+            SqlitePoolOptions::new().acquire_timeout(ACQUIRE_TIMEOUT).idle_timeout(None).max_lifetime(None).test_before_acquire(false);
         let writer = pool.clone().max_connections(1).connect_with(options.clone()).await?;
         migrate::run(&writer).await?;
         let readers = pool.max_connections(READERS).connect_with(options.create_if_missing(false).read_only(true)).await?;

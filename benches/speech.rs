@@ -65,7 +65,8 @@ fn main() -> anyhow::Result<()> {
     let mut bench = Bench { engine, model };
     let tracks = file::read_wav(&samples().context("models/samples is not found")?.join("call.wav"))?;
     let pieces: Vec<(&TrackAudio, Vec<front_end::Piece>)> = tracks.iter().map(|t| (t, front_end::listen(t).pieces)).collect();
-    let utterances: Vec<&[i16]> = pieces.iter().flat_map(|(_, p)| p.iter().filter(|p| p.refused.is_none()).map(|p| &p.audio[..])).collect();
+    let utterances: Vec<Vec<i16>> =
+        pieces.iter().flat_map(|(_, p)| p.iter().filter(|p| p.refused.is_none()).map(|p| p.sound.samples())).collect();
     let speech_s = utterances.iter().map(|u| u.len()).sum::<usize>() as f64 / RATE as f64;
     println!(
         "the carried call: 2 legs of {:.1} s, {} utterances, {speech_s:.1} s of speech\n",
@@ -75,8 +76,8 @@ fn main() -> anyhow::Result<()> {
     listening(&tracks[0]);
     println!("| way | processor s | × ours | ms per s of speech | legs per core |\n| --- | --- | --- | --- | --- |");
     // The first decode of each size allocates; it is no part of what the next one costs.
-    bench.decode(utterances[0], true)?;
-    bench.decode(utterances[0], false)?;
+    bench.decode(&utterances[0], true)?;
+    bench.decode(&utterances[0], false)?;
     let ours = sum(&mut bench, utterances.iter().map(|u| (u.to_vec(), true)))?;
     row("ours: each utterance once, context fitted", ours, ours, speech_s);
     let windows = sum(&mut bench, utterances.iter().map(|u| (u.to_vec(), false)))?;

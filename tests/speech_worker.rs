@@ -79,7 +79,7 @@ fn a_worker_that_speaks_nonsense_is_killed() {
 fn a_worker_that_answers_for_another_utterance_is_not_believed() {
     let folder = TempDir::new().expect("a folder");
     // Says ready, then throws the request away and says ready again.
-    let ready = r#"{"kind":"ready","version":1,"audio_ctx":1500}"#;
+    let ready = r#"{"kind":"ready","version":2,"audio_ctx":1500}"#;
     let body =
         format!("r='{ready}'\nsay() {{ printf '\\061\\000\\000\\000\\055\\000\\000\\000%s' \"$r\" >&0; }}\nsay\nsay\nexec cat >/dev/null");
     assert_eq!(ready.len(), 0o55);
@@ -90,7 +90,7 @@ fn a_worker_that_answers_for_another_utterance_is_not_believed() {
 #[test]
 fn a_worker_that_hangs_is_killed_and_the_next_one_does_the_work() {
     let folder = TempDir::new().expect("a folder");
-    let ready = r#"{"kind":"ready","version":1,"audio_ctx":1500}"#;
+    let ready = r#"{"kind":"ready","version":2,"audio_ctx":1500}"#;
     let hang = format!("printf '\\061\\000\\000\\000\\055\\000\\000\\000%s' '{ready}' >&0; echo $$ > pid; exec sleep 600");
     let program = script(&folder, &format!("if [ ! -e hung ]; then touch hung; {hang}; fi\nexec {REAL} \"$@\""));
     let transcript = transcribe(program).expect("transcribes");
@@ -124,7 +124,7 @@ fn a_worker_whose_parent_is_gone_ends() {
 }
 
 /// Ready, as a worker says it, written by a script to descriptor 0.
-const READY: &str = r#"printf '\061\000\000\000\055\000\000\000%s' '{"kind":"ready","version":1,"audio_ctx":1500}' >&0"#;
+const READY: &str = r#"printf '\061\000\000\000\055\000\000\000%s' '{"kind":"ready","version":2,"audio_ctx":1500}' >&0"#;
 
 fn pool(program: WorkerProgram, workers: usize) -> Pool {
     let patience = Patience { load: Duration::from_secs(20), decode: Duration::from_secs(1) };
@@ -133,7 +133,7 @@ fn pool(program: WorkerProgram, workers: usize) -> Pool {
 
 fn utterance(n: u32) -> Request {
     let key = Key { leg: LegId::new(UnixMs(1), [1; 10]), start_ms: n };
-    Request { key, samples: sample().remove(0).samples.into(), full_context: false, model: None }
+    Request { key, sound: sample().remove(0).samples.as_slice().into(), full_context: false, model: None }
 }
 
 #[expect(clippy::disallowed_methods, reason = "deadlines of the pool are real time")]
@@ -149,7 +149,7 @@ fn while_workers_die_hang_or_flood_the_pool_takes_work_at_once_and_settles_it() 
         let folder = TempDir::new().expect("a folder");
         let pool = pool(script(&folder, &body), 1);
         let (reply, replies) = bounded(1);
-        let short = Request { samples: vec![500; 4_000].into(), ..utterance(0) };
+        let short = Request { sound: [500; 4_000].as_slice().into(), ..utterance(0) };
         pool.submit(short, live(), reply).expect("has room, whatever the worker does");
         let (_, answer) = replies.recv_timeout(Duration::from_secs(120)).expect("is settled");
         assert!(matches!(answer, Err(TranscribeError::Lost(_))), "{body}: {answer:?}");

@@ -97,7 +97,7 @@ fn feed(pool: &Pool, samples: &[i16], stop: &AtomicBool, decoded: &AtomicU64) {
         while pool.load().live < WAITING - WORKERS {
             start_ms += 1;
             let key = Key { leg: LegId::new(UnixMs(1), [(start_ms % 200) as u8; 10]), start_ms };
-            let request = Request { key, samples: samples.into(), full_context: false, model: None };
+            let request = Request { key, sound: samples.into(), full_context: false, model: None };
             let deadline = Instant::now() + Duration::from_secs(60);
             if pool.submit(request, Urgency::Live { deadline }, reply.clone()).is_err() {
                 break;

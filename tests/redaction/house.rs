@@ -57,7 +57,7 @@ struct Script(Arc<Mutex<HashMap<LegId, Vec<Spoken>>>>);
 
 impl Transcriber for Script {
     fn transcribe(&mut self, request: &Request) -> Result<Heard, TranscribeError> {
-        let end = request.key.start_ms + u32::try_from(request.samples.len() / 8).expect("short");
+        let end = request.key.start_ms + u32::try_from(request.sound.len() / 8).expect("short");
         let mut legs = self.0.lock().expect("no panic before");
         let left = legs.entry(request.key.leg).or_default();
         // A line is cut into pieces where the voice pauses; no word is lost between them, the last piece takes the rest.

@@ -150,7 +150,7 @@ fn key(track: &TrackAudio, piece: &Piece) -> Key {
 }
 
 fn request(track: &TrackAudio, piece: &Piece, full_context: bool) -> Request {
-    Request { key: key(track, piece), samples: piece.audio.as_slice().into(), full_context, model: None }
+    Request { key: key(track, piece), sound: piece.sound.clone(), full_context, model: None }
 }
 
 /// Puts words on the call's axis: inside the utterance, never backwards.

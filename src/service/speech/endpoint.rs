@@ -60,7 +60,7 @@ impl Service {
 
     fn ask(&self, request: &Request) -> Result<Heard, TranscribeError> {
         let lost = |e: String| TranscribeError::Lost(e);
-        let wav = wav(&request.samples).map_err(|e| lost(e.to_string()))?;
+        let wav = wav(&request.sound.samples()).map_err(|e| lost(e.to_string()))?;
         let model = request.model.as_deref().unwrap_or(&self.endpoint.model);
         let boundary = format!("throughline-{}-{}", request.key.leg, request.key.start_ms);
         let body = form(&boundary, model, &self.endpoint.language, &wav);
@@ -73,7 +73,7 @@ impl Service {
         let patience = Patience { total: Some(self.endpoint.timeout), idle: self.endpoint.timeout };
         let (status, answer) = egress::ask(&self.endpoint.address, &question, patience, ANSWER_MAX).map_err(|e| trouble(&e))?;
         match status {
-            200 => read(&answer, &self.endpoint.language, ms(request.samples.len())).map_err(lost),
+            200 => read(&answer, &self.endpoint.language, ms(request.sound.len())).map_err(lost),
             401 | 403 => Err(TranscribeError::Model(format!("{} refuses us ({status}); look at key_file", self.endpoint.address))),
             404 | 405 => Err(TranscribeError::Model(format!(
                 "{} knows no such address or model ({status}); look at url and model",

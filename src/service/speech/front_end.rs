@@ -11,6 +11,7 @@ use super::{
     RATE,
     gates::{self, Rejection},
     ms,
+    sound::Sound,
     utterances::{self, Span},
     voice_activity::{self, Activity, FRAME},
 };
@@ -73,7 +74,7 @@ pub struct Piece {
     /// Mean level of the voiced frames, dBov.
     pub level_db: f32,
     /// What goes to the model.
-    pub audio: Vec<i16>,
+    pub sound: Sound,
     /// Why it does not.
     pub refused: Option<Rejection>,
 }
@@ -159,8 +160,7 @@ pub fn settle(coverage: &mut LegCoverage, piece: &Piece, outcome: Outcome) {
 fn piece(track: &TrackAudio, activity: &Activity, span: &Span, next: usize, gaps: &[Range<usize>]) -> Piece {
     let total = track.samples.len();
     let range = span.frames.start * FRAME..(span.frames.end * FRAME).min(total);
-    let mut audio = track.samples[range.start..(range.end + TAIL).min(next.max(range.end))].to_vec();
-    audio.resize(audio.len().max(SHORTEST), 0);
+    let sound = Sound::from(&track.samples[range.start..(range.end + TAIL).min(next.max(range.end))]);
     let voiced = span.frames.clone().filter(|f| activity.active[*f]);
     let (power, floor) = voiced.fold((0.0, 0.0), |(p, f), i| (p + 10f32.powf(activity.level_db[i] / 10.0), f + activity.floor_db[i]));
     let count = span.voiced.max(1) as f32;
@@ -174,7 +174,7 @@ fn piece(track: &TrackAudio, activity: &Activity, span: &Span, next: usize, gaps
         moving_min: 0,
     });
     let voiced = activity.active[span.frames.clone()].to_vec();
-    Piece { received: (range.len() - overlap(gaps, &range)) as u64, range, voiced_ms, voiced, level_db, audio, refused }
+    Piece { received: (range.len() - overlap(gaps, &range)) as u64, range, voiced_ms, voiced, level_db, sound, refused }
 }
 
 /// Sorted, disjoint and non-empty.

@@ -22,6 +22,7 @@ pub mod pool;
 pub mod protocol;
 pub mod resample;
 pub mod schedule;
+pub mod sound;
 pub mod supervisor;
 pub mod tones;
 pub mod transcribe;
@@ -39,6 +40,7 @@ pub use front_end::{Gap, GapKind, TrackAudio};
 pub use model::{Thresholds, samples};
 pub use pool::{Answer, Pool, PoolConfig, SpeechError, WorkerProgram};
 pub use schedule::{Load, Shed, Urgency};
+pub use sound::Sound;
 pub use supervisor::Patience;
 pub use transcribe::{Heard, HeardWord, Key, Request, TranscribeError, Transcriber};
 

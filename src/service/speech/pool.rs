@@ -202,7 +202,7 @@ impl Pool {
     /// was submitted with it: an answer that does not fit is dropped and counted. A retry on another worker is our affair.
     pub fn submit(&self, request: Request, urgency: Urgency, reply: Sender<Answer>) -> Result<(), Shed> {
         let now = clock();
-        let (key, samples) = (request.key, request.samples.len());
+        let (key, samples) = (request.key, request.sound.len());
         self.shared.push(Entry::new(key, urgency, samples, now, Work { request, reply }))
     }
 

@@ -180,19 +180,21 @@ impl Running {
     }
 
     fn ask(&mut self, request: &Request) -> Result<Heard, TranscribeError> {
-        let audio_ms = ms(request.samples.len());
+        let audio_ms = ms(request.sound.len());
         let limit = Duration::from_millis(u64::from(audio_ms) * 2) + self.patience.decode;
-        let seconds = u32::try_from(request.samples.len().div_ceil(RATE)).unwrap_or(u32::MAX);
+        let seconds = u32::try_from(request.sound.len().div_ceil(RATE)).unwrap_or(u32::MAX);
         let thresholds = &self.model.thresholds;
-        let audio_ctx = if request.full_context { self.audio_ctx } else { thresholds.audio_ctx(request.samples.len(), self.audio_ctx) };
+        let audio_ctx = if request.full_context { self.audio_ctx } else { thresholds.audio_ctx(request.sound.len(), self.audio_ctx) };
+        let (form, blob) = request.sound.blob();
         let decode = Message::Decode {
             key: request.key,
+            form,
             language: thresholds.language.clone(),
             audio_ctx,
             max_tokens: TOKENS_BASE + TOKENS_PER_SECOND.saturating_mul(seconds),
             deadline_ms: u32::try_from(limit.saturating_sub(ABORT_BEFORE).as_millis()).unwrap_or(u32::MAX),
         };
-        match self.exchange(&decode, &protocol::to_blob(&request.samples), limit)? {
+        match self.exchange(&decode, &blob, limit)? {
             Message::Heard { key, heard } if key == request.key => Ok(heard),
             Message::Failed { key, why } if key == request.key => Err(TranscribeError::Lost(why)),
             _ => Err(TranscribeError::Lost("it answered something else".into())),

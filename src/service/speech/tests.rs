@@ -235,7 +235,7 @@ fn yes_no_and_four_of_300_ms_come_out_with_their_pre_roll() {
     for (piece, start) in cut.pieces.iter().zip([RATE, RATE * 23 / 10]) {
         assert_eq!(piece.refused, None);
         assert!(piece.range.start.abs_diff(start - RATE / 4) <= 2 * FRAME && piece.range.end.abs_diff(start + RATE * 3 / 10) <= 2 * FRAME);
-        assert!(piece.audio.len() >= RATE * 12 / 10, "padded for the model");
+        assert!(piece.sound.len() >= RATE * 12 / 10, "padded for the model");
     }
 }
 

@@ -1,8 +1,8 @@
 //! The seam between utterances and whatever turns them into words: our worker, a test double, later a service.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
-use super::schedule::Shed;
+use super::{schedule::Shed, sound::Sound};
 use crate::ids::LegId;
 
 /// Names one utterance: a result belongs to this and to nothing else.
@@ -19,8 +19,8 @@ pub struct Key {
 pub struct Request {
     /// Which utterance.
     pub key: Key,
-    /// 8 kHz mono, at most 30 s; shared with who may have to ask again.
-    pub samples: Arc<[i16]>,
+    /// What was said.
+    pub sound: Sound,
     /// Look at the full 30 s context instead of a fitted one: the second try of a looping decode.
     pub full_context: bool,
     /// The model by name; `None`: the one configured for the work's urgency.

@@ -13,6 +13,7 @@ use std::{
 use super::{
     decode::{Engine, Limits},
     protocol::{self, Message, VERSION},
+    sound::Sound,
 };
 
 /// Address space beyond the model: code, one state and its compute buffers of a small model, the C library's arenas.
@@ -47,12 +48,12 @@ fn serve(mut socket: &UnixStream) -> io::Result<()> {
     };
     protocol::write(&mut socket, &Message::Ready { version: VERSION, audio_ctx: engine.audio_ctx() }, &[])?;
     loop {
-        let (Message::Decode { key, language, audio_ctx, max_tokens, deadline_ms }, blob) = protocol::read(&mut socket)? else {
+        let (Message::Decode { key, form, language, audio_ctx, max_tokens, deadline_ms }, blob) = protocol::read(&mut socket)? else {
             return Err(io::Error::new(io::ErrorKind::InvalidData, "expected decode"));
         };
         let deadline = Duration::from_millis(u64::from(deadline_ms));
         let limits = Limits { language: &language, audio_ctx, max_tokens, deadline };
-        let answer = match engine.decode(&protocol::from_blob(&blob), limits) {
+        let answer = match engine.decode(&Sound::from_blob(form, &blob).samples(), limits) {
             Ok(heard) => Message::Heard { key, heard },
             Err(why) => Message::Failed { key, why },
         };

@@ -25,8 +25,13 @@ fn endpoint(stub: &Stub, timeout: Duration) -> Endpoint {
 }
 
 fn request(start_ms: u32) -> Request {
-    let samples: std::sync::Arc<[i16]> = (0..16_000).map(|n: i32| ((n % 80 - 40) * 100) as i16).collect();
-    Request { key: Key { leg: LegId::new(UnixMs(1), [1; 10]), start_ms }, samples, full_context: false, model: None }
+    let samples: Vec<i16> = (0..16_000).map(|n: i32| ((n % 80 - 40) * 100) as i16).collect();
+    Request {
+        key: Key { leg: LegId::new(UnixMs(1), [1; 10]), start_ms },
+        sound: samples.as_slice().into(),
+        full_context: false,
+        model: None,
+    }
 }
 
 fn ask(stub: &Stub) -> Result<Heard, TranscribeError> {

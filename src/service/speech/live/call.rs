@@ -6,7 +6,7 @@
 //! ```
 //! What could not be had in time is shown as "later" and done from the recording.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::collections::VecDeque;
 
 use super::{
     ear::{EarEvent, LegEar},
@@ -27,6 +27,7 @@ use crate::{
         gates::{self, Rejection},
         model::Thresholds,
         ms,
+        sound::Sound,
         transcribe::{Heard, Key, Request, TranscribeError},
     },
 };
@@ -95,10 +96,10 @@ struct Leg {
 struct Waiting {
     key: Key,
     leg: usize,
-    /// Without its audio.
+    /// Without its sound.
     piece: Piece,
     /// What the workers got, shared with them; gone once they were asked a second time.
-    audio: Option<Arc<[i16]>>,
+    sound: Option<Sound>,
     end_us: u64,
 }
 
@@ -162,9 +163,9 @@ impl LiveCall {
         let mut why = judge(&heard);
         if why == Some(Rejection::Repeats) {
             // Once more at the full context; then what comes before the loop is all there is.
-            if let Some(samples) = waiting.audio.take() {
+            if let Some(sound) = waiting.sound.take() {
                 self.out.push_back(Out::Ask {
-                    request: Request { key, samples, full_context: true, model: None },
+                    request: Request { key, sound, full_context: true, model: None },
                     partial: false,
                     deadline_us: now_us + SHOW_WITHIN_US,
                 });
@@ -253,9 +254,9 @@ impl LiveCall {
         let key = key(leg.ear.track(), &piece);
         (leg.asked, leg.shows, leg.asked_at) = (None, None, 0);
         let end_us = u64::from(leg.ear.track().start_ms) * 1_000 + u64::from(ms(piece.range.end)) * 1_000;
-        let samples: Arc<[i16]> = std::mem::take(&mut piece.audio).into();
+        let sound = std::mem::take(&mut piece.sound);
         let refused = piece.refused;
-        let waiting = Waiting { key, leg: at, piece, audio: Some(samples.clone()), end_us };
+        let waiting = Waiting { key, leg: at, piece, sound: Some(sound.clone()), end_us };
         if let Some(why) = refused {
             let nothing = Heard { language: String::new(), no_speech: 0.0, logprob: 0.0, words: Vec::new() };
             return self.settle(&waiting, &nothing, Some(why), now_us);
@@ -264,7 +265,7 @@ impl LiveCall {
             return self.leave(waiting, now_us);
         }
         self.waiting.push(waiting);
-        let request = Request { key, samples, full_context: false, model: None };
+        let request = Request { key, sound, full_context: false, model: None };
         self.out.push_back(Out::Ask { request, partial: false, deadline_us: end_us + SHOW_WITHIN_US });
     }
 
@@ -300,7 +301,7 @@ impl LiveCall {
             return;
         }
         let key = key(leg.ear.track(), &piece);
-        let request = Request { key, samples: std::mem::take(&mut piece.audio).into(), full_context: false, model: None };
+        let request = Request { key, sound: std::mem::take(&mut piece.sound), full_context: false, model: None };
         leg.asked = Some((key, piece));
         self.out.push_back(Out::Ask { request, partial: true, deadline_us: now_us + PARTIAL_WITHIN_US });
     }

@@ -18,8 +18,9 @@ use crate::{
     protocol::audio::g711,
     service::speech::{
         RATE, TrackAudio,
-        front_end::{self, Piece, SHORTEST, SOUND_MIN, TAIL},
+        front_end::{self, Piece, SOUND_MIN, TAIL},
         gates, ms,
+        sound::{Sound, linear},
         utterances::PRE_ROLL,
         voice_activity::{ALONE, CLICK, FRAME},
     },
@@ -29,6 +30,8 @@ use crate::{
 const KEEP: usize = PRE_ROLL + CLICK + ALONE + 2;
 /// Filled-in time from here on is passed over without looking: a second.
 const PASS: usize = RATE;
+/// Octets grow and give way by this much: doubling would keep twice the longest utterance of every leg.
+const ROOM: usize = RATE / 4;
 /// Without audio for so long an open utterance is over: the longest hangover, and the wait for a late packet.
 const STALLED_US: u64 = 750_000;
 
@@ -211,6 +214,7 @@ impl LegEar {
         self.cutter.skip(frames);
         self.octets_from += self.octets.len() + frames * FRAME;
         self.octets.clear();
+        self.octets.shrink_to(ROOM);
         *samples -= frames * FRAME;
     }
 
@@ -225,6 +229,9 @@ impl LegEar {
     }
 
     fn hear(&mut self, octets: &[u8]) {
+        if self.octets.len() + octets.len() > self.octets.capacity() {
+            self.octets.reserve_exact(octets.len().max(ROOM));
+        }
         self.octets.extend(octets);
         for octet in octets {
             self.part[self.filled] = linear(self.codec, *octet);
@@ -251,6 +258,9 @@ impl LegEar {
         let leave = (keep * FRAME).saturating_sub(self.octets_from).min(self.octets.len());
         self.octets.drain(..leave);
         self.octets_from += leave;
+        if self.octets.capacity() > self.octets.len() + 2 * ROOM {
+            self.octets.shrink_to(self.octets.len() + ROOM);
+        }
         while self.gaps.front().is_some_and(|gap| gap.end <= self.octets_from) {
             self.gaps.pop_front();
         }
@@ -292,13 +302,17 @@ impl LegEar {
         let power: f32 = levels.map(|db| 10f32.powf(db / 10.0)).sum();
         let level_db = 10.0 * (power / count as f32).max(1e-10).log10();
         let next = self.cutter.running().map_or(usize::MAX, |(from, _)| from * FRAME);
-        let mut audio = self.samples(range.start..(range.end + TAIL).min(next.max(range.end)));
-        let own = &audio[..range.len().min(audio.len())];
+        let sound = self.sound(range.start..(range.end + TAIL).min(next.max(range.end)));
+        let samples = sound.samples();
         let voiced_ms = ms(count * FRAME);
-        let sound = gates::Sound { samples: own, voiced_ms, level_db, floor_db: self.activity.floor_db(), moving_min };
-        let refused = gates::before(&sound);
-        audio.resize(audio.len().max(SHORTEST), 0);
-        Some(Piece { received: self.kept(&range), range, voiced_ms, voiced, level_db, audio, refused })
+        let refused = gates::before(&gates::Sound {
+            samples: &samples[..range.len().min(samples.len())],
+            voiced_ms,
+            level_db,
+            floor_db: self.activity.floor_db(),
+            moving_min,
+        });
+        Some(Piece { received: self.kept(&range), range, voiced_ms, voiced, level_db, sound, refused })
     }
 
     /// Received samples of these frames that are a voice by what is known now.
@@ -314,17 +328,10 @@ impl LegEar {
         (range.len() - gone) as u64
     }
 
-    /// What is kept of these samples of the track.
-    fn samples(&self, range: Range<usize>) -> Vec<i16> {
+    /// What is kept of these samples of the track, as received.
+    fn sound(&self, range: Range<usize>) -> Sound {
         let at = |sample: usize| sample.saturating_sub(self.octets_from).min(self.octets.len());
-        self.octets.range(at(range.start)..at(range.end)).map(|octet| linear(self.codec, *octet)).collect()
-    }
-}
-
-fn linear(codec: Codec, octet: u8) -> i16 {
-    match codec {
-        Codec::Pcmu => g711::ulaw_to_linear(octet),
-        Codec::Pcma => g711::alaw_to_linear(octet),
+        Sound::Received(self.codec, self.octets.range(at(range.start)..at(range.end)).copied().collect())
     }
 }
 

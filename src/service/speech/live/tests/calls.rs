@@ -23,7 +23,7 @@ struct Teller;
 
 impl Transcriber for Teller {
     fn transcribe(&mut self, request: &Request) -> Result<Heard, TranscribeError> {
-        let count = (request.samples.len() * 3 / RATE / 2) as u32;
+        let count = (request.sound.len() * 3 / RATE / 2) as u32;
         let word = |n: u32| HeardWord { text: format!("word{n}"), from_ms: n * 300, to_ms: n * 300 + 250, probability: 0.9 };
         Ok(Heard { language: "en".into(), no_speech: 0.0, logprob: -0.1, words: (0..count.max(1)).map(word).collect() })
     }

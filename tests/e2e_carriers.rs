@@ -160,7 +160,7 @@ impl Desk {
 
     /// 407 to whoever does not prove that they are our account.
     fn challenge(&mut self, request: &Message<'_>, from: SocketAddr) -> Option<Response> {
-        let sent = Credentials::in_request(request, CredentialsHeader::ProxyAuthorization, REALM).expect("readable");
+        let sent = Credentials::in_request(request, CredentialsHeader::ProxyAuthorization, REALM, ChallengeOffer::Both).expect("readable");
         let ha1 = Ha1::of(&self.user, REALM, PASSWORD);
         let uri = request.request_uri().expect("a request");
         let verdict = sent.map(|sent| self.authenticator.verify(&sent, Some(&ha1), request.method(), &uri, self.now_ms));

@@ -8,6 +8,7 @@ use crate::{
         routing::{AgentProfile, Queue},
         switch::{PeopleSnapshot, PhoneAccount},
     },
+    protocol::sip::digest::Algorithm,
     service::store::People,
 };
 
@@ -19,12 +20,13 @@ pub(super) fn snapshot(people: &People, config: &Config, queues: &[Queue]) -> Pe
         queues: people.queues.iter().filter(|queue| queue.agents.contains(&person.agent)).map(|queue| queue.name.clone()).collect(),
         phone: people.phones.iter().find(|phone| phone.agent == Some(person.agent)).map(|phone| phone.phone),
     });
+    let md5 = config.sip.listeners.iter().any(|listener| config.sip.digest_at(listener).has(Algorithm::Md5));
     let phones = people.phones.iter().filter(|phone| phone.realm == config.sip.realm).map(|phone| PhoneAccount {
         id: phone.phone,
         user: phone.username.clone(),
         extension: phone.extension.clone(),
         display_name: owner(people, phone.agent).unwrap_or_else(|| phone.extension.clone()),
-        ha1_md5: config.sip.md5.then(|| phone.ha1_md5.clone()),
+        ha1_md5: md5.then(|| phone.ha1_md5.clone()),
         ha1_sha256: phone.ha1_sha256.clone(),
     });
     PeopleSnapshot { agents: agents.collect(), phones: phones.collect(), queues: queues.to_vec() }

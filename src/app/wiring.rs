@@ -40,6 +40,7 @@ pub(super) fn switch(config: &Config, ports: Vec<PortPair>) -> SwitchConfig {
         address: listener.bind.ip(),
         external_address: listener.external_address,
         local_networks: listener.local_networks.clone(),
+        digest: config.sip.digest_at(listener),
     });
     let policy = Policy {
         domain: config.sip.realm.clone(),
@@ -71,7 +72,6 @@ pub(super) fn switch(config: &Config, ports: Vec<PortPair>) -> SwitchConfig {
         trunks: trunks.collect(),
         destinations: config.destinations.clone(),
         ports,
-        md5: config.sip.md5,
         limits: Limits { max_calls: limits.max_calls, ..Limits::default() },
     }
 }

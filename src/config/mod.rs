@@ -27,6 +27,7 @@ pub use trunks::{Secret, Trunk, TrunkAccount, TrunkNumber, TrunkOutbound};
 
 use crate::{
     domain::routing::{Answer, destination::Destinations},
+    protocol::sip::digest::ChallengeOffer,
     service::egress::Address,
 };
 
@@ -106,14 +107,21 @@ pub struct Sip {
     pub realm: String,
     /// Home country of numbers without a country code, ISO 3166 alpha-2.
     pub country: String,
-    /// Whether old phones may use MD5.
-    pub md5: bool,
+    /// Algorithms of the digest, at listeners that name none of their own.
+    pub digest: ChallengeOffer,
     /// Asked for the SRV records of trunks; none: those of the system.
     pub name_servers: Vec<SocketAddr>,
     /// Sockets.
     pub listeners: Vec<Listener>,
     /// Limits and waiting times.
     pub limits: Limits,
+}
+
+impl Sip {
+    /// The algorithms that a listener offers.
+    pub fn digest_at(&self, listener: &Listener) -> ChallengeOffer {
+        listener.digest.unwrap_or(self.digest)
+    }
 }
 
 /// What a listener serves.
@@ -152,6 +160,8 @@ pub struct Listener {
     pub external_address: Option<IpAddr>,
     /// Networks that are reached without address translation.
     pub local_networks: Vec<IpNet>,
+    /// Algorithms of the digest here; `None`: those of `[sip]`.
+    pub digest: Option<ChallengeOffer>,
 }
 
 /// `[limits]` of `sip.toml`.

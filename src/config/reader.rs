@@ -76,6 +76,11 @@ impl<'a> Section<'a> {
         self.table.contains_key(key)
     }
 
+    /// Whether a list of so many items is given.
+    pub fn is_list_of(&self, key: &str, items: usize) -> bool {
+        matches!(self.table.get(key), Some(Value::Array(list)) if list.len() == items)
+    }
+
     fn wrong_type(&self, key: &str, found: &Value, wanted: &str) {
         self.mistake(key, format!("{wanted} is expected, {} is given", found.type_str()), format!("Write it as {wanted}"));
     }

@@ -9,7 +9,10 @@ use super::{
     redaction, speech, trunks,
 };
 
-use crate::domain::routing::Answer;
+use crate::{
+    domain::routing::Answer,
+    protocol::sip::digest::{Algorithm, ChallengeOffer},
+};
 
 /// Descriptors kept for everything but media: database, logs, desks.
 pub(crate) const OTHER_DESCRIPTORS: u64 = 512;
@@ -63,23 +66,33 @@ fn sip(s: &mut Section<'_>) -> Sip {
             transport: ListenerTransport::Both,
             external_address: None,
             local_networks: Vec::new(),
+            digest: None,
         });
     }
     let limits = s.table("limits", limits);
-    s.table("sip", |s| {
+    let mut md5 = true;
+    let sip = s.table("sip", |s| {
         let country = s.text("country", "GB");
         if country.parse::<phonenumber::country::Id>().is_err() {
             s.mistake("country", format!("\"{country}\" is no country"), "Use two capital letters, such as \"GB\"");
         }
+        md5 = s.flag("md5", true);
+        let digest = digest(s);
+        refuse_md5(s, "digest", md5, digest);
+        let default = if md5 { ChallengeOffer::Both } else { ChallengeOffer::Sha256Only };
         Sip {
             realm: s.text("realm", "throughline"),
             country,
-            md5: s.flag("md5", true),
+            digest: digest.unwrap_or(default),
             name_servers: s.list("name_servers", "192.0.2.53:53"),
             listeners: listeners.clone(),
             limits: limits.clone(),
         }
-    })
+    });
+    for (at, listener) in sip.listeners.iter().enumerate() {
+        refuse_md5(s, &format!("listener[{at}].digest"), md5, listener.digest);
+    }
+    sip
 }
 
 fn listener(s: &mut Section<'_>) -> Listener {
@@ -96,7 +109,29 @@ fn listener(s: &mut Section<'_>) -> Listener {
     }
     let transport =
         s.choice("transport", &[("both", ListenerTransport::Both), ("udp", ListenerTransport::Udp), ("tcp", ListenerTransport::Tcp)]);
-    Listener { name, bind, transport, external_address, local_networks: s.list("local_networks", "192.168.0.0/16") }
+    let local_networks = s.list("local_networks", "192.168.0.0/16");
+    Listener { name, bind, transport, external_address, local_networks, digest: digest(s) }
+}
+
+/// What `md5 = false` refuses may not be offered elsewhere.
+fn refuse_md5(s: &Section<'_>, key: &str, md5: bool, digest: Option<ChallengeOffer>) {
+    if !md5 && digest.is_some_and(|digest| digest.has(Algorithm::Md5)) {
+        s.mistake(key, "MD5 is in the list, and [sip] md5 is false", "Take MD5 out, or remove md5 = false");
+    }
+}
+
+/// Algorithms of the digest in their order; `None` where the key is not there.
+fn digest(s: &mut Section<'_>) -> Option<ChallengeOffer> {
+    if !s.has("digest") {
+        let _: Vec<Algorithm> = s.list("digest", "SHA-256");
+        return None;
+    }
+    let algorithms: Vec<Algorithm> = s.list("digest", "SHA-256");
+    let offer = ChallengeOffer::of(&algorithms);
+    if offer.is_none() && s.is_list_of("digest", algorithms.len()) {
+        s.mistake("digest", "it is no list of different algorithms", "Write digest = [\"SHA-256\", \"MD5\"], or one of the two alone");
+    }
+    offer
 }
 
 fn limits(s: &mut Section<'_>) -> Limits {

@@ -265,6 +265,42 @@ fn audio_has_an_address_of_each_ip_version_that_phones_come_by() {
 }
 
 #[test]
+fn each_listener_may_name_its_own_algorithms_of_the_digest() {
+    use crate::protocol::sip::digest::ChallengeOffer::{Both, BothMd5First, Md5Only, Sha256Only};
+    let read = |sip: &str, listener: &str| {
+        let text = format!(
+            "[sip]\n{sip}\n[[listener]]\nname = \"lan\"\nbind = \"127.0.0.1:5060\"\n[[listener]]\nname = \"old\"\nbind = \"127.0.0.1:5070\"\n{listener}"
+        );
+        let config = Config::parse(&[("sip.toml".to_owned(), text)])?;
+        Ok::<_, Vec<Mistake>>([0, 1].map(|at| config.sip.digest_at(&config.sip.listeners[at])))
+    };
+    let rows = [
+        ("", "", [Both, Both]),
+        ("", "digest = [\"MD5\"]", [Both, Md5Only]),
+        ("", "digest = [\"md5\", \"sha-256\"]", [Both, BothMd5First]),
+        ("md5 = false", "", [Sha256Only, Sha256Only]),
+        ("digest = [\"SHA-256\"]", "digest = [\"SHA-256\", \"MD5\"]", [Sha256Only, Both]),
+        ("md5 = false\ndigest = [\"SHA-256\"]", "", [Sha256Only, Sha256Only]),
+    ];
+    for (sip, listener, expected) in rows {
+        assert_eq!(read(sip, listener).unwrap_or_else(|m| panic!("{}", lines(&m))), expected, "{sip} {listener}");
+    }
+    let mistakes = [
+        ("md5 = false\ndigest = [\"MD5\"]", "", &["sip.digest"][..]),
+        ("md5 = false", "digest = [\"SHA-256\", \"MD5\"]", &["listener[1].digest"]),
+        ("", "digest = []", &["listener[1].digest"]),
+        ("", "digest = [\"MD5\", \"MD5\"]", &["listener[1].digest"]),
+        ("", "digest = [\"SHA-256\", \"SHA-1\"]", &["listener[1].digest[1]"]),
+        ("digest = \"MD5\"", "", &["sip.digest"]),
+    ];
+    for (sip, listener, expected) in mistakes {
+        let found = read(sip, listener).expect_err("a mistake");
+        let keys: Vec<_> = found.iter().map(|m| (m.file.as_str(), m.key.as_str())).collect();
+        assert_eq!(keys, expected.iter().map(|key| ("sip.toml", *key)).collect::<Vec<_>>(), "{}", lines(&found));
+    }
+}
+
+#[test]
 fn a_trunk_that_only_brings_calls_has_no_cap_unless_it_is_given_one() {
     let mut texts = example();
     let cap = |texts: &[(String, String)]| Config::parse(texts).unwrap_or_else(|m| panic!("{}", lines(&m))).trunks[0].max_calls;

@@ -38,6 +38,8 @@ counters! {
     Challenged = "digest_challenged",
     /// A phone was offered MD5 alone.
     ChallengedMd5 = "digest_challenged_md5",
+    /// Credentials by an algorithm that the listener does not offer: not looked at.
+    DigestNotOffered = "digest_not_offered",
     /// Credentials were wrong, or their user unknown.
     WrongCredentials = "digest_refused",
     /// A request in a dialog came from elsewhere than the dialog's peer.

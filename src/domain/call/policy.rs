@@ -9,7 +9,7 @@ use ipnet::IpNet;
 
 use crate::{
     domain::media::plan::Codec,
-    protocol::sip::{flow::ListenerId, timers::Timers},
+    protocol::sip::{digest::ChallengeOffer, flow::ListenerId, timers::Timers},
 };
 
 /// What every call goes by.
@@ -65,6 +65,8 @@ pub struct ListenerConfig {
     pub external_address: Option<IpAddr>,
     /// Networks from which `address` is reached.
     pub local_networks: Vec<IpNet>,
+    /// By which algorithms those who come here prove who they are.
+    pub digest: ChallengeOffer,
 }
 
 impl ListenerConfig {

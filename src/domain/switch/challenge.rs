@@ -1,4 +1,5 @@
-//! Digest challenges: two algorithms at first, MD5 alone for a phone that stopped at the first, and never more octets than allowed.
+//! Digest challenges: what the listener offers; where that is SHA-256 before MD5, MD5 alone for a phone that stopped at the first;
+//! and never more octets than allowed.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -92,11 +93,16 @@ impl Switch {
     pub(super) fn identify(&mut self, flow: Flow, request: &Message<'_>) -> Identified {
         let source = flow.remote;
         let realm = self.config.policy.domain.clone();
-        let credentials = match Credentials::in_request(request, CredentialsHeader::Authorization, &realm) {
+        let offered = self.offered_at(flow);
+        let credentials = match Credentials::in_request(request, CredentialsHeader::Authorization, &realm, offered) {
             Ok(Some(credentials)) => credentials,
             Ok(None) => {
+                let other = Credentials::in_request(request, CredentialsHeader::Authorization, &realm, ChallengeOffer::Both);
+                if matches!(other, Ok(Some(_))) {
+                    self.counters.count(Counter::DigestNotOffered);
+                }
                 self.stranger_failed(flow, false);
-                return Identified::Answer(self.challenge(request, source, false));
+                return Identified::Answer(self.challenge(request, flow, false));
             }
             Err(_) => return Identified::Answer(self.reply(request, 400, source)),
         };
@@ -112,10 +118,10 @@ impl Switch {
                         self.stranger_succeeded(self.now.mono, flow);
                         Identified::Account(phone)
                     }
-                    None => Identified::Answer(self.challenge(request, source, false)),
+                    None => Identified::Answer(self.challenge(request, flow, false)),
                 }
             }
-            Verdict::Stale => Identified::Answer(self.challenge(request, source, true)),
+            Verdict::Stale => Identified::Answer(self.challenge(request, flow, true)),
             Verdict::OtherUri => Identified::Answer(self.reply(request, 400, source)),
             Verdict::Refused => {
                 self.counters.count(Counter::WrongCredentials);
@@ -124,28 +130,32 @@ impl Switch {
                 if self.stranger_failed(flow, true) {
                     return Identified::Answer(self.reply(request, 403, source));
                 }
-                Identified::Answer(self.challenge(request, source, false))
+                Identified::Answer(self.challenge(request, flow, false))
             }
         }
     }
 
-    fn challenge(&mut self, request: &Message<'_>, source: SocketAddr, stale: bool) -> Response {
-        let now = self.now.mono;
-        let md5_alone = self.challenged.md5_alone(now, source);
-        let offer = match (self.config.md5, md5_alone) {
-            (false, _) => ChallengeOffer::Sha256Only,
-            (true, true) => ChallengeOffer::Md5Only,
-            (true, false) => ChallengeOffer::Both,
-        };
+    /// What the listener offers that this came to.
+    fn offered_at(&self, flow: Flow) -> ChallengeOffer {
+        let listener = self.config.policy.listeners.get(usize::from(flow.listener.0));
+        listener.map_or(ChallengeOffer::Sha256Only, |listener| listener.digest)
+    }
+
+    fn challenge(&mut self, request: &Message<'_>, flow: Flow, stale: bool) -> Response {
+        let (now, source) = (self.now.mono, flow.remote);
+        let listed = self.offered_at(flow);
+        // Where MD5 is not second, a phone that knows nothing else does not stop before it.
+        let md5_alone = listed == ChallengeOffer::Both && self.challenged.md5_alone(now, source);
+        let offer = if md5_alone { ChallengeOffer::Md5Only } else { listed };
         let salt = self.tokens.below(u32::MAX);
         let mut response = self.challenge_with(request, source, offer, stale, salt);
         // RFC 8760 wants both; an answer much larger than the request would make us an amplifier.
-        if offer == ChallengeOffer::Both && 2 * response.to_bytes().len() > 3 * request.datagram().len() {
-            response = self.challenge_with(request, source, ChallengeOffer::Sha256Only, stale, salt);
+        if offer != offer.first() && 2 * response.to_bytes().len() > 3 * request.datagram().len() {
+            response = self.challenge_with(request, source, offer.first(), stale, salt);
         }
         if md5_alone {
             self.counters.count(Counter::ChallengedMd5);
-        } else if !stale && self.config.md5 {
+        } else if !stale && listed == ChallengeOffer::Both {
             self.challenged.offered_both(now, source);
         }
         self.counters.count(Counter::Challenged);

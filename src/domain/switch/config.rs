@@ -25,8 +25,6 @@ pub struct SwitchConfig {
     pub destinations: Destinations,
     /// Every pair of ports that the media threads have bound.
     pub ports: Vec<PortPair>,
-    /// Whether phones that cannot do SHA-256 are offered MD5 digests.
-    pub md5: bool,
     /// Bounds.
     pub limits: Limits,
 }

@@ -3,6 +3,8 @@
 //! The server side is [`Authenticator`]: nonces are MACs, counts are checked, an unknown user costs the same work as a known one.
 //! The client side is [`Challenge::answer`].
 
+use std::str::FromStr;
+
 use md5::{Digest, Md5};
 use sha2::Sha256;
 use subtle::ConstantTimeEq;
@@ -38,16 +40,21 @@ impl Algorithm {
         }
     }
 
-    fn of(name: &str) -> Option<Self> {
-        [Self::Md5, Self::Sha256].into_iter().find(|a| a.name().eq_ignore_ascii_case(name))
-    }
-
     /// The hash of `parts` joined by colons, in lower-case hexadecimal.
     fn hash(self, parts: &[&str]) -> String {
         match self {
             Self::Md5 => joined::<Md5>(parts),
             Self::Sha256 => joined::<Sha256>(parts),
         }
+    }
+}
+
+impl FromStr for Algorithm {
+    type Err = DigestError;
+
+    /// Reads the name on the wire, in capitals or not.
+    fn from_str(name: &str) -> Result<Self, DigestError> {
+        [Self::Md5, Self::Sha256].into_iter().find(|a| a.name().eq_ignore_ascii_case(name)).ok_or(DigestError::Unsupported)
     }
 }
 
@@ -170,7 +177,7 @@ impl Fields {
     }
 
     fn algorithm(&self) -> Result<Algorithm, DigestError> {
-        self.get("algorithm").map_or(Some(Algorithm::Md5), |a| Algorithm::of(a.as_str())).ok_or(DigestError::Unsupported)
+        self.get("algorithm").map_or(Ok(Algorithm::Md5), |a| a.as_str().parse())
     }
 }
 
@@ -241,15 +248,21 @@ impl Credentials {
         })
     }
 
-    /// The credentials for `realm` in a request; `None` when it has none that are usable (other realm, scheme or algorithm).
+    /// The credentials for `realm` in a request by an algorithm that was offered; `None` when it has none that are usable (other
+    /// realm, scheme or algorithm).
     ///
     /// # Errors
     /// [`DigestError::Malformed`] when a digest was given that cannot be read and none for the realm was: 400.
-    pub fn in_request(request: &Message<'_>, header: CredentialsHeader, realm: &str) -> Result<Option<Self>, DigestError> {
+    pub fn in_request(
+        request: &Message<'_>,
+        header: CredentialsHeader,
+        realm: &str,
+        offered: ChallengeOffer,
+    ) -> Result<Option<Self>, DigestError> {
         let mut outcome = Ok(None);
         for value in request.header_lines(header.id()).take(MAX_CREDENTIALS) {
             match Self::parse(value) {
-                Ok(found) if found.realm == *realm => return Ok(Some(found)),
+                Ok(found) if found.realm == *realm && offered.has(found.algorithm) => return Ok(Some(found)),
                 Ok(_) | Err(DigestError::Unsupported) => {}
                 Err(DigestError::Malformed) => outcome = Err(DigestError::Malformed),
             }
@@ -270,15 +283,47 @@ impl Credentials {
     }
 }
 
-/// Which challenges a 401 carries.
+/// Which challenges a 401 carries: every list of algorithms that there is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum ChallengeOffer {
     /// SHA-256, then MD5: a client takes the first that it knows (RFC 8760 §2.4).
     Both,
+    /// MD5, then SHA-256: for phones that take the first in spite of the RFC and fail at SHA-256.
+    BothMd5First,
     /// SHA-256 alone.
     Sha256Only,
     /// MD5 alone, for phones that stop at the first algorithm that they do not know.
     Md5Only,
+}
+
+impl ChallengeOffer {
+    /// These algorithms in this order; `None` where there are none, or one is there twice.
+    pub fn of(algorithms: &[Algorithm]) -> Option<Self> {
+        [Self::Both, Self::BothMd5First, Self::Sha256Only, Self::Md5Only].into_iter().find(|offer| offer.algorithms() == algorithms)
+    }
+
+    /// What is offered, best first.
+    pub const fn algorithms(self) -> &'static [Algorithm] {
+        match self {
+            Self::Both => &[Algorithm::Sha256, Algorithm::Md5],
+            Self::BothMd5First => &[Algorithm::Md5, Algorithm::Sha256],
+            Self::Sha256Only => &[Algorithm::Sha256],
+            Self::Md5Only => &[Algorithm::Md5],
+        }
+    }
+
+    /// Whether this algorithm is offered.
+    pub fn has(self, algorithm: Algorithm) -> bool {
+        self.algorithms().contains(&algorithm)
+    }
+
+    /// The first algorithm alone.
+    pub fn first(self) -> Self {
+        match self {
+            Self::Both | Self::Sha256Only => Self::Sha256Only,
+            Self::BothMd5First | Self::Md5Only => Self::Md5Only,
+        }
+    }
 }
 
 /// What credentials proved.
@@ -323,15 +368,10 @@ impl Authenticator {
 
     /// The challenges of a 401 or 407, in the order to send them. `salt` differs between challenges of the same millisecond.
     pub fn challenges(&self, offer: ChallengeOffer, stale: bool, now_ms: u64, salt: u32) -> Vec<Challenge> {
-        let algorithms: &[Algorithm] = match offer {
-            ChallengeOffer::Both => &[Algorithm::Sha256, Algorithm::Md5],
-            ChallengeOffer::Sha256Only => &[Algorithm::Sha256],
-            ChallengeOffer::Md5Only => &[Algorithm::Md5],
-        };
         let nonce = Text::new(&nonce::make(&self.secret, self.realm.as_str(), now_ms, salt));
         let one =
             |&algorithm| Challenge { realm: self.realm.clone(), nonce: nonce.clone(), opaque: None, algorithm, stale, qop_auth: true };
-        algorithms.iter().map(one).collect()
+        offer.algorithms().iter().map(one).collect()
     }
 
     /// Judges credentials. `account` is the stored hash of `credentials.username`, `None` when there is no such user.

@@ -3,7 +3,10 @@
 use std::net::SocketAddr;
 
 use super::world::config;
-use crate::{domain::switch::ListenerConfig, protocol::sip::flow::ListenerId};
+use crate::{
+    domain::switch::ListenerConfig,
+    protocol::sip::{digest::ChallengeOffer, flow::ListenerId},
+};
 
 fn listener(bind: &str, external: Option<&str>, local: &[&str]) -> ListenerConfig {
     let bind: SocketAddr = bind.parse().expect("address");
@@ -13,6 +16,7 @@ fn listener(bind: &str, external: Option<&str>, local: &[&str]) -> ListenerConfi
         address: bind.ip(),
         external_address: external.map(|address| address.parse().expect("address")),
         local_networks: local.iter().map(|network| network.parse().expect("network")).collect(),
+        digest: ChallengeOffer::Both,
     }
 }
 

@@ -68,7 +68,7 @@ impl Carrier {
     pub fn judge(&mut self, request: &Message<'_>, source: SocketAddr) -> Option<Response> {
         let method = request.method().clone();
         let realm = self.authenticator.realm().to_owned();
-        let sent = Credentials::in_request(request, self.answer_to(), &realm).expect("readable");
+        let sent = Credentials::in_request(request, self.answer_to(), &realm, ChallengeOffer::Both).expect("readable");
         let any = [CredentialsHeader::Authorization, CredentialsHeader::ProxyAuthorization];
         self.told += usize::from(any.iter().any(|header| request.header(header.id()).is_some()));
         if self.methods.contains(&method) {

@@ -87,6 +87,8 @@ pub struct Peer {
     pub acks: bool,
     /// The algorithms that it knows, first choice first.
     pub knows: Vec<Algorithm>,
+    /// Answers by this algorithm whatever it is asked for.
+    pub answers_by: Option<Algorithm>,
     /// What a carrier asks for before it serves.
     pub carrier: Option<Carrier>,
     /// What stands in Contact and Route of its own.
@@ -124,6 +126,7 @@ impl Peer {
             forgives: false,
             acks: true,
             knows: vec![Algorithm::Sha256, Algorithm::Md5],
+            answers_by: None,
             carrier: None,
             server,
             layer: TransactionLayer::new(Timers::default(), Limits::default()),
@@ -469,7 +472,8 @@ impl Peer {
 
     fn authenticate(&mut self, now: Instant, mut request: Request, response: &Message<'_>) {
         let challenges = response.header_lines(HeaderId::WwwAuthenticate).filter_map(|value| Challenge::parse(value).ok());
-        let Some(challenge) = challenges.into_iter().find(|challenge| self.knows.contains(&challenge.algorithm)) else { return };
+        let Some(mut challenge) = challenges.into_iter().find(|challenge| self.knows.contains(&challenge.algorithm)) else { return };
+        challenge.algorithm = self.answers_by.unwrap_or(challenge.algorithm);
         let ha1 = Ha1::of(&self.user, challenge.realm.as_str(), &self.password);
         let uri = request.uri.as_str().to_owned();
         let Some(credentials) = challenge.answer(&self.user, &ha1, &request.method, &uri, "cnonce", 1) else { return };

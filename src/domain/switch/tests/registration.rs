@@ -11,7 +11,7 @@ use crate::{
         fact::Fact,
         switch::{Counter, Input, Switch},
     },
-    protocol::sip::digest::Algorithm,
+    protocol::sip::digest::{Algorithm, ChallengeOffer},
 };
 
 fn phone(world: &mut World, user: &str, change: impl FnOnce(&mut Peer)) -> usize {
@@ -68,6 +68,80 @@ fn a_phone_that_knows_no_sha_256_is_let_in_by_md5() {
     let again = world.peers[stubborn].last("401 REGISTER").expect("challenged again");
     assert_eq!(again.matches("WWW-Authenticate").count(), 1);
     assert_eq!(world.peers[stubborn].status, Some(200));
+}
+
+/// A house with a second listener, which offers this.
+fn with_a_second_listener(digest: ChallengeOffer, seed: u64) -> (World, SocketAddr) {
+    println!("seed {seed}");
+    let mut config = config(40);
+    let mut second = config.policy.listeners[0].clone();
+    second.name = "old".to_owned();
+    second.bind.set_port(5070);
+    second.digest = digest;
+    let bind = second.bind;
+    config.policy.listeners.push(second);
+    (World::with(1, seed, config), bind)
+}
+
+/// A phone that registers at this listener; its challenges, and what became of it.
+fn at_listener(world: &mut World, listener: SocketAddr, source: [u8; 4], change: impl FnOnce(&mut Peer)) -> (Vec<String>, Option<u16>) {
+    let mut peer = Peer::new(SocketAddr::from((source, 5060)), listener, "agent0", source[3]);
+    change(&mut peer);
+    peer.register(world.now.mono, 300);
+    world.peers.push(peer);
+    world.run(Duration::from_secs(1));
+    let peer = world.peers.last().expect("pushed");
+    let texts = peer.inbox.iter().map(|(_, bytes)| String::from_utf8_lossy(bytes).into_owned());
+    (texts.filter(|text| text.starts_with("SIP/2.0 401")).collect(), peer.status)
+}
+
+fn algorithms(challenge: &str) -> Vec<&str> {
+    let named = |line: &&str| line.starts_with("WWW-Authenticate");
+    let lines = challenge.lines().filter(named);
+    lines.map(|line| if line.contains("SHA-256") { "SHA-256" } else { "MD5" }).collect()
+}
+
+#[test]
+fn each_listener_asks_by_its_own_algorithms_in_its_own_order() {
+    let rows = [
+        (ChallengeOffer::Md5Only, vec!["MD5"]),
+        (ChallengeOffer::Sha256Only, vec!["SHA-256"]),
+        (ChallengeOffer::BothMd5First, vec!["MD5", "SHA-256"]),
+        (ChallengeOffer::Both, vec!["SHA-256", "MD5"]),
+    ];
+    for (n, (offer, expected)) in rows.into_iter().enumerate() {
+        let (mut world, second) = with_a_second_listener(offer, 20 + n as u64);
+        let (asked, status) = at_listener(&mut world, second, [198, 51, 100, 61], |_| {});
+        assert_eq!(asked.iter().map(|text| algorithms(text)).collect::<Vec<_>>(), [expected], "{offer:?}");
+        assert_eq!(status, Some(200), "{offer:?}");
+        let (asked, _) = at_listener(&mut world, server(), [198, 51, 100, 62], |_| {});
+        assert_eq!(algorithms(&asked[0]), ["SHA-256", "MD5"], "the first listener is as it was");
+    }
+}
+
+#[test]
+fn an_algorithm_that_the_listener_does_not_offer_lets_nobody_in() {
+    let (mut world, second) = with_a_second_listener(ChallengeOffer::Sha256Only, 24);
+    // A phone that answers by MD5 whatever it is asked for.
+    let stubborn = |peer: &mut Peer| peer.answers_by = Some(Algorithm::Md5);
+    let (asked, status) = at_listener(&mut world, second, [198, 51, 100, 63], stubborn);
+    assert_eq!(status, Some(401), "its password is right");
+    assert!(asked.len() >= 2 && asked.iter().all(|text| algorithms(text) == ["SHA-256"]), "{asked:?}");
+    assert_eq!(world.switch.counters().get(Counter::DigestNotOffered), 1);
+    assert_eq!(world.switch.counters().get(Counter::WrongCredentials), 0, "nobody looked at it");
+    let (_, status) = at_listener(&mut world, server(), [198, 51, 100, 64], stubborn);
+    assert_eq!(status, Some(200), "the other listener takes it");
+}
+
+#[test]
+fn a_phone_of_which_we_know_that_it_is_old_is_asked_by_what_its_listener_offers() {
+    let (mut world, second) = with_a_second_listener(ChallengeOffer::Sha256Only, 25);
+    let old = |peer: &mut Peer| peer.knows = vec![Algorithm::Md5];
+    let source = [198, 51, 100, 65];
+    assert_eq!(at_listener(&mut world, server(), source, old).1, Some(200));
+    world.peers.pop();
+    let (asked, status) = at_listener(&mut world, second, source, old);
+    assert_eq!((algorithms(&asked[0]), status), (vec!["SHA-256"], Some(401)));
 }
 
 #[test]

@@ -23,7 +23,7 @@ use crate::{
     },
     ids::{AgentId, InteractionId, PhoneId, PhoneNumber},
     protocol::sip::{
-        digest::{Algorithm, Ha1},
+        digest::{Algorithm, ChallengeOffer, Ha1},
         flow::{Flow, ListenerId, Transport},
         timers::Timers,
     },
@@ -76,6 +76,8 @@ pub struct World {
     pub sent: Vec<Vec<u8>>,
     /// Datagrams to addresses where nobody listens.
     pub strays: Vec<(SocketAddr, String)>,
+    /// Where the switch listens, in the order of its listeners.
+    binds: Vec<SocketAddr>,
     wire: VecDeque<(Now, SocketAddr, SocketAddr, Vec<u8>)>,
     later: Vec<(Now, Later)>,
 }
@@ -108,6 +110,7 @@ pub fn config(pairs: u16) -> SwitchConfig {
                 address: server().ip(),
                 external_address: None,
                 local_networks: Vec::new(),
+                digest: ChallengeOffer::Both,
             }],
             media_addresses: vec![server().ip()],
             record: RecordPolicy::External,
@@ -129,7 +132,6 @@ pub fn config(pairs: u16) -> SwitchConfig {
         }],
         destinations: Destinations::default(),
         ports: (0..pairs).map(|n| PortPair { thread: 0, rtp_port: 20_000 + 2 * n }).collect(),
-        md5: true,
         limits: Limits::default(),
     }
 }
@@ -145,6 +147,7 @@ impl World {
         let now = origin();
         let mut bytes = [7; 32];
         bytes[..8].copy_from_slice(&seed.to_le_bytes());
+        let binds = config.policy.listeners.iter().map(|listener| listener.bind).collect();
         let ids: Vec<AgentId> = (0..agents).map(|n| AgentId::new(now.wall, [n; 10])).collect();
         let mut world = Self {
             now,
@@ -169,6 +172,7 @@ impl World {
             received: Vec::new(),
             sent: Vec::new(),
             strays: Vec::new(),
+            binds,
             wire: VecDeque::new(),
             later: Vec::new(),
         };
@@ -335,10 +339,10 @@ impl World {
     }
 
     fn collect(&mut self) {
-        let sent: Vec<(SocketAddr, Vec<u8>)> =
-            self.peers.iter_mut().flat_map(|peer| peer.out.drain(..).map(|bytes| (peer.addr, bytes)).collect::<Vec<_>>()).collect();
-        for (from, bytes) in sent {
-            self.post(from, server(), bytes);
+        let out = |peer: &mut Peer| peer.out.drain(..).map(|bytes| (peer.addr, peer.server, bytes)).collect::<Vec<_>>();
+        let sent: Vec<_> = self.peers.iter_mut().flat_map(out).collect();
+        for (from, to, bytes) in sent {
+            self.post(from, to, bytes);
         }
     }
 
@@ -353,15 +357,16 @@ impl World {
         let now = self.now;
         while self.wire.front().is_some_and(|(at, ..)| at.mono <= now.mono) {
             let Some((_, from, to, bytes)) = self.wire.pop_front() else { break };
-            if to == server() {
+            if let Some(at) = self.binds.iter().position(|bind| *bind == to) {
+                let listener = ListenerId(u16::try_from(at).expect("few"));
                 self.received.push(bytes.clone());
                 let is_stream = self.peers.iter().any(|peer| peer.addr == from && peer.transport.is_reliable());
                 match is_stream {
                     true => {
-                        let flow = Flow { listener: ListenerId(0), transport: Transport::Tcp, remote: from };
+                        let flow = Flow { listener, transport: Transport::Tcp, remote: from };
                         self.input(Input::StreamMessage { flow, bytes: &bytes });
                     }
-                    false => self.input(Input::Datagram { listener: ListenerId(0), source: from, bytes: &bytes }),
+                    false => self.input(Input::Datagram { listener, source: from, bytes: &bytes }),
                 }
             } else if let Some(peer) = self.peers.iter_mut().find(|peer| peer.addr == to) {
                 peer.receive(now.mono, &bytes);

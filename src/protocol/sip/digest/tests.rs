@@ -158,12 +158,44 @@ fn the_credentials_for_our_realm_are_found_among_others() {
     let look = |auth: &str| {
         let text = request(auth);
         let message = parse(text.as_bytes()).expect("well formed");
-        Credentials::in_request(&message, CredentialsHeader::Authorization, "desk").map(|found| found.map(|c| c.realm.to_string()))
+        let found = Credentials::in_request(&message, CredentialsHeader::Authorization, "desk", ChallengeOffer::Both);
+        found.map(|found| found.map(|c| c.realm.to_string()))
     };
     assert_eq!(look(&format!("{}{}", one("other"), one("desk"))), Ok(Some("desk".into())));
     assert_eq!(look(&one("other")), Ok(None));
     assert_eq!(look("Authorization: Basic abc\r\n"), Ok(None));
     assert_eq!(look("Authorization: Digest username=\r\n"), Err(DigestError::Malformed));
+}
+
+#[test]
+fn an_answer_by_an_algorithm_that_was_not_offered_is_as_if_it_were_not_there() {
+    let one = |algorithm: &str| format!("Authorization: Digest username=u, realm=desk, nonce=n, uri=\"sip:d\", response=r{algorithm}\r\n");
+    let (plain, md5, sha) = (one(""), one(", algorithm=MD5"), one(", algorithm=SHA-256"));
+    let look = |lines: &str, offered| {
+        let text = format!(
+            "REGISTER sip:d SIP/2.0\r\nVia: SIP/2.0/UDP h;branch=z9hG4bK1\r\nFrom: <sip:u@d>;tag=1\r\nTo: <sip:u@d>\r\n\
+             Call-ID: c\r\nCSeq: 1 REGISTER\r\n{lines}\r\n"
+        );
+        let message = parse(text.as_bytes()).expect("well formed");
+        Credentials::in_request(&message, CredentialsHeader::Authorization, "desk", offered).expect("readable").map(|c| c.algorithm)
+    };
+    for md5 in [&plain, &md5] {
+        assert_eq!(look(md5, ChallengeOffer::Sha256Only), None);
+        assert_eq!(look(md5, ChallengeOffer::BothMd5First), Some(Algorithm::Md5));
+        assert_eq!(look(&format!("{md5}{sha}"), ChallengeOffer::Sha256Only), Some(Algorithm::Sha256), "the one that was asked for");
+    }
+    assert_eq!(look(&sha, ChallengeOffer::Md5Only), None);
+}
+
+#[test]
+fn every_list_of_algorithms_without_repetition_is_an_offer() {
+    use Algorithm::{Md5, Sha256};
+    for list in [&[Sha256, Md5][..], &[Md5, Sha256], &[Sha256], &[Md5]] {
+        let offer = ChallengeOffer::of(list).expect("a list");
+        assert_eq!(offer.algorithms(), list);
+        assert_eq!(offer.first().algorithms(), &list[..1]);
+    }
+    assert_eq!((ChallengeOffer::of(&[]), ChallengeOffer::of(&[Md5, Md5])), (None, None));
 }
 
 /// Digest fields, more or less.

@@ -64,6 +64,7 @@ pub(super) fn switch(config: &Config, ports: Vec<PortPair>) -> SwitchConfig {
         country: trunk.country.clone(),
         numbers: trunk.numbers.iter().map(|number| (number.called.clone(), number.queue.clone())).collect(),
         max_calls: trunk.max_calls,
+        early_media: trunk.early_media,
         outbound: trunk.outbound.as_ref().map(outbound),
     });
     SwitchConfig {

@@ -301,6 +301,21 @@ fn each_listener_may_name_its_own_algorithms_of_the_digest() {
 }
 
 #[test]
+fn a_trunk_has_callers_hear_us_before_the_answer_only_where_it_says_so() {
+    let read = |keys: &str| {
+        let text = format!("[[trunk]]\nname = \"carrier\"\naddresses = [\"127.0.0.2\"]\n{keys}");
+        Config::parse(&[("trunks.toml".to_owned(), text)])
+    };
+    let early = |keys: &str| read(keys).unwrap_or_else(|m| panic!("{}", lines(&m))).trunks[0].early_media;
+    assert_eq!(early(""), None);
+    assert_eq!(early("early_media = true"), Some(Duration::from_secs(120)));
+    assert_eq!(early("early_media = true\nearly_media_seconds = 50"), Some(Duration::from_secs(50)));
+    assert_eq!(keys(read("early_media_seconds = 50")), ["trunk[0].early_media_seconds"]);
+    assert_eq!(keys(read("early_media = true\nearly_media_seconds = 180")), ["trunk[0].early_media_seconds"]);
+    assert_eq!(keys(read("early_media = \"yes\"")), ["trunk[0].early_media"]);
+}
+
+#[test]
 fn a_trunk_that_only_brings_calls_has_no_cap_unless_it_is_given_one() {
     let mut texts = example();
     let cap = |texts: &[(String, String)]| Config::parse(texts).unwrap_or_else(|m| panic!("{}", lines(&m))).trunks[0].max_calls;

@@ -1,6 +1,6 @@
 //! `trunks.toml`: carriers, the numbers that come in by them, the routes that lead out, and who may call out.
 
-use std::{fmt, fs, io, path::Path, path::PathBuf};
+use std::{fmt, fs, io, path::Path, path::PathBuf, time::Duration};
 
 use ipnet::IpNet;
 
@@ -33,6 +33,8 @@ pub struct Trunk {
     pub numbers: Vec<TrunkNumber>,
     /// Calls at once, both directions together; `None`: as many as the server takes.
     pub max_calls: Option<usize>,
+    /// How long a caller of it who waits hears us before the answer; `None`: answered first.
+    pub early_media: Option<Duration>,
     /// How calls go out by it; `None` where it only brings calls.
     pub outbound: Option<TrunkOutbound>,
 }
@@ -186,7 +188,18 @@ fn trunk(s: &mut Section<'_>, country: &str) -> Trunk {
         let queue = s.required_text("queue", "support");
         called.map(|called| TrunkNumber { called, queue })
     });
-    Trunk { name, addresses, country, numbers: numbers.into_iter().flatten().collect(), max_calls, outbound }
+    let early_media = early_media(s);
+    Trunk { name, addresses, country, numbers: numbers.into_iter().flatten().collect(), max_calls, early_media, outbound }
+}
+
+/// Words and music before the answer.
+fn early_media(s: &mut Section<'_>) -> Option<Duration> {
+    let wanted = s.flag("early_media", false);
+    let seconds = s.number("early_media_seconds", 120, 10..=170).unsigned_abs();
+    if !wanted && s.has("early_media_seconds") {
+        s.mistake("early_media_seconds", "there is no early media by this trunk", "Add early_media = true, or remove this key");
+    }
+    wanted.then(|| Duration::from_secs(seconds))
 }
 
 fn number(s: &mut Section<'_>, key: &'static str, country: &str, example: &str) -> Option<PhoneNumber> {

@@ -72,6 +72,8 @@ counters! {
     CodecAsked = "codec_asked",
     /// A key that was sent as INFO: answered, but not evaluated.
     InfoDtmf = "info_dtmf_ignored",
+    /// A caller was answered who had heard us unanswered for as long as their trunk allows.
+    EarlyMediaLimit = "early_media_limit",
     /// The look-up was slower than its limit.
     LateBrief = "brief_late",
     /// The desk did not acknowledge in time: the phone rang without.

@@ -84,6 +84,7 @@ impl Call {
             start: turn.now,
             kind,
             trunk: None,
+            early_media: None,
             caller,
             near: Side { leg, segment: None, closed: false },
             far: None,

@@ -1,6 +1,6 @@
 //! One call: its two sides, what it waits for, and the table of what each leg event means to it.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::{
     event::LegEvent,
@@ -137,6 +137,8 @@ pub struct Call {
     pub(super) kind: CallKind,
     /// The trunk that the other end is at, by its place in the configuration.
     pub(super) trunk: Option<usize>,
+    /// How long a caller who waits may hear us before they are answered, from the INVITE on.
+    pub(super) early_media: Option<Duration>,
     pub(super) caller: Caller,
     /// Who called.
     pub(super) near: Side,
@@ -176,9 +178,10 @@ impl Call {
         self.id
     }
 
-    /// It came by this trunk.
-    pub fn came_by(&mut self, trunk: usize) {
+    /// It came by this trunk, which has a caller who waits hear us unanswered for so long; `None`: not at all.
+    pub fn came_by(&mut self, trunk: usize, early_media: Option<Duration>) {
         self.trunk = Some(trunk);
+        self.early_media = early_media;
     }
 
     /// The trunk that the other end is at.

@@ -87,9 +87,7 @@ impl Call {
             Stage::TurnedAway { until, cause } => due.push((*until, Due::TurnedAway(*cause))),
             Stage::Choosing | Stage::Ended => {}
         }
-        if matches!(self.stage, Stage::Offering(_)) && !self.near.leg.is_up() {
-            due.push((max_ring, Due::Answer));
-        }
+        due.extend(self.answer_at(timing.max_ring).map(|at| (at, Due::Answer)));
         due.extend(self.sound_over_at().map(|at| (at, Due::SoundOver)));
         due.extend(self.place_due_at().map(|at| (at, Due::TellPlace)));
         due.extend(self.ring_near_at.map(|at| (at, Due::CallerRings)));

@@ -1,4 +1,5 @@
 //! A caller who waits: answered when that is clear, told so and their place, then music, until an agent answers, they go, or time is up.
+//! Where their trunk wants it, all of this is early media (RFC 3960): 183 instead of 200, and the 200 when an agent answers.
 //!
 //! ```text
 //! join ─▶ Waiting ── offer ──▶ Offering ── answer ──▶ Talking
@@ -20,7 +21,7 @@ use crate::{
         fact::{EndCause, Fact, SoundKind},
         media::{
             clip::ClipId,
-            plan::{Hears, MediaPlan, SourceId, SourcePlan},
+            plan::{Codec, Hears, MediaPlan, SourceId, SourcePlan},
         },
         routing::{Answer, Sound, Standing},
     },
@@ -31,6 +32,9 @@ use crate::{
 const ASK_AGAIN_AFTER: Duration = Duration::from_secs(15);
 /// A media thread that has not said that a sound is over by then has lost it: the call goes on without.
 const SOUND_GRACE: Duration = Duration::from_millis(500);
+
+/// A 183 is sent once more after this long: nobody acknowledges it, and a caller for whom it was lost would hear only their own tone.
+const EARLY_AGAIN_AFTER: Duration = Duration::from_secs(2);
 
 /// When a waiting caller is told their place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,22 +100,59 @@ impl Call {
         if self.place == PlaceWords::NotYet {
             self.place = PlaceWords::Due(turn.now.mono);
         }
-        self.answer_waiting(turn);
+        if self.near.leg.can_hear() {
+            return;
+        }
+        match self.let_hear(turn) {
+            true => self.next_sound(turn),
+            false => self.end(turn, EndCause::NotAcceptable),
+        }
     }
 
-    /// Answers the caller, who waits; an answered one is left as they are.
+    /// Answers the caller, who waits; an answered one is left as they are. What one hears already goes on.
     pub(super) fn answer_waiting(&mut self, turn: &mut Turn<'_>) {
         if self.near.leg.is_up() {
             return;
         }
+        if self.near.leg.is_early() {
+            turn.count(Counter::EarlyMediaLimit);
+        }
         if !self.answer_near(turn) {
             return self.end(turn, EndCause::NotAcceptable);
         }
-        self.next_sound(turn);
+        match &self.hearing {
+            Some(_) => self.plan_waiting(turn),
+            None => self.next_sound(turn),
+        }
+    }
+
+    /// When a caller who waits unanswered is answered in any case.
+    pub(super) fn answer_at(&self, max_ring: Duration) -> Option<Instant> {
+        match (&self.stage, self.early_media) {
+            (Stage::Waiting | Stage::Offering(_), Some(limit)) if self.near.leg.is_early() => Some(self.start.mono + limit),
+            (Stage::Offering(_), _) if !self.near.leg.can_hear() => Some(self.start.mono + max_ring),
+            _ => None,
+        }
+    }
+
+    /// From now on the caller can hear us: by early media where their trunk wants that and the INVITE had an offer, else answered.
+    fn let_hear(&mut self, turn: &mut Turn<'_>) -> bool {
+        let early = self.early_media.is_some_and(|limit| turn.now.mono < self.start.mono + limit);
+        let codec = self.first_codec(turn);
+        if early && self.near.leg.progress(turn, codec) {
+            self.ring_near_at = Some(turn.now.mono + EARLY_AGAIN_AFTER);
+            return true;
+        }
+        self.answer_near(turn)
+    }
+
+    fn first_codec(&self, turn: &Turn<'_>) -> Codec {
+        let leg = &self.near.leg;
+        leg.promised_codec().or_else(|| leg.preferred_codecs(turn).first().copied()).unwrap_or_else(|| leg.codec())
     }
 
     fn answer_near(&mut self, turn: &mut Turn<'_>) -> bool {
-        let codec = self.near.leg.preferred_codecs(turn).first().copied().unwrap_or_else(|| self.near.leg.codec());
+        let codec = self.first_codec(turn);
         let answered = self.near.leg.answer(turn, codec).is_ok();
         if answered {
             self.ring_near_at = None;
@@ -171,7 +212,7 @@ impl Call {
     pub(super) fn place_due_at(&self) -> Option<Instant> {
         let plays_on = self.hearing.as_ref().is_none_or(|hearing| hearing.kind == SoundKind::Music);
         match (&self.stage, self.place) {
-            (Stage::Waiting, PlaceWords::Due(at)) if plays_on && self.near.leg.is_up() && self.near.leg.has_remote() => Some(at),
+            (Stage::Waiting, PlaceWords::Due(at)) if plays_on && self.near.leg.can_hear() && self.near.leg.has_remote() => Some(at),
             _ => None,
         }
     }
@@ -251,7 +292,7 @@ impl Call {
         };
         let waits = self.is_waiting() && !matches!(self.stage, Stage::Offering(_));
         let Some(closing) = closing.filter(|_| waits) else { return self.end(turn, cause) };
-        if !(self.near.leg.is_up() || self.answer_near(turn)) {
+        if !(self.near.leg.can_hear() || self.let_hear(turn)) {
             return self.end(turn, EndCause::NotAcceptable);
         }
         turn.act(Action::Queue(QueueMove::Leave));
@@ -262,11 +303,14 @@ impl Call {
     /// Tells media what a waiting caller hears.
     pub(super) fn plan_waiting(&mut self, turn: &mut Turn<'_>) {
         let waits = self.is_waiting() || matches!(self.stage, Stage::TurnedAway { .. });
-        if !(waits && self.near.leg.is_up()) {
+        if !(waits && self.near.leg.can_hear()) {
             return;
         }
         self.generation += 1;
-        let legs = vec![self.leg_plan(&self.near.leg, false)];
+        let mut near_plan = self.leg_plan(&self.near.leg, false);
+        // Many carriers pass nothing of the caller's on before the answer: nothing is listened for, and no silence is told.
+        near_plan.receive &= self.near.leg.is_up();
+        let legs = vec![near_plan];
         let sources: Vec<SourcePlan> = self.hearing.iter().map(|hearing| hearing.source).collect();
         let near = self.near.leg.id();
         turn.act(Action::Plan(MediaPlan {

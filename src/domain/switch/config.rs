@@ -1,6 +1,6 @@
 //! What the switch is told once, at start: listeners, trunks, ports, policies and every limit with its default.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use ipnet::IpNet;
 
@@ -42,6 +42,8 @@ pub struct TrunkConfig {
     pub numbers: Vec<(PhoneNumber, String)>,
     /// Calls at once, both directions together; `None`: as many as there is room for.
     pub max_calls: Option<usize>,
+    /// How long a caller of it who waits hears words and music before the answer, as early media; `None`: answered first.
+    pub early_media: Option<Duration>,
     /// How calls go out by it; `None` where it only brings calls.
     pub outbound: Option<OutboundTrunk>,
 }

@@ -161,13 +161,17 @@ impl Switch {
             Route::Outside { call, .. } => (LegRole { party: Party::Agent, agent: self.agent_of(call.phone) }, Vec::new()),
             Route::Colleague { caller, .. } => (LegRole { party: Party::Agent, agent: self.agent_of(*caller) }, Vec::new()),
         };
+        let early_media = match &route {
+            Route::Queue { trunk, .. } => self.config.trunks.get(*trunk).and_then(|trunk| trunk.early_media),
+            Route::Outside { .. } | Route::Colleague { .. } => None,
+        };
         let incoming = Incoming { invite: request, server, flow, role, networks, local_tag, ports: ports[0] };
         let (actions, started) = self.guarded(id, |turn: &mut Turn<'_>| {
             let leg = Leg::incoming(turn, incoming)?;
             Ok(match (route, prepared) {
                 (Route::Queue { queue, trunk }, Prepared { arrival, .. }) => {
                     let mut call = Call::start_inbound(turn, id, arrival, queue, leg, ports);
-                    call.came_by(trunk);
+                    call.came_by(trunk, early_media);
                     call
                 }
                 (Route::Outside { call, .. }, Prepared { arrival, .. }) => Call::start_outbound(turn, id, arrival, call, leg, ports),

@@ -125,9 +125,16 @@ impl Leg {
             Some(offer) => {
                 let sdp = Sdp::parse(offer).map_err(|_| NotAcceptable)?;
                 self.note_codecs(&sdp);
-                let answer = self.session.answer(&sdp, &local).map_err(|_| NotAcceptable)?;
-                self.agree(answer.negotiated);
-                (answer.sdp, false)
+                // What was told before the answer is the answer (RFC 3261 §13.2.1): sound that plays already goes on as it is.
+                let body = match &self.early_answer {
+                    Some(told) => told.clone(),
+                    None => {
+                        let answer = self.session.answer(&sdp, &local).map_err(|_| NotAcceptable)?;
+                        self.agree(answer.negotiated);
+                        answer.sdp
+                    }
+                };
+                (body, false)
             }
             None => (self.session.offer(&local), true),
         };

@@ -69,7 +69,7 @@ impl Leg {
 
     /// What a leg that this caller is led to is offered.
     pub fn formats_for_other(&self, turn: &Turn<'_>) -> Formats {
-        let codecs = if self.is_up() { Self::codecs_from(turn, self.codec()) } else { self.preferred_codecs(turn) };
+        let codecs = if self.can_hear() { Self::codecs_from(turn, self.codec()) } else { self.preferred_codecs(turn) };
         Formats { codecs, comfort_noise: self.makes_noise }
     }
 

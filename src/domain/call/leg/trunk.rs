@@ -217,6 +217,16 @@ impl Leg {
         self.early_answer.as_ref().map(|_| self.codec())
     }
 
+    /// Whether the caller was told of a session and waits for its answer.
+    pub fn is_early(&self) -> bool {
+        self.early_answer.is_some() && matches!(self.state, State::Incoming { .. })
+    }
+
+    /// Whether the peer can hear us: it is answered, or was told of a session before.
+    pub fn can_hear(&self) -> bool {
+        self.is_up() || self.is_early()
+    }
+
     /// The provisional response that tells the caller how far it is.
     pub(super) fn ringing(&self, template: &Response) -> Response {
         match &self.early_answer {

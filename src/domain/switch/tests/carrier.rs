@@ -106,6 +106,7 @@ pub fn trunk_at(name: &str, host: &str, networks: &[&str]) -> TrunkConfig {
         country: "GB".to_owned(),
         numbers: vec![(PhoneNumber::parse_e164(super::world::CALLED).expect("number"), "support".to_owned())],
         max_calls: Some(30),
+        early_media: None,
         outbound: Some(OutboundTrunk {
             host: host.to_owned(),
             port: 5060,

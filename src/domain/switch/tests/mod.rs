@@ -3,6 +3,7 @@
 mod addresses;
 mod carrier;
 mod clock;
+mod early_media;
 mod flows;
 mod forks;
 mod headers;

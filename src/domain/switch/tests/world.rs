@@ -128,6 +128,7 @@ pub fn config(pairs: u16) -> SwitchConfig {
                 .map(|(number, queue)| (PhoneNumber::parse_e164(number).expect("number"), queue.to_owned()))
                 .to_vec(),
             max_calls: None,
+            early_media: None,
             outbound: None,
         }],
         destinations: Destinations::default(),

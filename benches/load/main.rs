@@ -8,6 +8,7 @@ mod bare_loop;
 mod desk;
 mod driver;
 mod endurance;
+mod lag;
 mod machine;
 mod media;
 mod pop;
@@ -68,6 +69,15 @@ enum What {
         /// Calls.
         #[arg(long, default_value_t = 100)]
         calls: usize,
+    },
+    /// How long after an utterance its words are there, by how many legs talk.
+    Lag {
+        /// Legs, one number after the other.
+        #[arg(long, value_delimiter = ',', default_values_t = [10, 40, 80, 120])]
+        legs: Vec<usize>,
+        /// Seconds of each.
+        #[arg(long, default_value_t = 30)]
+        seconds: u64,
     },
     /// What stays after many calls.
     Growth {
@@ -150,6 +160,7 @@ fn measure(what: What, report: &mut report::Report) -> anyhow::Result<()> {
         What::Setup { seconds, agents } => setup::run(seconds, agents, report),
         What::Media { seconds, few, many } => media::run(media::Span { time: Duration::from_secs_f64(seconds), few, many }, report),
         What::Words { seconds: time, calls } => words::run(calls, seconds(time), report),
+        What::Lag { legs, seconds: time } => lag::run(&legs, seconds(time), report),
         What::Growth { calls, rate, idle } => endurance::growth(calls, rate, seconds(idle), report),
         What::Storm { phones, seconds: time } => endurance::storm(phones, seconds(time), report),
         What::Overload { seconds: time } => endurance::overload(seconds(time), report),
@@ -175,6 +186,7 @@ fn full_parts() -> Vec<What> {
         What::Setup { seconds: 10.0, agents: 100 },
         What::Media { seconds: 20.0, few: 100, many: 400 },
         What::Words { seconds: 20, calls: 100 },
+        What::Lag { legs: vec![10, 40, 80, 120], seconds: 30 },
         What::Strangers { tries: 2_000 },
         What::Storm { phones: 10_000, seconds: 30 },
         What::Overload { seconds: 10 },
@@ -188,6 +200,7 @@ fn quick_parts() -> Vec<What> {
         What::Setup { seconds: 3.0, agents: 50 },
         What::Media { seconds: 5.0, few: 50, many: 200 },
         What::Words { seconds: 5, calls: 50 },
+        What::Lag { legs: vec![10, 60], seconds: 10 },
         What::Strangers { tries: 500 },
         What::Storm { phones: 1_000, seconds: 3 },
         What::Overload { seconds: 3 },

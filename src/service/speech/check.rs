@@ -269,7 +269,7 @@ fn distance(wanted: &[String], got: &[String]) -> usize {
 }
 
 /// Processor time of this process: everything here runs on one thread, and other work on the machine does not count.
-fn processor_ms() -> f64 {
+pub(super) fn processor_ms() -> f64 {
     #[expect(unsafe_code, reason = "clock_gettime fills a struct of two integers on our stack")]
     let time = unsafe {
         let mut time: libc::timespec = std::mem::zeroed();

@@ -157,33 +157,6 @@ fn speech_at_known_places_is_found_at_10_db_over_noise_and_noise_is_not_taken_fo
     }
 }
 
-/// Measured for docs/decisions/voice-activity.md when `THROUGHLINE_MEASURE` is set; it asserts nothing.
-#[test]
-fn measure_earshot_on_the_same_audio() {
-    if std::env::var_os("THROUGHLINE_MEASURE").is_none() {
-        return;
-    }
-    let listen = |samples: &[i16]| -> Vec<bool> {
-        let wide: Vec<i16> = resample::up(samples).iter().map(|s| (s * 32_767.0) as i16).collect();
-        let mut detector = earshot::Detector::<earshot::DefaultPredictor>::default();
-        let scores: Vec<f32> = wide.chunks_exact(256).map(|f| detector.predict_i16(f)).collect();
-        (0..samples.len() / FRAME).map(|i| scores[(i * 160 / 256).min(scores.len() - 1)] > 0.5).collect()
-    };
-    for snr_db in [60.0, 20.0, 10.0, 5.0] {
-        for (samples, voiced, far) in call_with_noise(snr_db) {
-            for (name, active) in [("own", voice_activity::activity(&samples).active), ("earshot", listen(&samples))] {
-                let missed = percent(voiced.iter().filter(|i| !active[**i]).count(), voiced.len());
-                let wrong = percent(far.iter().filter(|i| active[**i]).count(), far.len());
-                println!("SNR {snr_db} dB {name}: missed frames {missed:.1} %, false frames {wrong:.1} %");
-            }
-        }
-    }
-    for (name, samples) in no_speech(30) {
-        let share = |active: Vec<bool>| percent(active.iter().filter(|a| **a).count(), active.len());
-        println!("{name}: own {:.1} %, earshot {:.1} %", share(voice_activity::activity(&samples).active), share(listen(&samples)));
-    }
-}
-
 pub(super) fn carried_call() -> Vec<TrackAudio> {
     file::read_wav(&std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("models/samples/call.wav")).expect("carried")
 }

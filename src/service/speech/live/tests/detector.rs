@@ -19,7 +19,7 @@ fn inside(samples: &[i16]) -> Vec<bool> {
 }
 
 /// What the detector says of each frame while it comes.
-fn active(samples: &[i16]) -> Vec<bool> {
+pub(super) fn active(samples: &[i16]) -> Vec<bool> {
     let mut detector = StreamingActivity::default();
     let mut frames: Vec<bool> =
         samples.chunks_exact(FRAME).filter_map(|f| detector.push(f.try_into().expect("a frame"))).map(|f| f.active).collect();

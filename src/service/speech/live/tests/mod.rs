@@ -1,6 +1,7 @@
 //! The live path in simulated time: samples as packets in, requests and words out, with doubles in the worker's place.
 
 mod calls;
+mod compare;
 mod detector;
 mod sums;
 

@@ -49,22 +49,19 @@ fn earshot(samples: &[i16]) -> Vec<bool> {
 
 #[test]
 fn speech_of_a_telephones_bandwidth_is_found_at_10_db_over_noise_and_noise_is_not_taken_for_it() {
-    // A line with less noise lets more of the babble behind the speakers through.
-    for (snr_db, false_max) in [(60.0, 3.0), (20.0, 3.0), (10.0, 2.0)] {
-        for (samples, voiced, far) in lines(snr_db) {
-            let mut inside = vec![false; samples.len().div_ceil(FRAME)];
-            for piece in utterances(&samples, false) {
-                inside[piece.range.start / FRAME..piece.range.end.div_ceil(FRAME)].fill(true);
-            }
-            let found = voice_activity::activity(&samples);
-            let mut after = vec![false; found.active.len()];
-            whole::cut(&found.active, &found.level_db).into_iter().for_each(|span| after[span.frames].fill(true));
-            for (when, inside, active) in [("live", &inside, active(&samples)), ("after the call", &after, found.active.clone())] {
-                let missed = percent(voiced.iter().filter(|i| !inside[**i]).count(), voiced.len());
-                let wrong = percent(far.iter().filter(|i| active[**i]).count(), far.len());
-                println!("SNR {snr_db} dB, {when}: missed {missed:.2} % of voiced frames, {wrong:.2} % of the others taken for voice");
-                assert!(missed <= 1.0 && wrong <= false_max, "SNR {snr_db} dB, {when}: missed {missed} %, false {wrong} %");
-            }
+    for (samples, voiced, far) in lines(10.0) {
+        let mut inside = vec![false; samples.len().div_ceil(FRAME)];
+        for piece in utterances(&samples, false) {
+            inside[piece.range.start / FRAME..piece.range.end.div_ceil(FRAME)].fill(true);
+        }
+        let found = voice_activity::activity(&samples);
+        let mut after = vec![false; found.active.len()];
+        whole::cut(&found.active, &found.level_db).into_iter().for_each(|span| after[span.frames].fill(true));
+        for (when, inside, active) in [("live", &inside, active(&samples)), ("after the call", &after, found.active.clone())] {
+            let missed = percent(voiced.iter().filter(|i| !inside[**i]).count(), voiced.len());
+            let wrong = percent(far.iter().filter(|i| active[**i]).count(), far.len());
+            println!("{when}: missed {missed:.2} % of voiced frames, {wrong:.2} % of the others taken for voice");
+            assert!(missed <= 1.0 && wrong <= 2.0, "{when}: missed {missed} %, false {wrong} %");
         }
     }
 }

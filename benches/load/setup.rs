@@ -10,7 +10,7 @@ use super::{
 };
 
 /// What writes rows, and does nothing else for a call between phones.
-const WRITING: [&str; 3] = ["spool", "tokio-rt-worker", "sqlx-sqlite-wor"];
+const WRITING: [&str; 4] = ["spool", "tokio-rt-worker", "record-writer", "record-reader"];
 
 /// Both paths: as many as go, then at a share of it for the delays.
 pub fn run(seconds: f64, agents: usize, report: &mut Report) -> anyhow::Result<()> {

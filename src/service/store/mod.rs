@@ -31,6 +31,7 @@ mod notes;
 mod password;
 mod people;
 mod people_admin;
+mod priority;
 mod quality;
 mod queue_figures;
 mod queues;
@@ -132,9 +133,16 @@ impl Store {
         // A file does not go away as a server does: asking it before each use is a turn of its thread for nothing.
         let pool =
             SqlitePoolOptions::new().acquire_timeout(ACQUIRE_TIMEOUT).idle_timeout(None).max_lifetime(None).test_before_acquire(false);
-        let writer = pool.clone().max_connections(1).connect_with(options.clone()).await?;
+        let writer = pool.clone().max_connections(1).after_connect(|_, _| {
+            priority::lower_writers();
+            Box::pin(std::future::ready(Ok(())))
+        });
+        let writer = writer.connect_with(options.clone().thread_name(|_| priority::WRITER.to_owned())).await?;
         migrate::run(&writer).await?;
-        let readers = pool.max_connections(READERS).connect_with(options.create_if_missing(false).read_only(true)).await?;
+        let readers = pool
+            .max_connections(READERS)
+            .connect_with(options.create_if_missing(false).read_only(true).thread_name(|_| "record-reader".to_owned()))
+            .await?;
         let mut conn = readers.acquire().await?;
         let last = events::last(&mut conn).await?;
         drop(conn);

@@ -100,7 +100,7 @@ impl Talk {
                 self.call.chunk(leg, &Chunk { axis_start_us: now_us - 20_000, duration_us: 20_000, kind }, now_us);
             }
             self.packets += 1;
-            self.call.poll(now_us);
+            self.call.poll(now_us, true);
             while let Some(out) = self.call.next_out() {
                 if let Out::Ask { request, partial: false, .. } = out {
                     self.asked_ms += request.sound.len() as i64 / 8;

@@ -76,6 +76,23 @@ fn a_worker_that_speaks_nonsense_is_killed() {
 }
 
 #[test]
+fn a_worker_and_a_parent_of_different_versions_do_not_work_together() {
+    use std::{os::unix::net::UnixStream, process::Command};
+    use throughline::service::speech::protocol::{self, Message, VERSION};
+    let (mut ours, theirs) = UnixStream::pair().expect("a pair");
+    let mut child = Command::new(REAL).arg("speech-worker").stdin(std::os::fd::OwnedFd::from(theirs)).spawn().expect("starts");
+    ours.set_read_timeout(Some(Duration::from_secs(60))).expect("a timeout");
+    protocol::write(&mut ours, &Message::Start { version: VERSION - 1, model: "/nowhere".into() }, &[]).expect("is read");
+    let (answer, _) = protocol::read(&mut ours).expect("an answer");
+    assert!(matches!(&answer, Message::Refused { why } if why.contains("restart the server")), "{answer:?}");
+    assert!(child.wait().expect("ends by itself").success());
+    let folder = TempDir::new().expect("a folder");
+    let body = READY.replace("\"version\":2", "\"version\":1");
+    assert_ne!(body, READY);
+    assert_failed(&transcribe(script(&folder, &format!("{body}; exec cat >/dev/null"))).expect("a transcript"), "did not say ready");
+}
+
+#[test]
 fn a_worker_that_answers_for_another_utterance_is_not_believed() {
     let folder = TempDir::new().expect("a folder");
     // Says ready, then throws the request away and says ready again.

@@ -123,7 +123,7 @@ impl Pool {
     pub fn start(config: PoolConfig) -> Result<Self, SpeechError> {
         let executable = Executable::open(&config.program).map_err(|e| SpeechError::Start(e.to_string()))?;
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
-        let workers = if config.workers == 0 { processors.saturating_sub(1).max(1) } else { config.workers.min(WORKERS_MAX) };
+        let workers = worker_count(config.workers, processors);
         let live_model = config.live_model.clone().or_else(|| config.model.clone());
         let mut transcribers: Vec<(Lane, Box<dyn Transcriber>)> = Vec::new();
         let (mut live, mut after_call) = (ModelSource::File(live_model.clone()), ModelSource::File(config.model.clone()));
@@ -227,6 +227,11 @@ impl Drop for Pool {
         shed(left, Shed::Stopped);
         self.shared.changed.notify_all();
     }
+}
+
+/// Workers for each kind of words: as configured, else all processors but the one that calls need.
+fn worker_count(configured: usize, processors: usize) -> usize {
+    if configured == 0 { processors.saturating_sub(1).max(1) } else { configured.min(WORKERS_MAX) }
 }
 
 /// What a waiting utterance is to be done with.
@@ -348,4 +353,15 @@ fn run(mut transcriber: Box<dyn Transcriber>, worker: usize, shared: &Shared) {
 #[expect(clippy::disallowed_methods, reason = "the pool owns this clock: deadlines of utterances")]
 fn clock() -> Instant {
     Instant::now()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_processor_is_left_to_calls_where_there_is_more_than_one() {
+        assert_eq!([1, 2, 8].map(|processors| worker_count(0, processors)), [1, 1, 7]);
+        assert_eq!([worker_count(3, 1), worker_count(1_000, 8)], [3, WORKERS_MAX]);
+    }
 }

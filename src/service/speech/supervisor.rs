@@ -18,10 +18,11 @@ use std::{
 
 use super::{
     RATE,
-    model::Model,
+    model::{Model, Thresholds},
     ms,
     pool::WorkerProgram,
     protocol::{self, Message, VERSION},
+    sound::Form,
     transcribe::{Heard, Request, TranscribeError, Transcriber},
 };
 
@@ -180,20 +181,9 @@ impl Running {
     }
 
     fn ask(&mut self, request: &Request) -> Result<Heard, TranscribeError> {
-        let audio_ms = ms(request.sound.len());
-        let limit = Duration::from_millis(u64::from(audio_ms) * 2) + self.patience.decode;
-        let seconds = u32::try_from(request.sound.len().div_ceil(RATE)).unwrap_or(u32::MAX);
-        let thresholds = &self.model.thresholds;
-        let audio_ctx = if request.full_context { self.audio_ctx } else { thresholds.audio_ctx(request.sound.len(), self.audio_ctx) };
+        let limit = Duration::from_millis(u64::from(ms(request.sound.len())) * 2) + self.patience.decode;
         let (form, blob) = request.sound.blob();
-        let decode = Message::Decode {
-            key: request.key,
-            form,
-            language: thresholds.language.clone(),
-            audio_ctx,
-            max_tokens: TOKENS_BASE + TOKENS_PER_SECOND.saturating_mul(seconds),
-            deadline_ms: u32::try_from(limit.saturating_sub(ABORT_BEFORE).as_millis()).unwrap_or(u32::MAX),
-        };
+        let decode = decode(request, form, &self.model.thresholds, self.audio_ctx, limit);
         match self.exchange(&decode, &blob, limit)? {
             Message::Heard { key, heard } if key == request.key => Ok(heard),
             Message::Failed { key, why } if key == request.key => Err(TranscribeError::Lost(why)),
@@ -213,6 +203,19 @@ impl Running {
         let mut bounded = Bounded { socket: &self.socket, until: clock() + limit };
         protocol::write(&mut bounded, question, blob).map_err(lost)?;
         protocol::read(&mut bounded).map(|(answer, _)| answer).map_err(lost)
+    }
+}
+
+/// What a worker is told about an utterance; `context` is all that its model can look at.
+fn decode(request: &Request, form: Form, thresholds: &Thresholds, context: u32, limit: Duration) -> Message {
+    let seconds = u32::try_from(request.sound.len().div_ceil(RATE)).unwrap_or(u32::MAX);
+    Message::Decode {
+        key: request.key,
+        form,
+        language: thresholds.language.clone(),
+        audio_ctx: if request.full_context { context } else { thresholds.audio_ctx(request.sound.len(), context) },
+        max_tokens: TOKENS_BASE.saturating_add(TOKENS_PER_SECOND.saturating_mul(seconds)),
+        deadline_ms: u32::try_from(limit.saturating_sub(ABORT_BEFORE).as_millis()).unwrap_or(u32::MAX),
     }
 }
 
@@ -258,4 +261,34 @@ impl io::Write for Bounded<'_> {
 #[expect(clippy::disallowed_methods, reason = "the supervisor owns this clock: it bounds the wait for a child")]
 fn clock() -> std::time::Instant {
     std::time::Instant::now()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        domain::media::plan::Codec,
+        ids::LegId,
+        service::speech::{Key, Sound},
+        time::UnixMs,
+    };
+
+    #[test]
+    fn a_worker_is_told_the_language_a_fitted_context_eight_tokens_a_second_and_when_to_give_up() {
+        let key = Key { leg: LegId::new(UnixMs(1), [1; 10]), start_ms: 7 };
+        let told = |seconds: usize, full_context: bool| {
+            let request = Request { key, sound: Sound::Received(Codec::Pcmu, vec![0; seconds * RATE].into()), full_context, model: None };
+            let thresholds = Thresholds { language: "de".into(), ..Thresholds::default() };
+            match decode(&request, request.sound.blob().0, &thresholds, 1_500, Duration::from_secs(30)) {
+                Message::Decode { key: of, form: Form::Pcmu, language, audio_ctx, max_tokens, deadline_ms } if of == key => {
+                    (language, audio_ctx, max_tokens, deadline_ms)
+                }
+                other => panic!("{other:?}"),
+            }
+        };
+        // An utterance under 1.2 s is padded to that, so that it counts as two seconds.
+        assert_eq!(told(1, false), ("de".into(), 384, 24, 25_000));
+        assert_eq!(told(10, false), ("de".into(), 640, 88, 25_000));
+        assert_eq!(told(10, true), ("de".into(), 1_500, 88, 25_000));
+    }
 }

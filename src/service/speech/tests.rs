@@ -221,6 +221,24 @@ fn heard(text: &str, change: impl Fn(&mut Heard)) -> Heard {
 }
 
 #[test]
+fn what_is_too_short_or_too_quiet_for_words_never_reaches_the_model_and_says_why() {
+    use gates::{Rejection, before};
+    let voice = &carried_call()[0].samples[..];
+    let judged = |voiced_ms, level_db| {
+        before(&gates::Sound { samples: &voice[RATE..4 * RATE], voiced_ms, level_db, floor_db: -50.0, moving_min: 0 })
+    };
+    assert_eq!(judged(240, -44.0), None);
+    assert_eq!(judged(239, -20.0), Some(Rejection::TooShort));
+    assert_eq!(judged(2_000, -44.1), Some(Rejection::TooQuiet), "not 6 dB over the noise of the leg");
+    let of = |name: &str| no_speech(4).into_iter().find(|(n, _)| *n == name).expect("is there").1;
+    for (name, why) in [("DTMF", Rejection::Keys), ("busy tone", Rejection::Tones), ("music", Rejection::Tones)] {
+        let samples = of(name);
+        let sound = gates::Sound { samples: &samples, voiced_ms: 2_000, level_db: -20.0, floor_db: -50.0, moving_min: 0 };
+        assert_eq!(before(&sound), Some(why), "{name}");
+    }
+}
+
+#[test]
 fn every_gate_after_the_model_says_why() {
     use gates::{Rejection, after};
     let t = Thresholds::default();

@@ -135,12 +135,13 @@ impl LiveCall {
         }
     }
 
-    /// Lets time pass.
-    pub fn poll(&mut self, now_us: u64) {
+    /// Lets time pass; `has_time`: whether workers could look at what is still spoken. How many such looks were left out.
+    pub fn poll(&mut self, now_us: u64, has_time: bool) -> usize {
+        let mut left_out = 0;
         for at in (0..self.legs.len()).filter(|at| self.legs[*at].open).collect::<Vec<_>>() {
             self.legs[at].ear.poll(now_us);
             self.listen(at, now_us);
-            self.ask_early(at, now_us);
+            left_out += usize::from(!self.ask_early(at, now_us, has_time));
         }
         while let Some(at) = self.waiting.iter().position(|w| now_us >= w.end_us + GIVE_UP_US) {
             let waiting = self.waiting.remove(at);
@@ -149,6 +150,7 @@ impl LiveCall {
         if self.lag_ms(now_us) > LAG_TOLD_MS && now_us >= self.told_us + LAG_EVERY_US {
             self.tell(Vec::new(), now_us);
         }
+        left_out
     }
 
     /// The workers' answer about an utterance that has ended; false when none of this key waits.
@@ -285,25 +287,30 @@ impl LiveCall {
         self.tell(vec![LiveUtterance { utterance: empty, partial: false }], now_us);
     }
 
-    /// Asks for the words of an utterance that is still spoken.
-    fn ask_early(&mut self, at: usize, now_us: u64) {
+    /// Asks for the words of an utterance that is still spoken; false when they are due and there is no time for them.
+    fn ask_early(&mut self, at: usize, now_us: u64, has_time: bool) -> bool {
         let leg = &mut self.legs[at];
-        let Some((_, voiced_ms)) = leg.ear.running() else { return };
+        let Some((_, voiced_ms)) = leg.ear.running() else { return true };
         let due = leg.ear.received() >= leg.asked_at + PARTIAL_EVERY && leg.asked.is_none();
         if !(self.partial && due && voiced_ms >= PARTIAL_FROM_MS) {
-            return;
+            return true;
         }
         leg.asked_at = leg.ear.received();
-        let Some(mut piece) = leg.ear.so_far() else { return };
+        if !has_time {
+            // Not even looked at: the look for tones costs more than all else here.
+            return false;
+        }
+        let Some(mut piece) = leg.ear.so_far() else { return true };
         if piece.refused.is_some() {
             // Looking for tones costs more than all else: this utterance is looked at again when it has ended.
             leg.asked_at = usize::MAX - PARTIAL_EVERY;
-            return;
+            return true;
         }
         let key = key(leg.ear.track(), &piece);
         let request = Request { key, sound: std::mem::take(&mut piece.sound), full_context: false, model: None };
         leg.asked = Some((key, piece));
         self.out.push_back(Out::Ask { request, partial: true, deadline_us: now_us + PARTIAL_WITHIN_US });
+        true
     }
 
     fn settle(&mut self, waiting: &Waiting, heard: &Heard, why: Option<Rejection>, now_us: u64) {

@@ -311,11 +311,13 @@ impl Thread {
         if !self.calls.is_empty() {
             self.look_for_model(now);
         }
+        let has_time = self.config.partial && !self.calls.is_empty() && self.pool.has_time();
         let mut lag_ms = 0;
         for interaction in self.calls.keys().copied().collect::<Vec<_>>() {
             if let Some(running) = self.calls.get_mut(&interaction) {
                 let axis_us = running.axis_us(now);
-                running.call.poll(axis_us);
+                let left_out = running.call.poll(axis_us, has_time);
+                self.counters.partial_shed.fetch_add(left_out as u64, Relaxed);
                 lag_ms = lag_ms.max(running.call.lag_ms(axis_us));
             }
             self.act(interaction, now);

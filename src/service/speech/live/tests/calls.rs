@@ -90,6 +90,22 @@ fn long_speech_shows_words_before_it_ends_and_the_final_ones_take_their_place() 
     assert!(scene.early <= seconds, "{} looks in {seconds} s: at most one a second", scene.early);
 }
 
+#[test]
+fn while_workers_are_busy_nothing_is_looked_at_before_it_ends_and_each_look_left_out_counts() {
+    let tracks = carried_call();
+    let said = |has_time: bool| {
+        let mut teller = Teller;
+        let mut scene = Scene { has_time, ..Scene::new(&legs(), &mut teller, DECODE_US) };
+        scene.speak(&[(leg(1), &tracks[0].samples), (leg(2), &tracks[1].samples)]);
+        (scene.early, scene.left_out, scene.shown())
+    };
+    let (looks, none_left_out, with_time) = said(true);
+    let (no_looks, left_out, without) = said(false);
+    assert_eq!((no_looks, none_left_out), (0, 0));
+    assert!(looks > 0 && left_out >= looks, "{left_out} left out where there would have been {looks}");
+    assert_eq!(with_time, without, "the final words are the same");
+}
+
 /// Has no time at all.
 struct Busy;
 

@@ -78,6 +78,9 @@ struct Scene<'a> {
     /// Every message: when, lag, utterances.
     told: Vec<(u64, u32, Vec<LiveUtterance>)>,
     early: usize,
+    /// Whether workers could look at what is still spoken, and how many looks were left out.
+    has_time: bool,
+    left_out: usize,
 }
 
 impl<'a> Scene<'a> {
@@ -86,7 +89,7 @@ impl<'a> Scene<'a> {
         for (leg, party) in legs {
             assert!(call.open(&head(*leg, *party)));
         }
-        Self { call, worker, delay_us, asked: Vec::new(), told: Vec::new(), early: 0 }
+        Self { call, worker, delay_us, asked: Vec::new(), told: Vec::new(), early: 0, has_time: true, left_out: 0 }
     }
 
     /// Speaks all tracks at once, packet by packet, and hangs up.
@@ -115,7 +118,7 @@ impl<'a> Scene<'a> {
 
     fn pass(&mut self, now_us: u64) {
         if now_us.is_multiple_of(60_000) || !self.call.is_talked() {
-            self.call.poll(now_us);
+            self.left_out += self.call.poll(now_us, self.has_time);
         }
         while let Some(at) = self.asked.iter().position(|(_, _, due_us)| *due_us <= now_us) {
             let (request, partial, _) = self.asked.remove(at);

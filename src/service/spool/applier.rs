@@ -27,7 +27,7 @@ use crate::{
 /// Octets read at once: holds the longest record many times.
 const CHUNK: usize = 512 * 1024;
 /// Batches begin at most this often: a statement of one row costs nearly what one of many does.
-const GATHER: Duration = Duration::from_millis(10);
+const GATHER: Duration = Duration::from_millis(25);
 /// Wait after a failed transaction; the database itself waited before that.
 const RETRY: Duration = Duration::from_millis(200);
 

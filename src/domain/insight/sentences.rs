@@ -88,7 +88,7 @@ impl Sentence {
 
     /// Words that carry meaning.
     pub fn content(&self) -> Vec<&str> {
-        self.tokens.iter().map(|t| t.text.as_str()).filter(|t| !EMPTY_WORDS.contains(t) && t.len() > 1).collect()
+        self.tokens.iter().map(|t| t.text.as_str()).filter(|t| carries_meaning(t)).collect()
     }
 
     /// The sentence without the fillers that it begins with, and without its full stop.
@@ -115,6 +115,15 @@ const EMPTY_WORDS: [&str; 80] = [
     "we", "you", "me", "my", "your", "our", "their", "his", "her", "them", "us", "what", "which", "who", "when", "where", "why", "how",
     "just", "very", "too", "also", "please", "well", "okay", "hello",
 ];
+
+/// Words that carry meaning in a written text, in the form of [`Sentence::content`].
+pub fn content_of(text: &str) -> Vec<String> {
+    text.split_whitespace().flat_map(tokens).filter(|t| carries_meaning(t)).collect()
+}
+
+fn carries_meaning(token: &str) -> bool {
+    !EMPTY_WORDS.contains(&token) && token.len() > 1
+}
 
 /// Splits a transcript into sentences, by time.
 pub fn sentences(transcript: &Transcript) -> Vec<Sentence> {

@@ -3,7 +3,7 @@
 use super::{
     Jobs,
     findings::{self, About},
-    transcribe,
+    known, transcribe,
 };
 use crate::{
     domain::{insight::card::understood, live::LiveFact},
@@ -27,7 +27,7 @@ pub(super) async fn run(jobs: &Jobs, job: &Job, at: UnixMs) -> Result<(), StoreE
     if let (Some(model), Some((revision, transcript))) = (&jobs.insight.language_model, words)
         && understood(&transcript) >= COVERAGE_MIN
     {
-        let (subjects, references) = transcribe::known_of(jobs, customer).await?;
+        let (subjects, references) = known::of(jobs, customer, interaction.made_at()).await?;
         let about = About { called_at: interaction.made_at(), subjects: &subjects, references: &references, insight: &jobs.insight };
         match model.card(&transcript, &about.context()).await {
             Ok(read) => {

@@ -8,6 +8,7 @@
 
 mod card;
 mod findings;
+mod known;
 mod live_words;
 mod redaction;
 mod tracks;

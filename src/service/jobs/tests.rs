@@ -29,7 +29,7 @@ use crate::{
             live::{LiveResult, LiveResults},
             model::{Model, Thresholds},
         },
-        store::{JobKind, NewCorrection, Store},
+        store::{CallerIs, JobKind, NewCorrection, Store, seed_demo},
     },
     time::UnixMs,
 };
@@ -172,6 +172,30 @@ async fn a_call_gets_words_card_mood_and_title_and_the_desks_are_told() {
         "{told:?}"
     );
     assert!(!step(&scene.jobs, CALL.plus_ms(40_000)).await.expect("nothing to do"));
+}
+
+#[tokio::test]
+async fn a_reason_is_weighed_with_what_the_customer_wrote_lately() {
+    let says = "My headset is broken. I would like to change where order 48215 is delivered.";
+    let pool = Pool::of("double", Thresholds::default(), vec![Box::new(Script(leg(1), says))]).expect("threads start");
+    let scene = scene(pool, true).await;
+    let store = &scene.jobs.store;
+    seed_demo(store, "demo", CALL).await.expect("the demo");
+    let daniel = store.login("daniel").await.expect("a read").expect("Daniel").me.agent;
+    let number = "+442079460101".to_owned().try_into().expect("a number");
+    let laura = store.brief_for_number(Some(&number), None, CALL).await.expect("a brief").customer.expect("Laura").customer;
+    let (subjects, references) = super::known::of(&scene.jobs, Some(laura), CALL).await.expect("reads");
+    for known in ["Charged twice for order 48215", "Hi, can I still change where order 48215 is delivered?"] {
+        assert!(subjects.iter().any(|s| s == known), "{known} in {subjects:?}");
+    }
+    for left in ["Yes: Orders", "newsletter"] {
+        assert!(!subjects.iter().any(|s| s.contains(left)), "{left} in {subjects:?}: ours, or too long ago");
+    }
+    assert!(references.contains(&"48215".to_owned()));
+    let chosen = CallerIs::Customer(laura);
+    store.choose_customer(scene.interaction, &chosen, daniel, CALL).await.expect("chosen");
+    while step(&scene.jobs, CALL.plus_ms(30_000)).await.expect("runs") {}
+    assert_eq!(page(&scene).await["title"], "I would like to change where order 48215 is delivered");
 }
 
 #[tokio::test]

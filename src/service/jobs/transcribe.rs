@@ -3,7 +3,7 @@
 use super::{
     Jobs,
     findings::{self, About},
-    live_words, redaction,
+    known, live_words, redaction,
 };
 use crate::{
     domain::{insight::utterance::Transcript, live::LiveFact},
@@ -18,10 +18,6 @@ use crate::{
 
 /// Without a model the job waits, and the installation is looked at again after this long.
 const NO_MODEL_WAIT_MS: i64 = 30_000;
-/// Most open subjects and references that a reason is compared with.
-const SUBJECTS_MAX: usize = 50;
-/// Shortest run of digits in a subject that is a reference.
-const REFERENCE_MIN: usize = 4;
 
 /// Why there is no transcript.
 enum Trouble {
@@ -149,31 +145,7 @@ async fn save(
 /// Card, mood and promises of the newest words, with what people put right in them.
 pub(super) async fn read_out(jobs: &Jobs, interaction: InteractionId, customer: Option<CustomerId>, at: UnixMs) -> Result<(), StoreError> {
     let Some((revision, transcript)) = jobs.store.corrected_transcript(interaction).await? else { return Ok(()) };
-    let (subjects, references) = known_of(jobs, customer).await?;
+    let (subjects, references) = known::of(jobs, customer, interaction.made_at()).await?;
     let about = About { called_at: interaction.made_at(), subjects: &subjects, references: &references, insight: &jobs.insight };
     jobs.store.save_findings(interaction, revision, &findings::by_rules(&transcript, &about), at).await
-}
-
-/// What the customer's open tickets and last contacts are about, and the numbers in that.
-pub(super) async fn known_of(jobs: &Jobs, customer: Option<CustomerId>) -> Result<(Vec<String>, Vec<String>), StoreError> {
-    let subjects = subjects(jobs, customer).await?;
-    let references = subjects.iter().flat_map(|s| references(s)).collect();
-    Ok((subjects, references))
-}
-
-/// What the customer's open tickets are about.
-async fn subjects(jobs: &Jobs, customer: Option<CustomerId>) -> Result<Vec<String>, StoreError> {
-    let Some(customer) = customer else { return Ok(Vec::new()) };
-    match jobs.store.customer_page(customer).await {
-        Ok(page) => Ok(page.tickets.into_iter().map(|t| t.subject).take(SUBJECTS_MAX).collect()),
-        Err(StoreError::NotFound(_)) => Ok(Vec::new()),
-        Err(e) => Err(e),
-    }
-}
-
-/// Order and contract numbers in a subject.
-fn references(subject: &str) -> Vec<String> {
-    let digits = |word: &str| word.chars().filter(char::is_ascii_digit).count();
-    let words = subject.split(|c: char| !c.is_ascii_alphanumeric() && c != '-');
-    words.filter(|w| digits(w) >= REFERENCE_MIN).map(str::to_owned).collect()
 }

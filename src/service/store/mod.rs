@@ -53,6 +53,7 @@ mod views_people;
 mod views_words;
 mod work_items;
 mod wrap_up;
+mod written;
 
 #[cfg(test)]
 pub(crate) mod tests;
@@ -89,6 +90,7 @@ pub use views_interaction::*;
 pub use views_people::*;
 pub use views_words::*;
 pub use wrap_up::{PromiseMade, WrapUp};
+pub use written::Written;
 
 use db::{Conn, Tx};
 

@@ -129,6 +129,20 @@ async fn a_timeline_is_paged_without_gap_or_repetition() {
 }
 
 #[tokio::test]
+async fn what_a_customer_wrote_lately_is_theirs_newest_first_and_bounded() {
+    let (store, _dir, _) = seeded().await;
+    let laura = store.brief_for_number(Some(&number(LAURA)), None, NOW).await.expect("a brief").customer.expect("Laura").customer;
+    let written = async |days: i64, most| store.written_lately(laura, NOW.plus_ms(-days * 24 * HOUR), NOW, most).await.expect("reads");
+    let month = written(30, 5).await;
+    assert_eq!(month[0].subject.as_deref(), Some("Charged twice for order 48215"));
+    assert!(month.iter().all(|m| !m.body.starts_with("Yes: Orders")), "not what we wrote: {month:?}");
+    assert!(month.iter().all(|m| !m.body.contains("weekly list")), "not what is older: {month:?}");
+    assert!(month[1..].iter().any(|m| m.body.contains("change where order 48215 is delivered")));
+    assert_eq!(written(30, 2).await.len(), 2);
+    assert_eq!(written(1, 5).await.len(), 1);
+}
+
+#[tokio::test]
 async fn work_is_taken_once_and_closed_with_a_reason() {
     let (store, _dir, daniel) = seeded().await;
     let ann = store.login("ann").await.expect("a read").expect("Ann").me.agent;

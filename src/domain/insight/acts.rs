@@ -106,7 +106,7 @@ fn act(s: &Sentence, place: usize, other: Option<(Act, &Sentence)>) -> Act {
 }
 
 fn agent_act(s: &Sentence, asked: bool) -> Act {
-    let offers = cues::OFFER.are_in(s) && !s.has("not");
+    let offers = (cues::OFFER.are_in(s) || can_do(s)) && !s.has("not");
     let regret = s.has_any(&["unfortunately", "i am afraid"])
         && s.has_any(&["not", "no", "nothing", "nobody", "never", "only", "until", "sold out"]);
     if (cues::REFUSAL.are_in(s) || regret) && !s.has("if") && !promises(s) {
@@ -124,6 +124,35 @@ fn agent_act(s: &Sentence, asked: bool) -> Act {
     } else {
         Act::Statement
     }
+}
+
+/// "I can process that today": an agent can do something that is more than looking or telling.
+fn can_do(s: &Sentence) -> bool {
+    let word = |i: usize| s.tokens.get(i).map_or("", |t| t.text.as_str());
+    let offers = |i: usize| {
+        let can = matches!(word(i), "i" | "we") && matches!(word(i + 1), "can" | "could");
+        let verb = word(if matches!(word(i + 2), "also" | "just" | "certainly" | "of") { i + 3 } else { i + 2 });
+        can && !verb.is_empty()
+            && !matches!(
+                verb,
+                "see"
+                    | "hear"
+                    | "tell"
+                    | "understand"
+                    | "imagine"
+                    | "confirm"
+                    | "assure"
+                    | "only"
+                    | "find"
+                    | "look"
+                    | "check"
+                    | "help"
+                    | "be"
+                    | "have"
+                    | "say"
+            )
+    };
+    (0..s.tokens.len()).any(offers)
 }
 
 /// "I've sent it", "it has been changed", "that's booked".

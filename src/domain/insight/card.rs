@@ -8,7 +8,7 @@ use super::{
     acts::{self, Act},
     cues,
     promises::{self, Promise},
-    sentences::{Evidence, Sentence, sentences},
+    sentences::{Evidence, Sentence, content_of, sentences},
     slots::{self, Known, Slot, SlotKind},
     utterance::Transcript,
 };
@@ -17,7 +17,7 @@ use crate::ids::Party;
 /// Names this method in the record.
 pub const METHOD: &str = "card-rules";
 /// Changes when the rules do.
-pub const METHOD_VERSION: &str = "2";
+pub const METHOD_VERSION: &str = "3";
 /// Under this share of voiced time understood there is no card.
 const COVERAGE_MIN: u8 = 60;
 /// Longest title, characters.
@@ -37,11 +37,9 @@ const LATER_IN_TURN: f32 = 0.6;
 /// More content words than these make a reason no likelier.
 const LONG_ENOUGH: usize = 8;
 /// Most quotes in one line.
-const QUOTES_MAX: usize = 2;
+pub(super) const QUOTES_MAX: usize = 2;
 /// Most details.
 const DETAILS_MAX: usize = 6;
-/// The outcome is read from the last fifth.
-const LAST_SHARE: f32 = 0.2;
 
 /// What a line is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -112,7 +110,7 @@ pub struct TooLittle {
 pub struct Context<'a> {
     /// Day of the call, numbers on the record, products.
     pub known: Known<'a>,
-    /// Subjects of the customer's open tickets and last messages: a reason that resembles one is likelier.
+    /// Subjects of the customer's open tickets, subjects and first lines of their last messages: a reason that resembles one is likelier.
     pub subjects: &'a [String],
 }
 
@@ -151,9 +149,10 @@ pub fn understood(transcript: &Transcript) -> u8 {
     u8::try_from(percent.min(100)).unwrap_or(100)
 }
 
-struct Call<'a> {
-    sentences: &'a [Sentence],
-    acts: &'a [Act],
+/// A call as sentences with their acts.
+pub(super) struct Call<'a> {
+    pub(super) sentences: &'a [Sentence],
+    pub(super) acts: &'a [Act],
 }
 
 impl Call<'_> {
@@ -215,59 +214,11 @@ impl Call<'_> {
         let earliness = EARLINESS.get(rank).copied().unwrap_or(0.0);
         let details =
             slots.iter().filter(|s| s.evidence.leg == place.leg && (place.from_ms..=place.to_ms).contains(&s.evidence.from_ms)).count();
-        let like = context.subjects.iter().map(|s| similarity(&content, &s.to_lowercase().split_whitespace().collect::<Vec<_>>()));
+        let like = context.subjects.iter().map(|s| similarity(&content, &content_of(s).iter().map(String::as_str).collect::<Vec<_>>()));
         let length = (content.len().min(LONG_ENOUGH) as f32) * 0.1;
         let before = (0..i).filter(|j| self.sentences[*j].turn == sentence.turn && self.acts[*j] != Act::Greeting).count();
         let later = before.min(2) as f32 * LATER_IN_TURN;
         Some(cue + earliness - later + length + details.min(2) as f32 * 0.3 + like.fold(0.0, f32::max) * 2.0)
-    }
-
-    /// Offers, and what was put as a question, that the other side's next turn says yes to; where there are none, what somebody
-    /// said they would do and the other side welcomed.
-    fn agreed(&self) -> Vec<usize> {
-        let all = |acts: &[Act]| (0..self.sentences.len()).filter(|i| acts.contains(&self.acts[*i])).collect::<Vec<usize>>();
-        let offers: Vec<usize> = all(&[Act::Offer]).into_iter().filter(|i| self.accepted_next(*i)).collect();
-        let welcomed: Vec<usize> = all(&[Act::Commitment, Act::Request]).into_iter().filter(|i| self.welcomed(*i)).collect();
-        let mut both = if offers.is_empty() { welcomed } else { offers };
-        both.dedup_by_key(|i| self.sentences[*i].turn);
-        let skip = both.len().saturating_sub(QUOTES_MAX);
-        both.into_iter().skip(skip).collect()
-    }
-
-    /// Whether the first sentences of the other side's next turn take an offer.
-    fn accepted_next(&self, i: usize) -> bool {
-        let mine = &self.sentences[i];
-        let Some(next) = (i + 1..self.sentences.len()).find(|j| self.sentences[*j].leg != mine.leg) else { return false };
-        let turn = self.sentences[next].turn;
-        let reply = (next..self.sentences.len()).take_while(|j| self.sentences[*j].turn == turn).take(2);
-        let mut verdicts = reply.map(|j| {
-            let s = &self.sentences[j];
-            match self.acts[j] {
-                Act::Denial | Act::Problem => Some(false),
-                _ if cues::NO.begin(s) => Some(false),
-                Act::Question | Act::Offer => None,
-                _ => acts::is_strong_yes(s).then_some(true),
-            }
-        });
-        verdicts.find_map(|v| v).unwrap_or(false)
-    }
-
-    fn welcomed(&self, i: usize) -> bool {
-        let mine = self.sentences[i].leg;
-        let by_customer = self.sentences[i].party == Party::Customer;
-        let after = (i + 1..self.sentences.len()).filter(|j| self.acts[*j] != Act::HoldTalk);
-        let settled = |j: &usize| match self.acts[*j] {
-            Act::Confirmation | Act::Closing | Act::Commitment | Act::Statement | Act::Backchannel => {
-                self.sentences[*j].leg != mine && acts::is_strong_yes(&self.sentences[*j]) && !by_customer
-            }
-            _ => false,
-        };
-        let goes_on = |j: &usize| match self.acts[*j] {
-            Act::Commitment | Act::Answer | Act::Offer | Act::Done | Act::Statement => self.sentences[*j].party == Party::Agent,
-            Act::Question => true,
-            _ => false,
-        };
-        after.take(4).take_while(|j| settled(j) || goes_on(j)).any(|j| settled(&j))
     }
 
     /// Promises that nobody answered, refusals, and a customer's last question without an answer.
@@ -285,49 +236,6 @@ impl Call<'_> {
         let all: Vec<usize> = (0..self.sentences.len()).filter(left).filter(|i| !agreed.contains(i)).collect();
         let skip = all.len().saturating_sub(QUOTES_MAX);
         all.into_iter().skip(skip).collect()
-    }
-
-    /// From the last fifth: what the customer says of it last; else whether something was done or promised and nothing refused
-    /// stands against it.
-    fn outcome(&self) -> (Outcome, Option<usize>) {
-        let end = self.sentences.last().map_or(0, |s| s.evidence().to_ms);
-        let start = self.sentences.first().map_or(0, |s| s.evidence().from_ms);
-        let last_part = end - ((end - start) as f32 * LAST_SHARE) as u32;
-        let late: Vec<usize> = (0..self.sentences.len()).filter(|i| self.sentences[*i].evidence().to_ms >= last_part).collect();
-        let customer = |i: &&usize| self.sentences[**i].party == Party::Customer;
-        let said: Vec<usize> = late.iter().filter(customer).copied().collect();
-        let refused = self.refused();
-        if let Some(unhappy) = said.iter().rev().find(|i| self.is_unhappy(**i)) {
-            return (Outcome::NotSolved, Some(*unhappy));
-        }
-        let happy =
-            said.iter().rev().find(|i| cues::HAPPY.are_in(&self.sentences[**i]) && !acts::is_negated(&self.sentences[**i])).copied();
-        let achieved = (0..self.sentences.len()).rfind(|i| {
-            let agent = self.sentences[*i].party == Party::Agent;
-            agent && matches!(self.acts[*i], Act::Done | Act::Commitment) && refused.is_none_or(|r| *i > r)
-        });
-        match (refused, happy, achieved) {
-            (Some(refused), _, None) => (Outcome::NotSolved, Some(refused)),
-            (_, Some(happy), _) => (Outcome::Solved, Some(happy)),
-            (_, None, Some(done)) => (Outcome::Solved, Some(done)),
-            (None, None, None) => (Outcome::Unclear, None),
-        }
-    }
-
-    fn is_unhappy(&self, i: usize) -> bool {
-        let s = &self.sentences[i];
-        let complains = self.acts[i] == Act::Problem && !cues::HAPPY.are_in(s) && s.content().len() >= 2;
-        cues::UNHAPPY.are_in(s) || complains
-    }
-
-    /// The last refusal that nothing offered and taken, done or promised made good.
-    fn refused(&self) -> Option<usize> {
-        let refused = (0..self.acts.len()).rfind(|i| self.acts[*i] == Act::Refusal)?;
-        let good = (refused + 1..self.acts.len()).any(|j| {
-            matches!(self.acts[j], Act::Commitment | Act::Done) && self.sentences[j].party == Party::Agent
-                || self.acts[j] == Act::Offer && self.accepted_next(j)
-        });
-        (!good).then_some(refused)
     }
 }
 

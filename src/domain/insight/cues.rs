@@ -190,6 +190,46 @@ pub static HAPPY: Phrases = Phrases::new(
      happy with, thank you, thanks, cheers, glad, good to know, that was quick, that was easy, that is kind, very kind, really \
      kind, so kind, good news, thank god, thank goodness, awesome, delighted",
 );
+/// Manners: somebody who got nothing says it too.
+pub static THANKS: Phrases = Phrases::new("thank you, thanks, cheers, many thanks, thanks a lot, thank you very much, that is fine");
+/// More than manners: the matter is settled, whatever is still to come.
+pub static RELIEVED: Phrases =
+    Phrases::new("a relief, mind at rest, it works, works now, working now, solved, sorted, that helped, is what i was hoping for");
+/// A customer puts it off, or waits to see.
+pub static DEFERRED: Phrases = Phrases::new(
+    "think about it, think about that, think it over, sleep on it, talk to my, talk it over, speak to my, ask my, discuss it, call back, \
+     call you back, ring back, ring you back, come back to you, get back to you, be in touch, i will try, we will try, try it, try that, \
+     give it a try, give that a try, see how it goes, see if it, see if that, see whether, see what comes, see what happens, we will see, \
+     let us see, let us hope, i hope so, hopefully, wait and see, wait for, i might, not sure yet, when we have decided, have not decided, \
+     can not decide, let you know",
+);
+/// What an agent does leaves the matter with somebody else, or until an answer comes.
+pub static PENDING: Phrases = Phrases::new(
+    "look into, looking into, find out, ask the, ask our, ask them, ask my, check with, speak to the, talk to the, investigate, \
+     investigates, investigating, investigation, escalated, escalate, escalating, passed it, passed this, passed that, passed your, passed \
+     on, pass it, pass this, pass that, pass your, logged it, logged a, log it, raised it, raised a, raise a, opened a, opening a, open a, \
+     a ticket, a case, call you, ring you, phone you, email you, text you, write to you, contact you, be in touch, get back to you, come \
+     back to you, let you know, keep you posted, hear from, hear back, as soon as, waiting list, on the list, a letter, an answer, a reply, \
+     a decision, a note, noted, review it, chase, chasing, forwarded, forward it, forward this, forward your, flagged",
+);
+/// Nobody is there any more.
+pub static LINE_LOST: Phrases = Phrases::new(
+    "still there, can you hear me, can not hear you, do not hear you, hear you any more, lost you, line is bad, line seems bad, hang up now, \
+     have to hang up",
+);
+/// An offer about the call itself: taking it agrees nothing.
+pub static PROCEDURE: Phrases = Phrases::new(
+    "check, look, have a look, take a look, hold, on hold, explain, repeat, read, spell, transfer you, connect you, put you through, take your, \
+     have your, get your, ask you, tell me, confirm, verify, find your, pull up, bring up, see, hear, \
+     understand, imagine, tell, help you, help with, assure",
+);
+/// Takes what was said, rather than being pleased about it.
+pub static ASSENT: Phrases = Phrases::new(
+    "yes, yes please, yeah, please do, go ahead, that is fine, that is good, that is great, that is perfect, that is okay, that is all right, \
+     that works, works for me, that would be, would be fine, would be great, would be good, would work, sounds good, sounds fine, fine, \
+     sure, deal, agreed, let us do, all right then, alright then, okay then, i will take, that suits, suits me, is better, of course, \
+     absolutely, definitely",
+);
 /// It did not.
 pub static UNHAPPY: Phrases = Phrases::new(
     "not help, does not help, no help, not good enough, not acceptable, unacceptable, still not, speak to a manager, speak to \
@@ -197,6 +237,6 @@ pub static UNHAPPY: Phrases = Phrases::new(
      lawyer, my lawyer, solicitor, the regulator, ombudsman, call again, no use, useless, waste of time, never again, not solved, \
      ridiculous, outrageous, disgraceful, appalling, pathetic, joke, joking, terrible, fed up, disappointed, disappointing, not \
      happy, unhappy, a complaint, complain, go elsewhere, somewhere else, another company, leave you, switch to, switching, \
-     shocking, hopeless, for nothing, will not be ordering, will not be back, do not bother, not fair, unfair, unbelievable, \
+     shocking, hopeless, for nothing, will not be ordering, will not be back, do not bother, not fair, unfair, unbelievable, just great, just brilliant, just perfect, a pity, a shame, thank you anyway, thanks anyway, what choice do i, no choice, too bad, \
      absurd, a review, not what i wanted, i give up, never mind then, rip-off",
 );

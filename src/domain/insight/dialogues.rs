@@ -43,7 +43,7 @@ pub(super) fn call(lines: &[&str]) -> Transcript {
     }
 }
 
-fn read(lines: &[&str]) -> Card {
+pub(super) fn read(lines: &[&str]) -> Card {
     let context = Context { known: Known { call: CALL_DAY, references: &[], products: &["headset".into()], patterns: &[] }, subjects: &[] };
     let transcript = call(lines);
     let card = card(&transcript, &context).expect("enough is understood");
@@ -61,7 +61,7 @@ fn read(lines: &[&str]) -> Card {
     card
 }
 
-fn text(card: &Card, label: Label) -> &str {
+pub(super) fn text(card: &Card, label: Label) -> &str {
     card.lines.iter().find(|l| l.label == label).map_or("", |l| &l.text)
 }
 
@@ -153,7 +153,7 @@ fn a_conditional_promise_is_none() {
 
 #[test]
 fn a_promise_by_weekday_is_due_on_the_next_one() {
-    let card = read(&["C: I need a technician.", "A: We will send somebody on Monday.", "C: Great, thank you."]);
+    let card = read(&["C: I need a technician.", "A: We will send somebody on Monday.", "C: Yes, that works."]);
     assert_eq!(card.promises[0].due, Some(date!(2026 - 03 - 09)));
     assert!(text(&card, Label::Agreed).contains("We will send somebody on Monday"));
 }
@@ -239,6 +239,15 @@ fn a_reason_that_resembles_an_open_ticket_wins() {
     let known = Known { call: CALL_DAY, references: &[], products: &[], patterns: &[] };
     let card = card(&transcript, &Context { known, subjects: &subjects }).expect("understood");
     assert_eq!(card.title, "I have a question about opening hours");
+}
+
+#[test]
+fn what_somebody_wrote_is_compared_word_by_word_whatever_its_punctuation() {
+    let transcript = call(&["C: I have a question about opening hours. I need a replacement for the broken screen."]);
+    let known = Known { call: CALL_DAY, references: &[], products: &[], patterns: &[] };
+    let title = |subjects: &[String]| card(&transcript, &Context { known, subjects }).expect("understood").title;
+    assert_eq!(title(&["Opening hours, a question!".to_owned()]), "I have a question about opening hours");
+    assert_eq!(title(&["Re: REPLACEMENT for the \"broken screen\"...".to_owned()]), "I need a replacement for the broken screen");
 }
 
 #[test]

@@ -7,12 +7,14 @@
 //! Nothing is written that nobody said: every text is a quote, every quote has its place in the audio.
 
 pub mod acts;
+mod agreed;
 pub mod card;
 pub mod correction;
 pub mod cues;
 pub mod dates;
 pub mod model_card;
 mod moods;
+mod outcome;
 pub mod promises;
 pub mod redaction;
 pub mod sentences;

@@ -95,6 +95,9 @@ enum Command {
         /// Measure words too: the carried samples through the speech path (a minute or more).
         #[arg(long)]
         words: bool,
+        /// Speak the dialogues too: with espeak-ng, through the speech path, then card and mood of what was recognised (minutes).
+        #[arg(long)]
+        spoken: bool,
         /// Show labels and card of each dialogue instead: for those that rules are tuned on, never for those that measure.
         #[arg(long)]
         show: bool,
@@ -272,17 +275,15 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
                 )?;
             }
         }
-        Command::Eval { dialogues, words, show, of, record: None } => {
+        Command::Eval { dialogues, words, spoken, show, of, record: None } => {
             let dialogues = eval::dialogues::read(&dialogues)?;
             if show {
                 eval::show(&dialogues, &mut io::stdout().lock())?;
                 return Ok(ExitCode::SUCCESS);
             }
             let mut found = eval::measure(&dialogues);
-            if words {
-                let samples = speech::samples().context("models/samples is not found beside the program")?;
-                let pool = speech::Pool::start(speech::PoolConfig::default())?;
-                found.words = Some(eval::words::measure(&pool, &samples)?);
+            if words || spoken {
+                recognised(&mut found, &dialogues, words, spoken)?;
             }
             eval::write(&found, &of, &mut io::stdout().lock())?;
         }
@@ -290,6 +291,21 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::SpeechWorker => return Ok(ExitCode::from(speech::worker::main())),
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Adds what goes through the recogniser to what was measured on text.
+fn recognised(found: &mut eval::Evaluation, dialogues: &[eval::dialogues::Dialogue], words: bool, spoken: bool) -> anyhow::Result<()> {
+    let pool = speech::Pool::start(speech::PoolConfig::default())?;
+    if spoken {
+        let mut say = |what: &str| drop(write!(io::stderr(), "\r\x1b[K{what}"));
+        found.spoken = Some(eval::spoken::measure(&pool, dialogues, &mut say)?);
+        writeln!(io::stderr())?;
+    }
+    if words {
+        let samples = speech::samples().context("models/samples is not found beside the program")?;
+        found.words = Some(eval::words::measure(&pool, &samples)?);
+    }
+    Ok(())
 }
 
 fn demo_call(what: Demo) -> anyhow::Result<()> {

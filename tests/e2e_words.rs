@@ -21,7 +21,7 @@ use throughline::{
     ids::Party,
     service::{
         demo::DemoCall,
-        eval::words::{errors, words},
+        speech::word_errors::{errors, words},
     },
 };
 

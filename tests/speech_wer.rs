@@ -8,9 +8,9 @@ use support::speech::{self, Alone, Law, samples};
 use throughline::{
     domain::insight::{redaction::Rules, utterance::Transcript},
     ids::{LegId, Party},
-    service::{
-        eval::words::{errors, words},
-        speech::{Pool, PoolConfig, TrackAudio, WorkerProgram, file, transcribe_file},
+    service::speech::{
+        Pool, PoolConfig, TrackAudio, WorkerProgram, file, transcribe_file,
+        word_errors::{errors, words},
     },
     time::UnixMs,
 };

@@ -9,12 +9,10 @@ use serde_json::Value;
 use throughline::{
     ids::Party,
     protocol::audio::g711,
-    service::{
-        eval::words::words,
-        speech::{
-            decode::{Engine, Limits},
-            model::Model,
-        },
+    service::speech::{
+        decode::{Engine, Limits},
+        model::Model,
+        word_errors::words,
     },
 };
 

@@ -125,7 +125,8 @@ pub fn read(dialogue: &Dialogue, transcript: &Transcript) -> Option<Card> {
 
 fn count(dialogue: &Dialogue, transcript: &Transcript) -> CallCounts {
     let mut counts = CallCounts::default();
-    let Some(card) = read(dialogue, transcript) else { return counts };
+    // Without a card everything is missed, and how it ended cannot be told.
+    let Some(card) = read(dialogue, transcript) else { return missed(dialogue) };
     let places = |label: Label| card.lines.iter().find(|l| l.label == label).map_or(&[][..], |l| &l.evidence);
     counts.reasons = matched(&dialogue.reasons, places(Label::Reason));
     counts.reason = if dialogue.reasons.is_empty() { places(Label::Reason).is_empty() } else { counts.reasons.right > 0 };
@@ -136,6 +137,20 @@ fn count(dialogue: &Dialogue, transcript: &Transcript) -> CallCounts {
     counts.lines = u32::try_from(card.lines.len()).unwrap_or(u32::MAX);
     counts.invented = card.lines.iter().filter(|l| !support::supports(transcript, l)).map(|_| 1).sum();
     traps(dialogue, transcript, &card, &mut counts);
+    counts
+}
+
+fn missed(dialogue: &Dialogue) -> CallCounts {
+    let all = |labels: usize| hits_of(0, 0, labels);
+    let mut counts = CallCounts {
+        reason: dialogue.reasons.is_empty(),
+        reasons: all(dialogue.reasons.len()),
+        slots: all(dialogue.slots.len()),
+        promises: all(dialogue.promises.len()),
+        agreed: all(dialogue.agreed.len()),
+        ..CallCounts::default()
+    };
+    counts.outcome[place(dialogue.outcome)][place(Outcome::Unclear)] += 1;
     counts
 }
 

@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// A word takes this long; nobody's real pace, but every place in the text has its own time.
-const WORD_MS: u32 = 300;
+pub(super) const WORD_MS: u32 = 300;
 /// Nothing is said between two turns for this long.
 const PAUSE_MS: u32 = 400;
 /// The first word.

@@ -1,7 +1,7 @@
 //! Honest measures of what is read out of calls: labelled dialogues against card and sentiment, samples against words.
 //!
 //! ```text
-//! dialogues ─▶ transcripts: as written │ through a simulated recogniser ─▶ card, moods ─▶ figures with intervals ─▶ tables
+//! dialogues ─▶ transcripts: as written │ simulated errors │ spoken and recognised ─▶ card, moods ─▶ figures with intervals ─▶ tables
 //! samples   ─▶ speech path │ model alone ─▶ word errors, the card of recognised words
 //! ```
 //! Dialogues that measure were written and labelled apart from the rules; intervals come from drawing whole dialogues.
@@ -10,13 +10,16 @@ pub mod cards;
 pub mod dialogues;
 pub mod moods;
 mod report;
+pub mod spoken;
+mod spoken_table;
 pub mod statistics;
+mod voices;
 mod word_channel;
 pub mod words;
 
 use std::{io, path::PathBuf};
 
-use self::{cards::CardFigures, dialogues::Dialogue, moods::MoodFigures, word_channel::WordChannel, words::WordFigures};
+use self::{cards::CardFigures, dialogues::Dialogue, moods::MoodFigures, spoken::Spoken, word_channel::WordChannel, words::WordFigures};
 use super::speech::SpeechError;
 use crate::domain::insight::utterance::Transcript;
 
@@ -42,6 +45,9 @@ pub enum EvalError {
     /// The speech path.
     #[error(transparent)]
     Speech(#[from] SpeechError),
+    /// The synthesiser.
+    #[error("{0}")]
+    Voices(String),
     /// The model by itself.
     #[error("the model alone: {0}")]
     Alone(String),
@@ -73,6 +79,8 @@ pub struct Evaluation {
     pub texts: Vec<TextFigures>,
     /// Through the recogniser, where it was asked for.
     pub words: Option<WordFigures>,
+    /// The dialogues spoken and recognised, where it was asked for.
+    pub spoken: Option<Spoken>,
 }
 
 /// Measures card and sentiment on labelled dialogues.
@@ -84,7 +92,7 @@ pub fn measure(dialogues: &[Dialogue]) -> Evaluation {
         TextFigures { simulated, card, moods: moods::ours(dialogues, &heard), vader: moods::vader(dialogues, &heard) }
     });
     let majority = moods::majority(dialogues);
-    Evaluation { dialogues: dialogues.len(), turns: majority.accuracy.n, majority, texts: texts.collect(), words: None }
+    Evaluation { dialogues: dialogues.len(), turns: majority.accuracy.n, majority, texts: texts.collect(), words: None, spoken: None }
 }
 
 /// The dialogues as text: as written, or with errors.

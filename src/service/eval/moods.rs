@@ -9,7 +9,7 @@ use super::{
 use crate::{
     domain::insight::{
         sentiment::{self, Sentiment},
-        utterance::Transcript,
+        utterance::{Transcript, Word},
     },
     ids::Party,
 };
@@ -45,9 +45,11 @@ pub fn vader(dialogues: &[Dialogue], transcripts: &[Transcript]) -> MoodFigures 
     let lexicon = SentimentIntensityAnalyzer::new();
     let one = |(dialogue, transcript): (&Dialogue, &Transcript)| {
         confusion(dialogue, |i| {
-            let from = dialogue.turns[i].span.0;
-            let text = transcript.utterances.iter().find(|u| u.from_ms == from).map_or_else(String::new, |u| u.text());
-            class(lexicon.polarity_scores(&text).compound, VADER_NEUTRAL)
+            let (from, to) = dialogue.turns[i].span;
+            let here = |w: &&Word| (from..=to).contains(&(w.from_ms / 2 + w.to_ms / 2));
+            let customer = transcript.utterances.iter().filter(|u| u.party == Party::Customer);
+            let words: Vec<&str> = customer.flat_map(|u| &u.words).filter(here).map(|w| w.text.as_str()).collect();
+            class(lexicon.polarity_scores(&words.join(" ")).compound, VADER_NEUTRAL)
         })
     };
     figures(dialogues.iter().zip(transcripts).map(one).collect())

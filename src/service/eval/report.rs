@@ -2,12 +2,15 @@
 
 use std::io::{self, Write};
 
-use super::{Evaluation, TextFigures, statistics::Figure, words::WordFigures};
-use crate::domain::insight::{
-    card::{self, Card, Context, Label},
-    sentiment,
-    slots::Known,
-    support,
+use super::{Evaluation, TextFigures, spoken_table, statistics::Figure, words::WordFigures};
+use crate::{
+    domain::insight::{
+        card::{self, Card, Context, Label},
+        sentiment,
+        slots::Known,
+        support,
+    },
+    service::speech::word_errors,
 };
 
 /// Writes all tables; `of` names what was measured ("commit 1234abc").
@@ -28,13 +31,17 @@ pub fn write(evaluation: &Evaluation, of: &str, out: &mut dyn Write) -> io::Resu
         "{n} dialogues with {} customer turns (`tests/dialogues`), written and labelled apart from the rules. Rules are tuned on\n\
          `tests/dialogues/development` and the cases in `domain/insight` only. Figures in %, with the 95 % interval from drawing whole\n\
          dialogues 2,000 times. \"Simulated N %\" is the same text with N errors per hundred words put in at random (seeded): no recogniser\n\
-         and no voice was involved. What a real recogniser does to real calls is not measured here. How often these dialogues were\n\
-         measured while rules changed is counted in `tests/dialogues/README.md`.\n",
+         and no voice was involved. \"Recognised\" is the same text spoken by a synthesiser and heard by the demo model, in a table of its own.\n\
+         What a real recogniser does to real calls is not measured here. How often these dialogues were measured while rules changed is\n\
+         counted in `tests/dialogues/README.md`.\n",
         evaluation.turns
     )?;
     moods(evaluation, out)?;
     for text in &evaluation.texts {
         cards_of(text, n, out)?;
+    }
+    if let Some(spoken) = &evaluation.spoken {
+        spoken_table::write(evaluation, spoken, out)?;
     }
     if let Some(words) = &evaluation.words {
         self::words(words, out)?;
@@ -47,7 +54,7 @@ fn named(simulated: Option<u8>) -> String {
     simulated.map_or_else(|| "as written".to_owned(), |percent| format!("simulated {percent} %"))
 }
 
-fn percent(figure: &Figure) -> String {
+pub(super) fn percent(figure: &Figure) -> String {
     let tenth = |v: f64| format!("{:.1}", v * 100.0);
     format!("{} | {} – {}", tenth(figure.value), tenth(figure.interval.0), tenth(figure.interval.1))
 }
@@ -133,7 +140,7 @@ fn words(of: &WordFigures, out: &mut dyn Write) -> io::Result<()> {
 }
 
 fn plain(text: &str) -> Vec<String> {
-    super::words::words(text)
+    word_errors::words(text)
 }
 
 fn same(said: &Card, heard: &Card) -> usize {

@@ -14,6 +14,7 @@ use crate::{
         decode::{Engine, Limits},
         file,
         model::Model,
+        word_errors::{errors, words},
     },
 };
 
@@ -130,25 +131,4 @@ fn said(script: &Script) -> Transcript {
     utterances.sort_by_key(|u| u.from_ms);
     let coverage = [Party::Customer, Party::Agent].map(|party| LegCoverage::all(leg(party), 1)).to_vec();
     Transcript { model: "script".into(), language: "en".into(), utterances, coverage }
-}
-
-/// Lower case, no punctuation.
-pub fn words(text: &str) -> Vec<String> {
-    let plain: String = text.to_lowercase().chars().map(|c| if c.is_alphanumeric() || c == '\'' || c == '$' { c } else { ' ' }).collect();
-    plain.split_whitespace().map(str::to_owned).collect()
-}
-
-/// Least number of words to change, drop or add.
-pub fn errors(wanted: &[String], got: &[String]) -> usize {
-    let mut row: Vec<usize> = (0..=got.len()).collect();
-    for (i, w) in wanted.iter().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, g) in got.iter().enumerate() {
-            let substituted = diagonal + usize::from(w != g);
-            diagonal = row[j + 1];
-            row[j + 1] = substituted.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row[got.len()]
 }

@@ -11,6 +11,7 @@ use super::{
     model::{Model, Thresholds},
     pool::SpeechError,
     transcribe::Heard,
+    word_errors::{errors, words},
 };
 
 /// Contexts that are tried as a floor.
@@ -99,16 +100,16 @@ pub fn measure(model: &Model, samples: &[Sample], say: &mut dyn FnMut(&str)) -> 
 }
 
 fn pass(engine: &mut Engine, model: &Model, samples: &[Sample], floor: u32) -> Result<(Pass, Vec<(f32, f32)>), SpeechError> {
-    let (mut errors, mut audio, mut speech) = (0, 0, Vec::new());
+    let (mut wrong, mut audio, mut speech) = (0, 0, Vec::new());
     let begun = processor_ms();
     for sample in samples {
         let heard = decode(engine, &model.thresholds, &sample.samples, floor)?;
-        errors += distance(&sample.words, &words(&text(&heard)));
+        wrong += errors(&sample.words, &words(&text(&heard)));
         audio += sample.samples.len();
         speech.push((heard.no_speech, heard.logprob));
     }
     let seconds = audio as f64 / RATE as f64;
-    Ok((Pass { floor, errors, ms_per_s: (processor_ms() - begun) / seconds.max(0.1) }, speech))
+    Ok((Pass { floor, errors: wrong, ms_per_s: (processor_ms() - begun) / seconds.max(0.1) }, speech))
 }
 
 fn decode(engine: &mut Engine, thresholds: &Thresholds, audio: &[i16], floor: u32) -> Result<Heard, SpeechError> {
@@ -246,26 +247,6 @@ fn no_speech_audio() -> Vec<(&'static str, Vec<i16>)> {
 
 fn text(heard: &Heard) -> String {
     heard.words.iter().map(|w| w.text.as_str()).collect::<Vec<_>>().join(" ")
-}
-
-/// Lower case, no punctuation.
-fn words(text: &str) -> Vec<String> {
-    let plain: String = text.to_lowercase().chars().map(|c| if c.is_alphanumeric() || matches!(c, '\'' | '$') { c } else { ' ' }).collect();
-    plain.split_whitespace().map(str::to_owned).collect()
-}
-
-/// Least number of words to change, drop or add.
-fn distance(wanted: &[String], got: &[String]) -> usize {
-    let mut row: Vec<usize> = (0..=got.len()).collect();
-    for (i, w) in wanted.iter().enumerate() {
-        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
-        for (j, g) in got.iter().enumerate() {
-            let substituted = diagonal + usize::from(w != g);
-            diagonal = row[j + 1];
-            row[j + 1] = substituted.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row[got.len()]
 }
 
 /// Processor time of this process: everything here runs on one thread, and other work on the machine does not count.

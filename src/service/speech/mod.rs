@@ -28,6 +28,7 @@ pub mod tones;
 pub mod transcribe;
 pub mod utterances;
 pub mod voice_activity;
+pub mod word_errors;
 mod word_times;
 pub mod worker;
 

@@ -10,6 +10,8 @@ mod bridging;
 mod conference;
 #[path = "media/corpora.rs"]
 mod corpora;
+#[path = "media/keys.rs"]
+mod keys;
 #[path = "media/lifecycle.rs"]
 mod lifecycle;
 #[path = "media/moving.rs"]

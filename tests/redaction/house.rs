@@ -138,6 +138,7 @@ impl House {
         let n = self.calls;
         let at = UnixMs(FIRST + i64::from(n) * 60_000);
         let interaction = InteractionId::new(at, [n; 10]);
+        tracing::trace!(%interaction, "a call begins");
         let legs = [(leg(2 * n), Party::Customer), (leg(2 * n + 1), Party::Agent)];
         let recordings = legs.map(|(leg, _)| RecordingId(leg.0));
         for fact in opened(interaction, at, &legs, &recordings) {

@@ -65,6 +65,7 @@ async fn run(rules: Rules, planted: &[Planted], log: &Log, folder: &Path) -> (Ve
         house.call(&lines).await;
     }
     let orders = house.close().await;
+    assert!(folder.join("trace.log").metadata().unwrap().len() > 0, "the log is written to where it is searched");
     *log.0.lock().unwrap() = None;
     (search::survivors(folder, planted), orders)
 }

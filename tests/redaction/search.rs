@@ -2,15 +2,17 @@
 
 use std::{fs, path::Path};
 
+use memchr::memmem;
+
 use super::planted::Planted;
 
 /// Index of each number that is found, and where.
 pub fn survivors(folder: &Path, planted: &[Planted]) -> Vec<(usize, String)> {
     let mut found = Vec::new();
     walk(folder, &mut |path| {
-        let octets = fs::read(path).expect("readable");
+        let octets = fs::read(path).expect("readable").to_ascii_lowercase();
         let sound = path.extension().is_some_and(|e| e == "track" || e == "peaks" || e == "wav");
-        let views = if sound { Views { packed: letters(&octets), ..Views::default() } } else { views(&octets) };
+        let views = if sound { Views { packed: octets, ..Views::default() } } else { views(octets) };
         for (n, number) in planted.iter().enumerate() {
             if holds(&views, number, sound) {
                 found.push((n, path.display().to_string()));
@@ -30,25 +32,21 @@ fn walk(folder: &Path, look: &mut impl FnMut(&Path)) {
 #[derive(Default)]
 struct Views {
     /// Small letters.
-    raw: String,
+    raw: Vec<u8>,
     /// The same without what may part digits.
-    packed: String,
+    packed: Vec<u8>,
     /// The words of transcripts in it, a space between.
     said: String,
     /// What those words say: letters and digits only.
     meant: String,
 }
 
-fn letters(octets: &[u8]) -> String {
-    octets.iter().map(|o| char::from(o.to_ascii_lowercase())).collect()
-}
-
-fn views(octets: &[u8]) -> Views {
-    let raw = letters(octets);
-    let packed: String = raw.chars().filter(|c| !matches!(c, ' ' | '-' | '.' | ',' | '/' | '_' | '\n')).collect();
+fn views(raw: Vec<u8>) -> Views {
+    let packed = raw.iter().copied().filter(|o| !matches!(o, b' ' | b'-' | b'.' | b',' | b'/' | b'_' | b'\n')).collect();
+    let text: String = raw.iter().copied().map(char::from).collect();
     let mut said: Vec<String> = Vec::new();
     // Escaped once more where a page is logged as text.
-    for part in raw.split("\"text\":\"").skip(1).chain(raw.split("\\\"text\\\":\\\"").skip(1)) {
+    for part in text.split("\"text\":\"").skip(1).chain(text.split("\\\"text\\\":\\\"").skip(1)) {
         said.push(part.split(['"', '\\']).next().unwrap_or_default().trim_matches(['.', ',', '?']).to_owned());
     }
     let meant = said.iter().flat_map(|text| text.split([' ', '-', ',', '.'])).map(meaning).collect();
@@ -68,7 +66,7 @@ fn meaning(word: &str) -> String {
 fn holds(views: &Views, planted: &Planted, sound: bool) -> bool {
     if let Some(number) = &planted.number {
         let small = number.to_lowercase();
-        if views.packed.contains(&small) || views.meant.contains(&small) {
+        if holds_octets(&views.packed, &small) || views.meant.contains(&small) {
             return true;
         }
     }
@@ -77,6 +75,10 @@ fn holds(views: &Views, planted: &Planted, sound: bool) -> bool {
         && planted.phrases.iter().any(|phrase| {
             let phrase = phrase.to_lowercase();
             let plain = phrase.replace([',', '.'], "");
-            (phrase.len() > 4 && views.raw.contains(&phrase)) || views.said.contains(&format!(" {plain} "))
+            (phrase.len() > 4 && holds_octets(&views.raw, &phrase)) || views.said.contains(&format!(" {plain} "))
         })
+}
+
+fn holds_octets(octets: &[u8], text: &str) -> bool {
+    memmem::find(octets, text.as_bytes()).is_some()
 }

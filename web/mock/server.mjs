@@ -77,6 +77,14 @@ export class Mock {
     this.broadcast({ cursor: ++this.cursor, type: "agent", ...this.view });
   }
 
+  /** The supervisor's board and the queues, as far as they differ. */
+  showBoard(part, queues = this.queues) {
+    this.board = { ...this.board, ...part };
+    this.queues = queues;
+    this.broadcast({ cursor: ++this.cursor, type: "board", ...this.board });
+    this.broadcast({ cursor: ++this.cursor, type: "queues", queues });
+  }
+
   offer(kind) {
     const now = Date.now();
     this.offers += 1;

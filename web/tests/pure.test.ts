@@ -9,12 +9,12 @@ import { keyName } from "../src/words/key_name.ts";
 import * as format from "../src/words/format.ts";
 import { callerLine, callerName, madeBy, moodTrend, offerGone, workLine } from "../src/words/labels.ts";
 import { difference } from "../src/words/difference.ts";
-import { firedAt, firedText, recordingSentence, takenOut, transcriptLines, transcriptSentence, wordAt } from "../src/words/transcript.ts";
+import { firedAt, firedText, recordingSentence, takenOut, transcriptLines, transcriptSentence, wordAt, wordlessSpans } from "../src/words/transcript.ts";
 import { WrapUpForm } from "../src/state/wrap_up.ts";
 import { together } from "../src/words/queues.ts";
 import { axisStep, laneBars } from "../src/words/wave.ts";
 import { scoreLines, scoreY, share, silences, soundSummary } from "../src/words/sound.ts";
-import type { Brief, CallSound, InteractionPage, LegSound, QueueView, TimelineEntry, WorkItem } from "../src/types.ts";
+import type { Brief, CallSound, InteractionPage, LegSound, QueueView, TimelineEntry, Utterance, WorkItem } from "../src/types.ts";
 
 const NOW = Date.UTC(2026, 10, 18, 12, 0);
 const HOUR = 3_600_000;
@@ -111,6 +111,29 @@ test("a number that was taken out is told from words in brackets, keeps its full
   const taken = { ...page(), recording: { ...page().recording, gaps } };
   assert.ok(!transcriptLines(taken).some((line) => line.kind === "mark" && line.at === 40_000));
   assert.equal(recordingSentence(taken), null);
+});
+
+test("sound like a voice that no utterance holds has a quiet line at its place, a breath has none", () => {
+  const lines = transcriptLines(page());
+  const voices = lines.filter((line) => line.kind === "voice");
+  assert.deepEqual(voices.map((line) => [line.at, line.party, line.spans.length]), [[3_000, "customer", 1], [21_000, "customer", 1]]);
+  const [first] = voices;
+  assert.ok(lines.some((line) => line.kind === "say" && line.at < 3_000) && first);
+  const near = page();
+  near.transcript.legs = near.transcript.legs.map((leg) => ({ ...leg, doubtful: leg.party === "customer" ? [{ from_ms: 3_000, to_ms: 3_400 }, { from_ms: 3_600, to_ms: 4_000 }] : [] }));
+  assert.deepEqual(transcriptLines(near).filter((line) => line.kind === "voice").map((line) => line.spans.length), [2], "those that follow each other are one line");
+  assert.equal(wordlessSpans(page().transcript).filter((span) => !span.refused).length, 3, "the waveform shows all");
+});
+
+test("the hiss of a line before anybody spoke into it has no line; a sound later is nobody's turn", () => {
+  const noisy = page();
+  const sound = (from_ms: number) => ({ ...(noisy.transcript.utterances[1] as Utterance), from_ms, to_ms: from_ms + 600, rejected: "too short", words: [] });
+  noisy.transcript.utterances = [sound(1_000), ...noisy.transcript.utterances, sound(30_000)].sort((a, b) => a.from_ms - b.from_ms);
+  const lines = transcriptLines(noisy).filter((line) => line.kind === "say");
+  assert.ok(!lines.some((line) => line.at === 1_000));
+  const later = lines.find((line) => line.at === 30_000);
+  assert.deepEqual([later?.quiet, later?.speaker], [true, false]);
+  assert.ok(wordlessSpans(noisy.transcript).some((span) => span.from_ms === 1_000), "the waveform has it");
 });
 
 test("promises that were heard stand ready in wrap-up until somebody changes them", () => {

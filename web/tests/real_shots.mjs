@@ -36,7 +36,7 @@ async function open(browser, user, colorScheme) {
   page.setDefaultTimeout(PATIENCE);
   await page.addInitScript(() => {
     window.shifts = [];
-    new PerformanceObserver((list) => { for (const entry of list.getEntries()) if (!entry.hadRecentInput) window.shifts.push({ value: entry.value, of: entry.sources.map((source) => source.node?.outerHTML?.slice(0, 90) ?? "") }); }).observe({ type: "layout-shift", buffered: true });
+    new PerformanceObserver((list) => { for (const entry of list.getEntries()) if (!entry.hadRecentInput) window.shifts.push({ at: Math.round(entry.startTime), value: entry.value, of: entry.sources.map((source) => source.node?.outerHTML?.slice(0, 90) ?? "") }); }).observe({ type: "layout-shift", buffered: true });
   });
   await page.goto(`http://${ADDRESS}:8080`);
   await page.getByLabel("User name").fill(user);
@@ -91,7 +91,7 @@ try {
   for (const [who, pages] of [["agent", daniel], ["supervisor", grace]]) {
     for (const [n, page] of pages.entries()) {
       const shifts = await page.evaluate(() => window.shifts);
-      console.log(`${who} ${SCHEMES[n]}: layout shift ${shifts.reduce((sum, one) => sum + one.value, 0).toFixed(4)} ${JSON.stringify(shifts.slice(0, 6))}`);
+      console.log(`${who} ${SCHEMES[n]}: layout shift ${shifts.reduce((sum, one) => sum + one.value, 0).toFixed(4)} ${JSON.stringify(shifts.sort((a, b) => b.value - a.value).slice(0, 12))}`);
     }
   }
   console.log(`pictures in ${out}`);

@@ -150,9 +150,11 @@ function AfterCall({ page, error, retry }: { page: InteractionPage | null; error
   const share = understood(page);
   return (
     <>
-      {page.card ? <JudgedCard card={page.card} interaction={page.interaction} mayJudge />
-        : page.card_trouble ? <p class="muted">No card: {page.card_trouble}.</p>
-          : page.transcript.state === "pending" && <div class="card-wait"><span class="muted">The card comes with the words…</span><Skeleton lines={3} /></div>}
+      <div class="card-room">
+        {page.card ? <JudgedCard card={page.card} interaction={page.interaction} mayJudge />
+          : page.card_trouble ? <p class="muted">No card: {page.card_trouble}.</p>
+            : page.transcript.state === "pending" && <div class="card-wait"><span class="muted">The card comes with the words…</span><Skeleton lines={3} /></div>}
+      </div>
       {page.ticket && <p class="muted ticket-why">Ticket: <b>{page.ticket.subject}</b>{page.ticket.why && <> · {page.ticket.why}</>}</p>}
       {recording && <p class="warn-text">{recording}</p>}
       {sentence && (page.transcript.state !== "pending" || page.transcript.kind === "live" || page.card !== null) && <p class={share !== null && share < 60 ? "warn-text" : "muted"}>{sentence}</p>}

@@ -1,9 +1,11 @@
-// The supervisor's board: alarms with their remedies first, then the figures, then the agents by time in state.
+// The supervisor's board: alarms with their remedies first, then the figures, who waits, the queues and the agents.
+// Whatever comes and goes in a call has its room from the beginning, so that nothing slides away under a pointer.
+import { signal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
 import { now } from "../state/clock.ts";
 import { board, connection, queues } from "../state/desk.ts";
 import { Empty, Skeleton, Timer } from "../ui/bits.tsx";
-import { PhoneOff, TriangleAlert, Users } from "../ui/icons.tsx";
+import { ArrowDown, PhoneOff, TriangleAlert, Users } from "../ui/icons.tsx";
 import type { AgentState, Board, BoardAgent } from "../types.ts";
 import { duration, estimate, phone, span } from "../words/format.ts";
 import { STATE } from "../words/labels.ts";
@@ -20,6 +22,11 @@ export function byTimeInState(agents: BoardAgent[]): BoardAgent[] {
   return [...agents].sort((a, b) => ORDER.indexOf(a.state) - ORDER.indexOf(b.state) || a.since - b.since || a.name.localeCompare(b.name));
 }
 
+/** Agents by name, those who are not here last: nobody moves while states change. */
+export function byName(agents: BoardAgent[]): BoardAgent[] {
+  return [...agents].sort((a, b) => Number(a.state === "offline") - Number(b.state === "offline") || a.name.localeCompare(b.name));
+}
+
 export function BoardPage() {
   const state = board.value;
   const link = connection.value;
@@ -28,23 +35,28 @@ export function BoardPage() {
     <main class="board" aria-label="Board" tabIndex={0}>
       {!state ? <Skeleton lines={6} /> : (
         <div class={age > STALE_MS ? "board-body stale" : "board-body"}>
-          {age > STALE_MS && <p class="warn-text stale-note" role="status">This is {span(age)} old: the connection is lost.</p>}
-          <Alarms alarms={state.alarms} />
+          <Alarms alarms={state.alarms} staleMs={age > STALE_MS ? age : null} />
           <Figures state={state} />
           <Callers state={state} />
-          <Queues />
-          <Agents agents={state.agents} calls={state.calls} />
+          <div class="board-tables">
+            <Queues />
+            <Agents agents={state.agents} calls={state.calls} />
+          </div>
         </div>
       )}
     </main>
   );
 }
 
-function Alarms({ alarms }: { alarms: string[] }) {
-  if (alarms.length === 0) return <p class="no-alarm muted">No alarm</p>;
+/** Room for one alarm is kept, so that the first moves nothing. */
+function Alarms({ alarms, staleMs }: { alarms: string[]; staleMs: number | null }) {
   return (
-    <div role="alert">
-      <ul class="alarms" aria-label="Alarms">{alarms.map((alarm) => <li key={alarm}><TriangleAlert size={16} aria-hidden="true" /><span>{alarm}</span></li>)}</ul>
+    <div class="alarm-place">
+      <div role="alert">
+        {alarms.length > 0 && <ul class="alarms" aria-label="Alarms">{alarms.map((alarm) => <li key={alarm}><TriangleAlert size={16} aria-hidden="true" /><span>{alarm}</span></li>)}</ul>}
+      </div>
+      {alarms.length === 0 && staleMs === null && <p class="no-alarm muted">No alarm</p>}
+      {staleMs !== null && <p class="warn-text stale-note" role="status">This is {span(staleMs)} old: the connection is lost.</p>}
     </div>
   );
 }
@@ -66,27 +78,24 @@ function Figure({ label, tone, children }: { label: string; tone: string; childr
   return <div class={`figure ${tone}`}><dt>{label}</dt><dd class="num">{children}</dd></div>;
 }
 
-/** Who waits, next first in each queue. */
+/** Who waits, next first in each queue; in a place of its own, where a long row of callers pushes nothing else away. */
 function Callers({ state }: { state: Board }) {
-  if (state.waiting === 0) return <p class="nobody muted">Nobody waits. Longest wait today {duration(together(queues.value).longestTodayMs)}.</p>;
   return (
-    <table class="agents callers">
-      <caption class="sr">Callers who wait</caption>
-      <thead><tr><th scope="col">Caller</th><th scope="col">Queue</th><th scope="col" class="right-cell">Place</th><th scope="col" class="right-cell">Waits</th><th scope="col" class="right-cell">Answer in about</th><th scope="col">Offered to</th></tr></thead>
-      <tbody>
-        {state.callers.map((caller) => (
-          <tr key={caller.interaction}>
-            <th scope="row">{caller.name ?? (caller.number ? phone(caller.number) : "Number withheld")}{caller.name && caller.number && <span class="muted num"> {phone(caller.number)}</span>}</th>
-            <td>{caller.queue}</td>
-            <td class="right-cell num">{caller.position}</td>
-            <td class="right-cell"><Timer since={caller.since} /></td>
-            <td class="right-cell num">{caller.estimate_ms === null ? <span class="muted">–</span> : estimate(caller.estimate_ms)}</td>
-            <td>{caller.offered_to ?? <span class="muted">–</span>}</td>
-          </tr>
-        ))}
-        {state.waiting > state.callers.length && <tr><td colSpan={6} class="muted">and {state.waiting - state.callers.length} more</td></tr>}
-      </tbody>
-    </table>
+    <section class="callers" aria-label="Callers who wait">
+      <h2 class="sec"><span>Callers who wait</span><span class="num">{state.waiting}</span></h2>
+      <div class="callers-list scroll" tabIndex={0} role="group" aria-label="List of callers">
+        {state.waiting === 0 && <p class="muted">Nobody waits. Longest wait today {duration(together(queues.value).longestTodayMs)}.</p>}
+        <ul>
+          {state.callers.map((caller) => (
+            <li key={caller.interaction}>
+              <span class="line"><b class="one">{caller.name ?? (caller.number ? phone(caller.number) : "Number withheld")}</b>{caller.name && caller.number && <span class="one muted num">{phone(caller.number)}</span>}<span class="grow" /><span class={now.value - caller.since > LONG_WAIT_MS ? "bad-text num" : "num"}>{duration(now.value - caller.since)}</span></span>
+              <span class="one muted">{caller.queue}, number <span class="num">{caller.position}</span>{caller.offered_to !== null ? <> · offered to {caller.offered_to}</> : caller.estimate_ms !== null && <> · answer in about {estimate(caller.estimate_ms)}</>}</span>
+            </li>
+          ))}
+        </ul>
+        {state.waiting > state.callers.length && <p class="muted">and {state.waiting - state.callers.length} more</p>}
+      </div>
+    </section>
   );
 }
 
@@ -96,12 +105,12 @@ function Queues() {
   return (
     <table class="agents queues">
       <caption class="sr">Queues today</caption>
-      <thead><tr><th scope="col">Queue</th><th scope="col" class="right-cell">Wait from now</th><th scope="col" class="right-cell">Offered</th><th scope="col" class="right-cell">Answered</th><th scope="col" class="right-cell">Abandoned</th><th scope="col" class="right-cell">Not reached</th><th scope="col" class="right-cell">Average answer</th><th scope="col" class="right-cell">Longest</th><th scope="col" class="right-cell">Service level</th></tr></thead>
+      <thead><tr><th scope="col" class="name-cell">Queue</th><th scope="col" class="right-cell">Wait now</th><th scope="col" class="right-cell">Offered</th><th scope="col" class="right-cell">Answered</th><th scope="col" class="right-cell">Abandoned</th><th scope="col" class="right-cell">Not reached</th><th scope="col" class="right-cell" title="Average time to the answer">Average</th><th scope="col" class="right-cell">Longest</th><th scope="col" class="right-cell level-cell">Service level</th></tr></thead>
       <tbody>
         {queues.value.map((queue) => (
           <tr key={queue.queue}>
             <th scope="row">{queue.queue}</th>
-            <td class="right-cell num">{queue.estimate_ms === null ? <span class="muted">–</span> : <>about {estimate(queue.estimate_ms)}</>}</td>
+            <td class="right-cell num">{queue.estimate_ms === null ? <span class="muted">–</span> : estimate(queue.estimate_ms)}</td>
             <td class="right-cell num">{queue.offered}</td>
             <td class="right-cell num">{queue.answered}</td>
             <td class="right-cell num">{queue.abandoned}{queue.abandoned_short > 0 && <span class="muted"> + {queue.abandoned_short} short</span>}</td>
@@ -116,14 +125,29 @@ function Queues() {
   );
 }
 
+const ORDER_KEY = "throughline.board";
+/** By name as long as nobody wants it otherwise. */
+const byState = signal(localStorage.getItem(ORDER_KEY) === "state");
+
+function order(state: boolean): void {
+  byState.value = state;
+  if (state) localStorage.setItem(ORDER_KEY, "state");
+  else localStorage.removeItem(ORDER_KEY);
+}
+
 function Agents({ agents, calls }: { agents: BoardAgent[]; calls: number }) {
   if (agents.length === 0) return <Empty icon={Users} title="No agents yet.">An admin adds them: throughline user add.</Empty>;
+  const sorted = (on: boolean) => (on ? "ascending" : "none");
   return (
-    <table class="agents">
-      <caption><b>{agents.filter((agent) => agent.state === "ready").length} ready</b> of {agents.filter((agent) => agent.state !== "offline").length} here · {calls === 1 ? "1 call" : `${calls} calls`} now</caption>
-      <thead><tr><th scope="col">Agent</th><th scope="col">State</th><th scope="col" class="right-cell">For</th><th scope="col">Phone</th></tr></thead>
+    <table class="agents people">
+      <caption><b class="num">{agents.filter((agent) => agent.state === "ready").length} ready</b> of {agents.filter((agent) => agent.state !== "offline").length} here · {calls === 1 ? "1 call" : `${calls} calls`} now</caption>
+      <thead><tr>
+        <th scope="col" class="name-cell" aria-sort={sorted(!byState.value)}><button type="button" class="sort" onClick={() => order(false)} title="By name: everybody keeps their place">Agent<ArrowDown size={11} aria-hidden="true" /></button></th>
+        <th scope="col" aria-sort={sorted(byState.value)}><button type="button" class="sort" onClick={() => order(true)} title="By state, in each the longest first">State<ArrowDown size={11} aria-hidden="true" /></button></th>
+        <th scope="col" class="right-cell for-cell">For</th><th scope="col" class="phone-cell">Phone</th>
+      </tr></thead>
       <tbody>
-        {byTimeInState(agents).map((agent) => (
+        {(byState.value ? byTimeInState(agents) : byName(agents)).map((agent) => (
           <tr key={agent.agent}>
             <th scope="row">{agent.name}</th>
             <td><span class={`state-mark ${agent.state}`}><span class="dot" aria-hidden="true" />{agent.interaction ? <a class="link" href={`#/calls/${encodeURIComponent(agent.interaction)}`}>{STATE[agent.state]}<span class="sr">: read along</span></a> : STATE[agent.state]}{agent.reason && <span class="muted"> · {agent.reason}</span>}</span></td>

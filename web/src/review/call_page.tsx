@@ -33,6 +33,8 @@ export function CallPage({ interaction }: { interaction: string }) {
 
 function Call({ page }: { page: InteractionPage }) {
   const playable = page.recording.state === "ready" || page.recording.state === "trouble";
+  // While the call is on, the recording that it will have gets its room.
+  const expected = playable || page.recording.state === "open";
   const peaks = usePeaks(page, playable);
   const length = (peaks.kind === "ready" ? peaks.value.duration_ms : null) ?? page.recording.duration_ms ?? page.duration_ms ?? 0;
   useEffect(() => { if (playable) load(page.interaction); }, [page.interaction, playable]);
@@ -53,20 +55,18 @@ function Call({ page }: { page: InteractionPage }) {
     <div class="call-page">
       <section class="player" aria-label="Recording" ref={player} tabIndex={-1}>
         <Title page={page} />
-        {playable ? <>
-          <Controls length={length} />
-          <Wave page={page} peaks={peaks.kind === "ready" ? peaks.value : null} durationMs={length} />
+        {expected ? <>
+          <Controls length={length} playable={playable} />
+          {playable ? <Wave page={page} peaks={peaks.kind === "ready" ? peaks.value : null} durationMs={length} /> : <div class="wave none"><p class="muted">{recordingSentence(page)}</p></div>}
         </> : <Empty title={recordingSentence(page) ?? "No recording."} />}
-        <SoundStrip page={page} durationMs={length} playable={playable} />
+        <SoundStrip page={page} durationMs={length} expected={expected && (on || page.transcript.state === "pending")} />
         {peaks.kind === "error" && playable && <p class="warn-text">{peaks.why}</p>}
         {trouble.value && loaded.value === page.interaction && <p class="bad-text" role="alert">{trouble.value}</p>}
-        {playable && recordingSentence(page) && <p class="warn-text">{recordingSentence(page)}</p>}
       </section>
       {on ? <WordsNow page={page} /> : (
         <section class="call-words scroll" aria-label="Transcript" tabIndex={0}>
-          <TranscriptHead page={page} shown={shown} choose={choose} />
+          <TranscriptHead page={page} shown={shown} choose={choose} note={<TranscriptNote page={page} />} />
           {older && <p class="words-note"><Tag tone="warn">An older revision. Card and mood are of the newest.</Tag></p>}
-          <TranscriptNote page={page} />
           <Words page={older ? { ...page, transcript: older } : page} follow editable={mayChange(page)} />
         </section>
       )}
@@ -105,11 +105,13 @@ function usePeaks(page: InteractionPage, playable: boolean): Loaded<Peaks> {
 function Title({ page }: { page: InteractionPage }) {
   const name = page.customer?.name ?? (page.number ? phone(page.number) : "Number withheld");
   const agent = page.legs.find((leg) => leg.party === "agent" && leg.agent)?.agent;
+  const playable = page.recording.state === "ready" || page.recording.state === "trouble";
+  const lacks = playable ? recordingSentence(page) : null;
   return (
     <div class="call-title">
       <button type="button" class="link back" onClick={() => go("calls")}>All calls</button>
       <h1><span class="one">{name}</span> <span class="muted">{agent ? `with ${agent} · ` : ""}{dateTime(page.at, now.peek())}{page.duration_ms !== null && ` · ${duration(page.duration_ms)}`}</span></h1>
-      <div class="muted num">{times(page.segments, page)}</div>
+      <div class="muted num one times">{times(page.segments, page)}{lacks && <span class="warn-text" title={lacks}> · {lacks}</span>}</div>
     </div>
   );
 }
@@ -129,12 +131,12 @@ function times(segments: Segment[], page: InteractionPage): string {
 
 const SOLOS: [Solo, string, string][] = [["customer", "Customer", "1"], ["agent", "Agent", "2"], ["both", "Both", "0"]];
 
-function Controls({ length }: { length: number }) {
+function Controls({ length, playable }: { length: number; playable: boolean }) {
   return (
     <div class="line controls">
-      <button type="button" class="btn primary" onClick={toggle}>{playing.value ? <Pause size={14} aria-hidden="true" /> : <Play size={14} aria-hidden="true" />}{playing.value ? "Pause" : "Play"} <Kbd>Space</Kbd></button>
-      <button type="button" class="btn" onClick={() => seek(position.value - 5000)}>−5 s <Kbd>J</Kbd></button>
-      <button type="button" class="btn" onClick={() => seek(position.value + 5000)}>+5 s <Kbd>L</Kbd></button>
+      <button type="button" class="btn primary" disabled={!playable} onClick={toggle}>{playing.value ? <Pause size={14} aria-hidden="true" /> : <Play size={14} aria-hidden="true" />}{playing.value ? "Pause" : "Play"} <Kbd>Space</Kbd></button>
+      <button type="button" class="btn" disabled={!playable} onClick={() => seek(position.value - 5000)}>−5 s <Kbd>J</Kbd></button>
+      <button type="button" class="btn" disabled={!playable} onClick={() => seek(position.value + 5000)}>+5 s <Kbd>L</Kbd></button>
       <div class="line speed" role="group" aria-label="Speed">
         <button type="button" class="btn" aria-label="Slower" onClick={() => changeRate(-1)}>−</button>
         <span class="num" aria-live="polite">{rate.value.toFixed(2).replace(/0$/, "")}×</span>
@@ -153,7 +155,7 @@ function TranscriptNote({ page }: { page: InteractionPage }): ComponentChildren 
   const sentence = transcriptSentence(page);
   if (!sentence) return null;
   const { state } = page.transcript;
-  return <p class="words-note"><Tag tone={state === "failed" ? "bad" : state === "done" ? "warn" : ""}>{sentence}</Tag></p>;
+  return <Tag tone={state === "failed" ? "bad" : state === "done" ? "warn" : ""}>{sentence}</Tag>;
 }
 
 function usePlayerKeys(page: InteractionPage, playable: boolean): void {

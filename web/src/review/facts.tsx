@@ -9,17 +9,19 @@ import type { InteractionPage, Leg, OfferRow, Transcript, Utterance } from "../t
 import { ago, duration, signed } from "../words/format.ts";
 import { madeBy, mood, plain, SEGMENT, SOUND } from "../words/labels.ts";
 import { firedText } from "../words/transcript.ts";
+import { PoorSound } from "./sound_strip.tsx";
 import { Corrections, Coverage, Doubts } from "./words_facts.tsx";
 
 export function Facts({ page, shown }: { page: InteractionPage; shown: Transcript }) {
   const may = mayChange(page);
   return (
     <>
-      <Part title="Card" aside={page.card ? madeBy(page.card.method) : ""}>
+      <Part title="Card" aside={page.card ? madeBy(page.card.method) : ""} room="card-room">
         {page.card ? <JudgedCard card={page.card} interaction={page.interaction} mayJudge={may} />
           : <p class="muted">{page.card_trouble ? `No card: ${page.card_trouble}.` : page.state === "open" ? "It comes after the call." : page.transcript.state === "pending" ? "It comes with the words." : "No card was made."}</p>}
       </Part>
-      <Part title="Sentiment" aside="customer"><Sentiment page={page} /></Part>
+      <Part title="Sentiment" aside="customer" room="mood-room"><Sentiment page={page} /></Part>
+      {page.quality.spans.length > 0 && <Part title="Poor sound" aside=""><PoorSound page={page} /></Part>}
       {page.transcript.state === "done" && <Part title="Understood" aside="of what was said"><Coverage page={page} shown={shown} /></Part>}
       {page.transcript.state === "done" && <Part title="Doubtful" aside="listen"><Doubts page={page} shown={shown} /></Part>}
       {shown.corrections.length > 0 && <Part title="Corrections" aside="the model's words stay kept"><Corrections page={page} shown={shown} mayChange={may} /></Part>}
@@ -33,8 +35,9 @@ export function Facts({ page, shown }: { page: InteractionPage; shown: Transcrip
   );
 }
 
-function Part({ title, aside, children }: { title: string; aside: string; children: ComponentChildren }) {
-  return <section><h2 class="sec"><span>{title}</span><span>{aside}</span></h2>{children}</section>;
+/** `room`: what comes with the words has its room before, so that it pushes nothing away. */
+function Part({ title, aside, room, children }: { title: string; aside: string; room?: string; children: ComponentChildren }) {
+  return <section class={room}><h2 class="sec"><span>{title}</span><span>{aside}</span></h2>{children}</section>;
 }
 
 const CURVE = { width: 320, height: 64 };

@@ -1,4 +1,5 @@
 // Above the words of a call: which revision is read, and having it transcribed again.
+import type { ComponentChildren } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { api } from "../net/api.ts";
 import { now } from "../state/clock.ts";
@@ -9,9 +10,9 @@ import type { InteractionPage, Redo, SpeechModels, Transcript } from "../types.t
 import { Menu, Tag } from "../ui/bits.tsx";
 import { dateTime } from "../words/format.ts";
 
-interface Props { page: InteractionPage; shown: Transcript; choose: (revision: number | null) => void }
+interface Props { page: InteractionPage; shown: Transcript; choose: (revision: number | null) => void; note: ComponentChildren }
 
-export function TranscriptHead({ page, shown, choose }: Props) {
+export function TranscriptHead({ page, shown, choose, note }: Props) {
   const { transcript } = page;
   const playable = page.recording.state === "ready" || page.recording.state === "trouble";
   return (
@@ -23,6 +24,7 @@ export function TranscriptHead({ page, shown, choose }: Props) {
           ))}
         </select>
       ) : transcript.model && <span class="muted one">{transcript.model}</span>}
+      {note}
       <span class="grow" />
       {transcript.redo && <RedoState redo={transcript.redo} />}
       {isSupervisor() && playable && transcript.state !== "pending" && (transcript.redo === null || transcript.redo.state === "failed") && <Again page={page} />}

@@ -5,12 +5,13 @@ import { loaded, playing, position, seek, solo } from "../state/player.ts";
 import { colours } from "../state/theme.ts";
 import type { InteractionPage, Peaks } from "../types.ts";
 import { duration } from "../words/format.ts";
-import { holds, unexplained } from "../words/transcript.ts";
+import { holds, unexplained, wordlessSpans } from "../words/transcript.ts";
 import { axisStep, laneBars } from "../words/wave.ts";
 
 const BAR_PX = 3;
 const STRIP_PX = 5;
 const AXIS_PX = 18;
+const MARK_PX = 2;
 
 export function Wave({ page, peaks, durationMs }: { page: InteractionPage; peaks: Peaks | null; durationMs: number }) {
   const canvas = useRef<HTMLCanvasElement>(null);
@@ -52,7 +53,7 @@ export function Wave({ page, peaks, durationMs }: { page: InteractionPage; peaks
   );
 }
 
-interface Palette { customer: string; agent: string; line: string; muted: string; warn: string; warnSoft: string; badSoft: string; bad: string; live: string }
+interface Palette { customer: string; agent: string; line: string; muted: string; faint: string; warn: string; warnSoft: string; badSoft: string; bad: string; live: string }
 
 function palette(element: HTMLElement): Palette {
   const probe = element.ownerDocument.createElement("i");
@@ -63,7 +64,7 @@ function palette(element: HTMLElement): Palette {
     return getComputedStyle(probe).color;
   };
   const result = {
-    customer: read("--caller"), agent: read("--agent"), line: read("--line"), muted: read("--muted"), warn: read("--warn"), warnSoft: read("--warn-soft"),
+    customer: read("--caller"), agent: read("--agent"), line: read("--line"), muted: read("--muted"), faint: read("--faint"), warn: read("--warn"), warnSoft: read("--warn-soft"),
     bad: read("--bad"), badSoft: read("--bad-soft"), live: read("--live"),
   };
   probe.remove();
@@ -103,7 +104,19 @@ function drawWave(canvas: HTMLCanvasElement, page: InteractionPage, peaks: Peaks
     context.fillStyle = utterance.sentiment > 0 ? colour.live : colour.warn;
     context.fillRect(x(utterance.from_ms), lanes, Math.max(2, x(utterance.to_ms) - x(utterance.from_ms)), STRIP_PX - 1);
   }
+  for (const span of wordlessSpans(page.transcript)) {
+    const bottom = span.party === "customer" ? lanes / 2 : lanes;
+    mark(context, x(span.from_ms), x(span.to_ms), bottom - MARK_PX - 1, span.refused ? colour.muted : colour.faint, !span.refused);
+  }
   drawAxis(context, durationMs, width, height, colour);
+}
+
+/** A line under sound that is in no words: whole where it was refused, dotted where no utterance holds it. */
+function mark(context: CanvasRenderingContext2D, from: number, to: number, top: number, colour: string, dotted: boolean): void {
+  context.fillStyle = colour;
+  const end = Math.max(from + MARK_PX, to);
+  if (!dotted) return context.fillRect(from, top, end - from, MARK_PX);
+  for (let at = from; at < end; at += MARK_PX * 2) context.fillRect(at, top, MARK_PX, MARK_PX);
 }
 
 function drawLane(

@@ -4,13 +4,15 @@ import { takeBack } from "../state/word_edit.ts";
 import type { Correction, InteractionPage, LegShares, Transcript } from "../types.ts";
 import { PlayEvidence } from "../ui/bits.tsx";
 import { doubts, sharesText } from "../words/corrections.ts";
-import { dateTime } from "../words/format.ts";
+import { count, dateTime } from "../words/format.ts";
 
 /** Doubtful spans listed; the rest is in the transcript. */
 const DOUBTS_SHOWN = 20;
 
 /** Sound like a voice outside all utterances that is worth a line: shorter is a breath. */
 const OUTSIDE_SHOWN_MS = 1000;
+/** Places of it that can be played from here; all longer ones have a line among the words. */
+const OUTSIDE_SHOWN = 6;
 
 export function Coverage({ page, shown }: { page: InteractionPage; shown: Transcript }) {
   const names = new Map(page.legs.map((leg) => [leg.leg, leg.party === "agent" ? (leg.agent ?? "Agent") : (page.customer?.name ?? "Customer")]));
@@ -35,11 +37,17 @@ function LegBar({ leg, name }: { leg: LegShares; name: string }) {
 
 export function Doubts({ page, shown }: { page: InteractionPage; shown: Transcript }) {
   const all = doubts(shown.utterances);
-  const outside = shown.legs.filter((leg) => leg.doubtful_ms >= OUTSIDE_SHOWN_MS);
+  // The longest first: a breath is not worth a click.
+  const outside = shown.legs.filter((leg) => leg.doubtful_ms >= OUTSIDE_SHOWN_MS).map((leg) => ({ leg, places: [...leg.doubtful].sort((a, b) => b.to_ms - b.from_ms - (a.to_ms - a.from_ms)).slice(0, OUTSIDE_SHOWN) }));
   if (all.length === 0 && outside.length === 0) return <p class="muted">Nothing doubtful.</p>;
   return (
     <ul class="doubts">
-      {outside.map((leg) => <li key={leg.leg}>{(leg.doubtful_ms / 1000).toFixed(1)} s like a voice, without words<span class="muted"> · {leg.party}</span></li>)}
+      {outside.map(({ leg, places }) => (
+        <li key={leg.leg}>
+          <PlayEvidence interaction={page.interaction} evidence={places.map((place) => ({ party: leg.party, ...place }))} />
+          <span>voice, not transcribed</span><span class="muted"> · {leg.party}, {(leg.doubtful_ms / 1000).toFixed(1)} s in {count(leg.doubtful.length + leg.doubtful_more, "place")}</span>
+        </li>
+      ))}
       {all.slice(0, DOUBTS_SHOWN).map((one) => (
         <li key={`${one.party}${one.from_ms}`}><PlayEvidence interaction={page.interaction} evidence={[one]} /><span>{one.why}</span><span class="muted"> · {one.party}, {((one.to_ms - one.from_ms) / 1000).toFixed(1)} s</span></li>
       ))}

@@ -9,7 +9,7 @@ import { refreshCalls } from "./calls.ts";
 import { refreshInteraction } from "./record.ts";
 import { route } from "./route.ts";
 import { checkSession, session } from "./session.ts";
-import { loadWork } from "./work.ts";
+import { loadWork, ownCall, workChanged } from "./work.ts";
 import { together } from "../words/queues.ts";
 
 /** How long a vanished offer says why. */
@@ -76,7 +76,7 @@ function onMessage(message: LiveMessage): void {
     case "changed":
       for (const { interaction, customer } of message.changes) refreshInteraction(interaction, customer);
       if (route.value.place === "calls") refreshCalls();
-      void loadWork();
+      workChanged(message.changes);
       return;
     case "words": onLiveWords(message);
   }
@@ -117,6 +117,7 @@ function onAgent(next: AgentView & { cursor?: number }): void {
     if (before) location.hash = "#/desk";
   }
   if (before?.wrap_up && !next.wrap_up) void loadWork();
+  for (const one of [next.offer, next.call, next.wrap_up]) ownCall(one?.interaction);
   view.value = next;
 }
 

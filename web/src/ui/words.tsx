@@ -1,9 +1,9 @@
 // A transcript: one column with a speaker gutter. A click on a word plays from just before it; the word that sounds is marked.
-// All lines are in the document, so that the browser's own search finds them; blocks out of sight are neither laid out nor
-// painted (content-visibility), and a line that says the same as before is not drawn again.
-import { effect, useComputed } from "@preact/signals";
-import { Component, Fragment } from "preact";
-import { useEffect, useMemo, useRef, useState } from "preact/hooks";
+// All lines are in the document, so that the browser's own search finds them. Far from what is read a block is plain text that is
+// neither laid out nor painted (content-visibility); only blocks near it have words that can be clicked.
+import { effect, signal, useComputed } from "@preact/signals";
+import { Component, createContext, Fragment, type ComponentChildren } from "preact";
+import { useContext, useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
 import { now } from "../state/clock.ts";
 import { useKeys } from "../state/keys.ts";
 import { loaded, pause, playFrom, playing, position } from "../state/player.ts";
@@ -13,6 +13,7 @@ import { correctionOf, placeOf, type Place } from "../words/corrections.ts";
 import { dateTime, duration } from "../words/format.ts";
 import { wordless } from "../words/live_words.ts";
 import { firedAt, firedText, sameCorrections, sameLine, takenOut, transcriptLines, wordAt, type Line } from "../words/transcript.ts";
+import { Play } from "./icons.tsx";
 import { WordEditNote, WordInput } from "./word_edit.tsx";
 
 /** Confidence under which a word is drawn as doubtful, percent. */
@@ -20,11 +21,41 @@ export const DOUBTFUL = 50;
 /** Scrolling by hand stops following for this long. */
 const FOLLOW_AGAIN_MS = 4000;
 
-/** Lines of a block: as many as some screens hold. */
-const BLOCK = 40;
+/** Lines of a block: less than a screen, so that few words come with a step. */
+const BLOCK = 8;
+/** A transcript up to this many lines has all its words at once. */
+const WHOLE = 200;
+/** Blocks this near to what is seen have their words already. */
+const NEAR = "120px 0px";
+/** Characters of a row of words, about. */
+const GUESS_CHARS = 80;
 
 function blocksOf(lines: Line[]): Line[][] {
   return Array.from({ length: Math.ceil(lines.length / BLOCK) }, (_, n) => lines.slice(n * BLOCK, (n + 1) * BLOCK));
+}
+
+/** Tells each block when it comes near to what is seen, and when it goes. */
+interface Nearness { watch(block: Element, tell: (near: boolean) => void): () => void; /** rises when words came into the document */ came: { value: number } }
+
+const NearContext = createContext<Nearness | null>(null);
+
+function useNearness(root: { current: HTMLElement | null }): Nearness {
+  return useMemo(() => {
+    const tells = new Map<Element, (near: boolean) => void>();
+    let observer: IntersectionObserver | null = null;
+    return {
+      came: signal(0),
+      watch(block, tell) {
+        observer ??= new IntersectionObserver((entries) => { for (const entry of entries) tells.get(entry.target)?.(entry.isIntersecting); }, { root: root.current?.closest(".scroll") ?? null, rootMargin: NEAR });
+        tells.set(block, tell);
+        observer.observe(block);
+        return () => {
+          tells.delete(block);
+          observer?.unobserve(block);
+        };
+      },
+    };
+  }, []);
 }
 
 /** The chosen word: `E` puts it right. By utterance, then by place in it. */
@@ -36,7 +67,9 @@ export function Words({ page, follow = false, editable = false }: { page: Intera
   const names = useMemo(() => speakerNames(page), [page]);
   const place = useComputed(() => (editing.value?.interaction === page.interaction ? editing.value.place : null)).value;
   const [chosen, setChosen] = useState<Chosen | null>(null);
-  useFollow(root, page, follow);
+  const nearness = useNearness(root);
+  const blocks = useMemo(() => blocksOf(lines), [lines]);
+  useFollow(root, page, lines, nearness, follow);
   useEffect(() => () => leaveEdit(), [page.interaction]);
   const edit = (key: string, first: number, last: number) => {
     const line = lines.find((one) => one.key === key);
@@ -71,10 +104,100 @@ export function Words({ page, follow = false, editable = false }: { page: Intera
   };
   return (
     <div class="words" ref={root} onClick={onClick} onDblClick={onDblClick}>
-      {blocksOf(lines).map((block) => <div key={block[0]?.key} class="block">{block.map((line) => <WordsLine key={line.key} line={line} name={line.kind === "say" ? names[line.utterance.party] : ""} corrections={page.transcript.corrections} place={line.kind === "say" && place && covers(line.utterance, place) ? place : null} chosen={chosen?.key === line.key ? chosen.index : null} />)}</div>)}
+      <NearContext.Provider value={nearness}>
+        {blocks.map((block, index) => (
+          <Block
+            key={block[0]?.key} lines={block} whole={lines.length <= WHOLE} first={index === 0} names={names} corrections={page.transcript.corrections}
+            place={place && block.some((line) => line.kind === "say" && covers(line.utterance, place)) ? place : null}
+            chosen={chosen && block.some((line) => line.key === chosen.key) ? chosen : null}
+          />
+        ))}
+      </NearContext.Provider>
     </div>
   );
 }
+
+type Names = Record<"customer" | "agent", string>;
+interface BlockProps { lines: Line[]; whole: boolean; first: boolean; names: Names; corrections: Correction[]; place: Place | null; chosen: Chosen | null }
+
+/** Drawn again only for what it is given, or when it comes near. */
+class Block extends Component<BlockProps> {
+  override shouldComponentUpdate(next: BlockProps): boolean {
+    return (Object.keys(next) as (keyof BlockProps)[]).some((key) => next[key] !== this.props[key]);
+  }
+
+  override render(props: BlockProps) {
+    return <NearBlock {...props} />;
+  }
+}
+
+function NearBlock({ lines, whole, first, names, corrections, place, chosen }: BlockProps) {
+  const nearness = useContext(NearContext);
+  const element = useRef<HTMLDivElement>(null);
+  // The first is what one sees when the page opens.
+  const [near, setNear] = useState(first);
+  useEffect(() => (element.current && !whole ? nearness?.watch(element.current, setNear) : undefined), [nearness, whole]);
+  useLayoutEffect(() => { if (near && nearness) nearness.came.value += 1; }, [near]);
+  if (!near && !whole && !place) {
+    return (
+      <div class="block far" ref={element} style={{ containIntrinsicBlockSize: `auto ${lines.reduce((sum, line) => sum + guess(line), 0)}px` }}>
+        <p>{lines.map((line) => textOf(line)).join("\n")}</p>
+      </div>
+    );
+  }
+  return (
+    <div class="block" ref={element}>
+      {lines.map((line) => (
+        <WordsLine key={line.key} line={line} name={line.kind === "say" ? names[line.utterance.party] : ""} corrections={corrections} place={line.kind === "say" && place && covers(line.utterance, place) ? place : null} chosen={chosen?.key === line.key ? chosen.index : null} />
+      ))}
+    </div>
+  );
+}
+
+/** What the browser's search finds of a line. */
+function textOf(line: Line): string {
+  return line.kind === "say" ? line.utterance.words.map((word) => word.text).join(" ") : line.kind === "mark" ? line.text : "";
+}
+
+/** A line's height before it is laid out, px. */
+function guess(line: Line): number {
+  return line.kind === "say" ? 10 + 19 * Math.max(1, Math.ceil(textOf(line).length / GUESS_CHARS)) + (line.speaker ? 16 : 0) : 28;
+}
+
+type SayLine = Extract<Line, { kind: "say" }>;
+
+function Row({ line, name, note, children }: { line: SayLine; name: string; note?: ComponentChildren; children: ComponentChildren }) {
+  const { utterance } = line;
+  return (
+    <div class={`say ${utterance.party}${line.quiet ? " quiet" : ""}`} data-key={line.key}>
+      <button type="button" class="at num" data-from={utterance.from_ms} aria-label={`Play from ${duration(utterance.from_ms)}`}>{duration(utterance.from_ms)}</button>
+      <div class="what">
+        {line.speaker && <div class="speaker">{name}</div>}
+        <p>{children}</p>
+        {note}
+      </div>
+    </div>
+  );
+}
+
+/** Sound like a voice that no utterance holds: can be heard at its place. */
+function VoiceLine({ line }: { line: Extract<Line, { kind: "voice" }> }) {
+  const first = line.spans[0]?.from_ms ?? line.at;
+  return (
+    <div class={`say quiet ${line.party}`}>
+      <button type="button" class="at num" data-from={first} aria-label={`Play from ${duration(first)}`}>{duration(first)}</button>
+      <div class="what"><p>
+        {line.spans.map((span, index) => (
+          <button key={span.from_ms} type="button" class="not-understood" data-from={span.from_ms} title={`Like a voice, too short to be read: ${line.party}`} {...(index > 0 ? { "aria-label": `voice, not transcribed, ${seconds(span)}` } : {})}>
+            {index === 0 && <Play size={9} aria-hidden="true" />}{index === 0 ? `voice, not transcribed ${seconds(span)}` : seconds(span)}
+          </button>
+        ))}
+      </p></div>
+    </div>
+  );
+}
+
+const seconds = (span: { from_ms: number; to_ms: number }) => `${((span.to_ms - span.from_ms) / 1000).toFixed(1)} s`;
 
 /** The words of one utterance that the reader has selected. */
 function selectedWords(root: HTMLElement | null): { key: string; first: number; last: number } | null {
@@ -101,16 +224,12 @@ class WordsLine extends Component<LineProps> {
 
   override render({ line, name, corrections, place, chosen }: LineProps) {
     if (line.kind === "mark") return <div class="mark"><span>{line.text}</span></div>;
+    if (line.kind === "voice") return <VoiceLine line={line} />;
     const { utterance } = line;
     return (
-      <div class={`say ${utterance.party}`} data-key={line.key}>
-        <button type="button" class="at num" data-from={utterance.from_ms} aria-label={`Play from ${duration(utterance.from_ms)}`}>{duration(utterance.from_ms)}</button>
-        <div class="what">
-          {line.speaker && <div class="speaker">{name}</div>}
-          <p>{utterance.rejected === null ? <Spoken utterance={utterance} corrections={corrections} place={place} chosen={chosen} /> : place ? <WordInput /> : <NotUnderstood utterance={utterance} />}</p>
-          {place && <WordEditNote />}
-        </div>
-      </div>
+      <Row line={line} name={name} note={place && <WordEditNote />}>
+        {utterance.rejected === null ? <Spoken utterance={utterance} corrections={corrections} place={place} chosen={chosen} /> : place ? <WordInput /> : <NotUnderstood utterance={utterance} quiet={line.quiet} />}
+      </Row>
     );
   }
 }
@@ -143,42 +262,52 @@ function OneWord({ word, index, correction, fired, chosen }: { word: Word; index
   return <span data-from={word.from_ms} data-index={index} class={`word${doubtful ? " doubtful" : ""}${correction ? " corrected" : ""}${fired && fired.weight !== 0 ? (fired.weight < 0 ? " mood-down" : " mood-up") : ""}${fired && fired.by !== "words" ? " whole" : ""}${chosen ? " chosen" : ""}`} title={title}>{word.text}</span>;
 }
 
-function NotUnderstood({ utterance }: { utterance: Utterance }) {
+function NotUnderstood({ utterance, quiet }: { utterance: Utterance; quiet: boolean }) {
   return (
     <button type="button" class="not-understood" data-from={utterance.from_ms} data-index={0} title={utterance.rejected ?? undefined}>
-      {utterance.rejected === "struck out" ? "struck out · listen" : wordless(utterance.rejected, utterance.to_ms - utterance.from_ms, true)}
+      {quiet && <Play size={9} aria-hidden="true" />}
+      {utterance.rejected === "struck out" ? "struck out · listen" : wordless(utterance.rejected, utterance.to_ms - utterance.from_ms, !quiet)}
     </button>
   );
 }
 
-function speakerNames(page: InteractionPage): Record<"customer" | "agent", string> {
+function speakerNames(page: InteractionPage): Names {
   const agent = page.legs.find((leg) => leg.party === "agent" && leg.agent !== null)?.agent;
   return { customer: page.customer?.name ?? "Caller", agent: agent ?? "Agent" };
 }
 
 /** Marks the word that sounds now, without drawing the list again, and keeps it in sight. */
-function useFollow(root: { current: HTMLDivElement | null }, page: InteractionPage, follow: boolean): void {
+function useFollow(root: { current: HTMLDivElement | null }, page: InteractionPage, lines: Line[], nearness: Nearness, follow: boolean): void {
   useEffect(() => {
-    const spoken = page.transcript.utterances.flatMap((utterance) => utterance.words);
+    const spoken = lines.flatMap((line, index) => (line.kind === "say" ? line.utterance.words.map((word) => ({ ...word, index, key: line.key })) : []));
     let marked: Element | null = null;
     let handsOffUntil = 0;
     const scroller = root.current?.closest<HTMLElement>(".scroll");
     const scrolled = () => (handsOffUntil = performance.now() + FOLLOW_AGAIN_MS);
     for (const kind of ["wheel", "touchmove", "pointerdown"]) scroller?.addEventListener(kind, scrolled, { passive: true });
+    /** The word, or its block where that has no words yet. */
+    const elementOf = (word: (typeof spoken)[number]) => {
+      const block = root.current?.children[Math.floor(word.index / BLOCK)];
+      const say = [...(block?.children ?? [])].find((one) => one.getAttribute("data-key") === word.key);
+      return say?.querySelector(`.word[data-from="${word.from_ms}"]`) ?? block ?? null;
+    };
     const stop = effect(() => {
+      void nearness.came.value;
       const word = loaded.value === page.interaction ? wordAt(spoken, position.value) : null;
-      const element = word ? (root.current?.querySelector(`.word[data-from="${word.from_ms}"]`) ?? null) : null;
+      const element = word ? elementOf(word) : null;
       if (element === marked) return;
       marked?.classList.remove("now");
       marked?.closest(".say")?.classList.remove("now");
       element?.classList.add("now");
       element?.closest(".say")?.classList.add("now");
       marked = element;
-      if (follow && element && playing.peek() && performance.now() > handsOffUntil) element.closest(".say")?.scrollIntoView({ block: "nearest" });
+      if (follow && element && playing.peek() && performance.now() > handsOffUntil) (element.closest(".say") ?? element).scrollIntoView({ block: "nearest" });
     });
     return () => {
       stop();
+      marked?.classList.remove("now");
+      marked?.closest(".say")?.classList.remove("now");
       for (const kind of ["wheel", "touchmove", "pointerdown"]) scroller?.removeEventListener(kind, scrolled);
     };
-  }, [page, follow]);
+  }, [lines, follow]);
 }

@@ -12,6 +12,11 @@ const ECHO = "echo";
 /** What was refused before any model heard it: sounds, but nobody's words. */
 const SOUNDS: Record<string, string> = { "too short": "short sound", "too quiet": "faint sound", "key tones": "key tones", "tones or music": "tones or music" };
 
+/** Whether it was refused before any model heard it: nobody said it. */
+export function isSound(rejected: string | null): boolean {
+  return rejected !== null && rejected in SOUNDS;
+}
+
 export function keyOf(utterance: Pick<LiveUtterance, "leg" | "from_ms">): string {
   return `${utterance.leg}/${utterance.from_ms}`;
 }
@@ -79,7 +84,7 @@ export interface LiveLine { key: string; utterance: LiveUtterance; /** Whether t
 export function liveLines(list: readonly LiveUtterance[]): LiveLine[] {
   const lines: LiveLine[] = [];
   for (const utterance of list) {
-    if (utterance.rejected === ECHO || (utterance.rejected !== null && utterance.rejected in SOUNDS) || (utterance.partial && utterance.words.length === 0)) continue;
+    if (utterance.rejected === ECHO || isSound(utterance.rejected) || (utterance.partial && utterance.words.length === 0)) continue;
     lines.push({ key: keyOf(utterance), utterance, speaker: lines.at(-1)?.utterance.leg !== utterance.leg });
   }
   return lines;

@@ -1,39 +1,91 @@
 // A transcript as lines in order of time, with what interrupted it; and what is said about how much was understood. Pure.
-import type { Correction, Fired, Gap, InteractionPage, Utterance, Word } from "../types.ts";
+import type { Correction, Fired, Gap, InteractionPage, Party, Transcript, Utterance, Word } from "../types.ts";
 import { duration, signed } from "./format.ts";
+import { isSound } from "./live_words.ts";
 
 export type Line =
-  | { kind: "say"; key: string; at: number; utterance: Utterance; speaker: boolean }
+  | { kind: "say"; key: string; at: number; utterance: Utterance; speaker: boolean; /** a sound, not words: nobody's turn */ quiet: boolean }
+  /** Sound like a voice in no utterance. */
+  | { kind: "voice"; key: string; at: number; party: Party; spans: Span[] }
   | { kind: "mark"; key: string; at: number; text: string };
+
+export interface Span { from_ms: number; to_ms: number }
 
 /** Coverage under which the words are no substitute for listening, percent. */
 const LISTEN_UNDER = 85;
 /** A loss shorter than this is not worth a line. */
 const GAP_SHOWN_MS = 500;
+/** A sound like a voice shorter than this is a breath: on the waveform, but no line. */
+const VOICE_SHOWN_MS = 300;
 
 /** Utterances with holds and pauses between them, by time; `speaker` where it changes. */
 export function transcriptLines(page: InteractionPage): Line[] {
-  const lines: Line[] = page.transcript.utterances.map((utterance) => (
-    { kind: "say", key: `${utterance.leg}/${utterance.from_ms}`, at: utterance.from_ms, utterance, speaker: true }));
+  const begins = firstWords(page.transcript);
+  const lines: Line[] = [];
+  for (const utterance of page.transcript.utterances) {
+    const quiet = isSound(utterance.rejected);
+    // The hiss of a line before anybody spoke into it.
+    if (quiet && utterance.to_ms <= (begins.get(utterance.leg) ?? 0)) continue;
+    lines.push({ kind: "say", key: `${utterance.leg}/${utterance.from_ms}`, at: utterance.from_ms, utterance, speaker: !quiet, quiet });
+  }
   for (const hold of holds(page)) lines.push({ kind: "mark", key: `hold/${hold.from_ms}`, at: hold.from_ms, text: `on hold ${duration(hold.to_ms - hold.from_ms)}` });
   for (const gap of unexplained(page)) {
     // The words say it themselves: [card number].
     if (gap.kind === "redacted") continue;
     if (gap.to_ms - gap.from_ms >= GAP_SHOWN_MS) lines.push({ kind: "mark", key: `gap/${gap.party}/${gap.from_ms}`, at: gap.from_ms, text: gapText(gap) });
   }
+  for (const { leg, party, doubtful } of page.transcript.legs) {
+    for (const span of doubtful) if (span.to_ms - span.from_ms >= VOICE_SHOWN_MS) lines.push({ kind: "voice", key: `voice/${leg}/${span.from_ms}`, at: span.from_ms, party, spans: [span] });
+  }
   lines.sort((a, b) => a.at - b.at || (a.kind === "mark" ? -1 : 1));
-  let before: Line | null = null;
+  return named(together(lines));
+}
+
+/** Where each leg's words begin. */
+function firstWords({ utterances }: Pick<Transcript, "utterances">): Map<string, number> {
+  const begins = new Map<string, number>();
+  for (const { leg, rejected, from_ms } of utterances) if (rejected === null) begins.set(leg, Math.min(from_ms, begins.get(leg) ?? from_ms));
+  return begins;
+}
+
+/** Voices without words that follow each other are one line. */
+function together(lines: Line[]): Line[] {
+  const result: Line[] = [];
   for (const line of lines) {
-    if (line.kind === "say") line.speaker = !(before?.kind === "say" && before.utterance.party === line.utterance.party);
-    before = line;
+    const last = result.at(-1);
+    if (line.kind === "voice" && last?.kind === "voice" && last.party === line.party) last.spans.push(...line.spans);
+    else result.push(line);
+  }
+  return result;
+}
+
+/** Names the speaker where it changes; what is not words changes nothing. */
+function named(lines: Line[]): Line[] {
+  let speaking: Party | null = null;
+  for (const line of lines) {
+    if (line.kind === "mark") speaking = null;
+    if (line.kind !== "say" || line.quiet) continue;
+    line.speaker = line.utterance.party !== speaking;
+    speaking = line.utterance.party;
   }
   return lines;
+}
+
+/** Stretches of a side that are in no words: refused ones, and those that no utterance holds. */
+export function wordlessSpans({ utterances, legs }: Pick<Transcript, "utterances" | "legs">): { party: Party; refused: boolean; from_ms: number; to_ms: number }[] {
+  return [
+    ...utterances.filter((one) => one.rejected !== null && one.rejected !== "echo" && one.rejected !== "struck out").map(({ party, from_ms, to_ms }) => ({ party, refused: true, from_ms, to_ms })),
+    ...legs.flatMap(({ party, doubtful }) => doubtful.map(({ from_ms, to_ms }) => ({ party, refused: false, from_ms, to_ms }))),
+  ];
 }
 
 /** Whether two lines read the same: a page that is read again brings all of them anew. */
 export function sameLine(a: Line, b: Line): boolean {
   if (a === b) return true;
   if (a.kind === "mark" || b.kind === "mark") return a.kind === "mark" && b.kind === "mark" && a.key === b.key && a.text === b.text;
+  if (a.kind === "voice" || b.kind === "voice") {
+    return a.kind === "voice" && b.kind === "voice" && a.key === b.key && a.spans.length === b.spans.length && a.spans.every((span, n) => span.from_ms === b.spans[n]?.from_ms && span.to_ms === b.spans[n]?.to_ms);
+  }
   const [u, v] = [a.utterance, b.utterance];
   return a.key === b.key && a.speaker === b.speaker && u.to_ms === v.to_ms && u.rejected === v.rejected && u.words.length === v.words.length && u.fired.length === v.fired.length
     && u.words.every((word, n) => word.text === v.words[n]?.text && word.from_ms === v.words[n]?.from_ms && word.to_ms === v.words[n]?.to_ms && word.confidence === v.words[n]?.confidence)
@@ -77,12 +129,12 @@ export function takenOut(text: string): { what: string; after: string } | null {
 }
 
 /** The word that sounds at a time: the last that began, while it or the breath after it lasts. */
-export function wordAt(words: Word[], ms: number): Word | null {
+export function wordAt<W extends Word>(words: readonly W[], ms: number): W | null {
   let low = 0;
   let high = words.length;
   while (low < high) {
     const middle = (low + high) >> 1;
-    if ((words[middle] as Word).from_ms <= ms) low = middle + 1;
+    if ((words[middle] as W).from_ms <= ms) low = middle + 1;
     else high = middle;
   }
   const word = words[low - 1];

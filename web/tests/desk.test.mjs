@@ -201,6 +201,37 @@ desk("an ended session asks over the page and the draft survives", {}, async ({ 
   assert.equal(await page.locator("#note").inputValue(), "half a sentence");
 });
 
+desk("a promise's time is typed as people write it, and what nobody can read holds the finish back", {}, async ({ mock, page }) => {
+  await pop(mock, page);
+  mock.answerCall();
+  mock.hangUp();
+  mock.cardArrives();
+  const due = page.getByLabel("Due", { exact: true });
+  await due.waitFor();
+  assert.match(await due.inputValue(), /^\d{1,2} [A-Z][a-z]{2} \d{4} \d\d:\d\d$/, "the month in letters, whatever the browser's language");
+  await page.getByRole("button", { name: "Billing › double charge" }).click();
+  await due.fill("soonish");
+  await page.keyboard.press("Control+Enter");
+  await page.getByText("“soonish” is no time").waitFor();
+  assert.equal(mock.log.filter((entry) => entry.path?.endsWith("/wrap-up")).length, 0);
+  await due.fill("tomorrow 14:00");
+  await page.keyboard.press("Control+Enter");
+  const wrapUp = await until("wrap-up", () => mock.log.find((entry) => entry.path?.endsWith("/wrap-up")));
+  // The page is in Copenhagen.
+  const said = new Intl.DateTimeFormat("en-GB", { timeZone: "Europe/Copenhagen", day: "numeric", hour: "2-digit", minute: "2-digit" });
+  const tomorrow = new Intl.DateTimeFormat("en-GB", { timeZone: "Europe/Copenhagen", day: "numeric" }).format(Date.now() + 24 * 3_600_000);
+  assert.ok(said.format(wrapUp.body.promises[0].due).startsWith(tomorrow) && said.format(wrapUp.body.promises[0].due).endsWith("14:00"), said.format(wrapUp.body.promises[0].due));
+});
+
+desk("the list of calls is cut to days that are typed", { user: "sofia" }, async ({ mock, page, url }) => {
+  await page.goto(`${url}/#/calls`);
+  await page.locator(".call-row").first().waitFor();
+  await page.getByLabel("From", { exact: true }).fill("2026-03-02");
+  await page.keyboard.press("Enter");
+  await until("asked from that day on", () => mock.log.some((entry) => entry.path?.startsWith("/api/calls") && entry.path.includes(`from=${Date.UTC(2026, 2, 1, 23)}`)));
+  assert.equal(await page.getByLabel("From", { exact: true }).inputValue(), "2 Mar 2026");
+});
+
 desk("a conflict of drafts shows both and keeps both", {}, async ({ mock, page }) => {
   await pop(mock, page);
   mock.answerCall();

@@ -7,9 +7,9 @@ import { useKeys } from "../state/keys.ts";
 import { dispositions, loadDispositions } from "../state/record.ts";
 import { forgetWrapUp, wrapUpOf, type PromiseRow, type WrapUpForm } from "../state/wrap_up.ts";
 import { ActionButton, Kbd } from "../ui/bits.tsx";
+import { MomentField } from "../ui/day_field.tsx";
 import { Plus, X } from "../ui/icons.tsx";
 import type { Id, InteractionPage, SuggestedDisposition } from "../types.ts";
-import { fromLocalInput, toLocalInput } from "../words/format.ts";
 
 const SUGGESTIONS = 3;
 const KEYS_DEAD_MS = 500;
@@ -108,10 +108,7 @@ function Promises({ form }: { form: WrapUpForm }) {
         {rows.map((row) => (
           <li key={row.key}>
             <input aria-label="Promise" value={row.text} maxLength={200} placeholder="What we promised" onInput={(event) => change(row, { text: event.currentTarget.value })} />
-            <input
-              aria-label="Due" type="datetime-local" value={row.due === null ? "" : toLocalInput(row.due)}
-              onInput={(event) => change(row, { due: fromLocalInput(event.currentTarget.value) })}
-            />
+            <MomentField label="Due" value={row.due} change={(due) => change(row, { due })} />
             <button type="button" class="btn quiet icon" aria-label="Drop this promise" onClick={() => form.setPromises(form.promises.value.filter((one) => one.key !== row.key))}><X size={14} aria-hidden="true" /></button>
           </li>
         ))}

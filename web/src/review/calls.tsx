@@ -6,6 +6,7 @@ import { board } from "../state/desk.ts";
 import { useKeys } from "../state/keys.ts";
 import { go } from "../state/route.ts";
 import { Empty, Mood, Problem, Skeleton, Tag } from "../ui/bits.tsx";
+import { DayField } from "../ui/day_field.tsx";
 import { Phone, Search } from "../ui/icons.tsx";
 import { useVirtual } from "../ui/virtual.ts";
 import type { CallRow, Id } from "../types.ts";
@@ -45,9 +46,9 @@ function Filters() {
     <form class="filter" onSubmit={(event) => { event.preventDefault(); void loadCalls(); }}>
       <label class="field"><Search size={14} aria-hidden="true" /><span class="sr">Words, name or number</span><input type="search" placeholder="Words, name or number" value={q} onInput={(event) => type(event.currentTarget.value)} /></label>
       <div class="filter-days">
-        <label><span class="sr">From</span><input type="date" value={from} max={to || undefined} onChange={(event) => setFilter({ from: event.currentTarget.value })} /></label>
+        <DayField label="From" value={from} max={to || undefined} change={(day) => setFilter({ from: day })} />
         <span class="muted" aria-hidden="true">–</span>
-        <label><span class="sr">To</span><input type="date" value={to} min={from || undefined} onChange={(event) => setFilter({ to: event.currentTarget.value })} /></label>
+        <DayField label="To" value={to} min={from || undefined} change={(day) => setFilter({ to: day })} />
       </div>
       <label><span class="sr">Agent</span>
         <select value={agent ?? ""} onChange={(event) => setFilter({ agent: event.currentTarget.value || null })}>

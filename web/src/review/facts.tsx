@@ -14,13 +14,14 @@ import { Corrections, Coverage, Doubts } from "./words_facts.tsx";
 
 export function Facts({ page, shown }: { page: InteractionPage; shown: Transcript }) {
   const may = mayChange(page);
+  const coming = page.state === "open" || page.transcript.state === "pending";
   return (
     <>
-      <Part title="Card" aside={page.card ? madeBy(page.card.method) : ""} room="card-room">
+      <Part title="Card" aside={page.card ? madeBy(page.card.method) : ""} room={page.card || coming ? "card-room" : ""}>
         {page.card ? <JudgedCard card={page.card} interaction={page.interaction} mayJudge={may} />
           : <p class="muted">{page.card_trouble ? `No card: ${page.card_trouble}.` : page.state === "open" ? "It comes after the call." : page.transcript.state === "pending" ? "It comes with the words." : "No card was made."}</p>}
       </Part>
-      <Part title="Sentiment" aside="customer" room="mood-room"><Sentiment page={page} /></Part>
+      <Part title="Sentiment" aside="customer" room={page.sentiment?.enough || coming ? "mood-room" : ""}><Sentiment page={page} /></Part>
       {page.quality.spans.length > 0 && <Part title="Poor sound" aside=""><PoorSound page={page} /></Part>}
       {page.transcript.state === "done" && <Part title="Understood" aside="of what was said"><Coverage page={page} shown={shown} /></Part>}
       {page.transcript.state === "done" && <Part title="Doubtful" aside="listen"><Doubts page={page} shown={shown} /></Part>}

@@ -45,11 +45,11 @@ export function Doubts({ page, shown }: { page: InteractionPage; shown: Transcri
       {outside.map(({ leg, places }) => (
         <li key={leg.leg}>
           <PlayEvidence interaction={page.interaction} evidence={places.map((place) => ({ party: leg.party, ...place }))} />
-          <span>voice, not transcribed</span><span class="muted"> · {leg.party}, {(leg.doubtful_ms / 1000).toFixed(1)} s in {count(leg.doubtful.length + leg.doubtful_more, "place")}</span>
+          <span>voice, not transcribed</span><span class="muted"> · {leg.party}, {(leg.doubtful_ms / 1000).toFixed(1)}{"\u00a0"}s in {count(leg.doubtful.length + leg.doubtful_more, "place")}</span>
         </li>
       ))}
       {all.slice(0, DOUBTS_SHOWN).map((one) => (
-        <li key={`${one.party}${one.from_ms}`}><PlayEvidence interaction={page.interaction} evidence={[one]} /><span>{one.why}</span><span class="muted"> · {one.party}, {((one.to_ms - one.from_ms) / 1000).toFixed(1)} s</span></li>
+        <li key={`${one.party}${one.from_ms}`}><PlayEvidence interaction={page.interaction} evidence={[one]} /><span>{one.why}</span><span class="muted"> · {one.party}, {((one.to_ms - one.from_ms) / 1000).toFixed(1)}{"\u00a0"}s</span></li>
       ))}
       {all.length > DOUBTS_SHOWN && <li class="muted">and {all.length - DOUBTS_SHOWN} more</li>}
     </ul>

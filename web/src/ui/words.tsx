@@ -103,11 +103,11 @@ export function Words({ page, follow = false, editable = false }: { page: Intera
     edit(key, Number(target.dataset["index"]), Number(target.dataset["index"]));
   };
   return (
-    <div class="words" ref={root} onClick={onClick} onDblClick={onDblClick}>
+    <div class={lines.length <= WHOLE ? "words" : "words long"} ref={root} onClick={onClick} onDblClick={onDblClick}>
       <NearContext.Provider value={nearness}>
         {blocks.map((block, index) => (
           <Block
-            key={block[0]?.key} lines={block} whole={lines.length <= WHOLE} first={index === 0} names={names} corrections={page.transcript.corrections}
+            key={index} lines={block} whole={lines.length <= WHOLE} first={index === 0} names={names} corrections={page.transcript.corrections}
             place={place && block.some((line) => line.kind === "say" && covers(line.utterance, place)) ? place : null}
             chosen={chosen && block.some((line) => line.key === chosen.key) ? chosen : null}
           />
@@ -138,15 +138,16 @@ function NearBlock({ lines, whole, first, names, corrections, place, chosen }: B
   const [near, setNear] = useState(first);
   useEffect(() => (element.current && !whole ? nearness?.watch(element.current, setNear) : undefined), [nearness, whole]);
   useLayoutEffect(() => { if (near && nearness) nearness.came.value += 1; }, [near]);
+  const size = useMemo(() => ({ containIntrinsicBlockSize: `auto ${lines.reduce((sum, line) => sum + guess(line), 0)}px` }), [lines]);
   if (!near && !whole && !place) {
     return (
-      <div class="block far" ref={element} style={{ containIntrinsicBlockSize: `auto ${lines.reduce((sum, line) => sum + guess(line), 0)}px` }}>
+      <div class="block far" ref={element} style={size}>
         <p>{lines.map((line) => textOf(line)).join("\n")}</p>
       </div>
     );
   }
   return (
-    <div class="block" ref={element}>
+    <div class="block" ref={element} style={size}>
       {lines.map((line) => (
         <WordsLine key={line.key} line={line} name={line.kind === "say" ? names[line.utterance.party] : ""} corrections={corrections} place={line.kind === "say" && place && covers(line.utterance, place) ? place : null} chosen={chosen?.key === line.key ? chosen.index : null} />
       ))}

@@ -18,6 +18,8 @@ use super::{
 const CONTEXTS: [u32; 11] = [64, 128, 192, 256, 320, 384, 512, 640, 768, 1_024, 1_280];
 /// Longest decode here; a large model on a slow machine takes minutes for 30 s.
 const DECODE_MAX: Duration = Duration::from_secs(600);
+/// What a folder of samples holds.
+const NEEDED: &str = "WAV files of 8 or 16 kHz and transcripts.tsv: a line of headings, then file, tab, words";
 /// Seconds of each kind of no speech.
 const NO_SPEECH_S: usize = 4;
 /// How much of a call each of its two legs speaks.
@@ -64,7 +66,11 @@ pub struct Measured {
 /// Reads `transcripts.tsv` (file, words) and the WAV files beside it.
 pub fn samples(folder: &Path) -> Result<Vec<Sample>, SpeechError> {
     let table = folder.join("transcripts.tsv");
-    let text = std::fs::read_to_string(&table).map_err(|e| SpeechError::File { path: table, why: e.to_string() })?;
+    let wrong = |why: String| SpeechError::File { path: table.clone(), why: format!("{why}; --samples takes a folder with {NEEDED}") };
+    let text = std::fs::read_to_string(&table).map_err(|e| wrong(e.to_string()))?;
+    if text.lines().nth(1).is_none() {
+        return Err(wrong("it names no sample".into()));
+    }
     let rows = text.lines().skip(1).filter_map(|line| line.split_once('\t'));
     rows.map(|(name, said)| {
         let mut tracks = file::read_wav(&folder.join(name))?;
@@ -178,6 +184,10 @@ impl Measured {
         let of = |which: fn(&(f32, f32)) -> f32| self.speech.iter().map(which).collect::<Vec<_>>();
         let _ = writeln!(out, "\nspeech: no-speech probability {}, log probability {}", range(&of(|s| s.0)), range(&of(|s| s.1)));
         for (name, no_speech, logprob, said) in &self.no_speech {
+            if said.is_empty() && *no_speech == 0.0 && *logprob == 0.0 {
+                let _ = writeln!(out, "{name}: no answer at all, which is right");
+                continue;
+            }
             let _ = writeln!(out, "{name}: no-speech probability {no_speech:.3}, log probability {logprob:.3}, says \"{said}\"");
         }
         let calls = self.live_calls(workers);
@@ -287,6 +297,35 @@ mod tests {
         assert_eq!((m.live_calls(1), m.live_calls(4)), (7, 30));
         let slow = measured(&[(1_500, 0, 3_000.0)], &[], &[]);
         assert_eq!(slow.live_calls(1), 0);
+    }
+
+    #[test]
+    fn the_report_marks_the_floor_and_says_what_is_said_where_nobody_speaks() {
+        let model = Model::find(None).expect("carried");
+        let no_speech = [(0.99, "Thanks for watching."), (0.0, "")];
+        let mut m = measured(&[(64, 9, 10.0), (128, 0, 20.0), (1_500, 0, 40.0)], &[(0.01, -0.2), (0.02, -0.6)], &no_speech);
+        m.no_speech[1] = ("music", 0.0, 0.0, String::new());
+        let report = m.report(&model, 3);
+        for line in [
+            "loaded in 5 ms",
+            "           128          20.0            0  ◀ smallest at which the words stay",
+            "speech: no-speech probability 0.010 … 0.020, log probability -0.600 … -0.200",
+            "noise: no-speech probability 0.990, log probability -0.900, says \"Thanks for watching.\"",
+            "music: no answer at all, which is right",
+            "3 worker(s) of this machine carry 115 live call(s)",
+        ] {
+            assert!(report.contains(line), "{line} in\n{report}");
+        }
+        assert_eq!(report.matches('◀').count(), 1);
+    }
+
+    #[test]
+    fn a_folder_without_samples_says_what_one_holds() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let wrong = |folder: &Path| samples(folder).err().map(|e| e.to_string()).unwrap_or_default();
+        assert!(wrong(folder.path()).contains("transcripts.tsv: a line of headings"), "{}", wrong(folder.path()));
+        std::fs::write(folder.path().join("transcripts.tsv"), "file\twords\n").expect("written");
+        assert!(wrong(folder.path()).contains("it names no sample"), "{}", wrong(folder.path()));
     }
 
     #[test]

@@ -225,7 +225,12 @@ fn octets(path: &Path) -> u64 {
 }
 
 fn disk(path: &Path, error: &io::Error) -> FetchError {
-    FetchError::Disk { path: path.to_owned(), why: error.to_string() }
+    let advice = match error.kind() {
+        io::ErrorKind::StorageFull => "; make room and run it again: it goes on where it was",
+        io::ErrorKind::PermissionDenied => "; --into takes another folder",
+        _ => "",
+    };
+    FetchError::Disk { path: path.to_owned(), why: format!("{error}{advice}") }
 }
 
 /// Octets that a folder's disk has left for us.

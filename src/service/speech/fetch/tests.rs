@@ -143,3 +143,25 @@ fn a_disk_without_room_is_said_so_before_anything_is_fetched() {
     let error = run(&huge).expect_err("no such disk").to_string();
     assert!(error.contains("MB are free") && stub.asked().is_empty(), "{error}");
 }
+
+#[test]
+fn a_disk_that_fills_up_on_the_way_says_that_the_rest_can_follow() {
+    let full = disk(Path::new("/models/ggml-stub.en.bin.part"), &io::ErrorKind::StorageFull.into()).to_string();
+    assert!(full.contains("ggml-stub.en.bin.part") && full.contains("goes on where it was"), "{full}");
+    let (stub, folder) = (Stub::start(|asked, stream| send(stream, from(asked), 200_000)), folder());
+    let fetch = fetch(&stub, &folder);
+    fs::create_dir_all(&fetch.into).expect("a folder");
+    fs::write(fetch.into.join("ggml-stub.en.bin.part"), &content()[..123_456]).expect("what an earlier run left");
+    run(&fetch).expect("the rest");
+    assert_eq!(stub.asked().iter().map(from).collect::<Vec<_>>(), [123_456]);
+}
+
+#[test]
+fn what_an_earlier_run_left_of_another_file_is_found_wrong_and_the_next_run_fetches_it_whole() {
+    let (stub, folder) = (Stub::start(|asked, stream| send(stream, from(asked), 200_000)), folder());
+    let fetch = fetch(&stub, &folder);
+    fs::create_dir_all(&fetch.into).expect("a folder");
+    fs::write(fetch.into.join("ggml-stub.en.bin.part"), vec![9; 1_000]).expect("something else");
+    assert!(matches!(run(&fetch), Err(FetchError::Wrong { .. })));
+    assert_eq!(fs::read(run(&fetch).expect("from the start")).expect("there"), content());
+}

@@ -9,7 +9,9 @@ use support::{
     PATIENCE,
     agent::{Agent, call_in, patient_pop},
     http::Client,
-    server::Server,
+    raw_phone::{RawPhone, description},
+    rtp_peer::{Manner, RtpPeer, Step},
+    server::{Server, TRUNK},
     sipp::{Caller, Sipp, Then},
     sound::{self, PAIRS},
     wait_for,
@@ -112,6 +114,56 @@ fn a_caller_who_waits_hears_words_then_music_then_the_agent_and_the_figures_say_
     let waited = page["segments"].as_array().expect("segments").iter().find(|segment| segment["kind"] == "queue").expect("a wait");
     assert_eq!(waited["position"], 1);
     wait_for("the figures", PATIENCE, || (counted(&daniel, &before) == [1, 1, 0, 0, 0, 0] && queue(&daniel)["waiting"] == 0).then_some(()));
+}
+
+#[test]
+fn by_early_media_a_caller_hears_one_stream_from_the_first_word_to_the_agents_voice() {
+    let sounds = tempfile::tempdir().expect("a folder");
+    let own = own_sounds(sounds.path());
+    let server = Server::start(|name, text| {
+        let text = match name {
+            "queues.toml" => format!("{text}{own}"),
+            "trunks.toml" => text.replace("country = \"GB\"\n", "country = \"GB\"\nearly_media = true\n"),
+            _ => text,
+        };
+        patient_pop(name, text)
+    });
+    let caller = RawPhone::at_trunk(TRUNK.into(), server.sip(), "+442079460101");
+    let rtp = RtpPeer::bind(TRUNK);
+    let invite = caller.call("+442079460000", description(TRUNK.into(), rtp.port()));
+    let told = caller.wait_status(183);
+    let speaking = rtp.speak_on(Manner { payload_type: 8, packet_ms: 20 }, vec![Step::Tone(PAIRS[0], 200)]);
+    // Words of 1.5 s, the place of 1 s, then music.
+    wait_for("some music", PATIENCE, || (speaking.heard_ms() > 3_500).then_some(()));
+    assert!(caller.is_unanswered(), "nobody is there");
+    let (ears, answer, agent_heard) = thread::scope(|scope| {
+        let mut agent = Agent::daniel(&server);
+        agent.see_offer();
+        assert!(caller.is_unanswered(), "the phone rings");
+        let calling = scope.spawn(|| {
+            let answer = caller.wait_status(200);
+            let dialog = caller.acknowledge(&invite, &answer);
+            let before = speaking.heard_ms();
+            wait_for("some of the agent's voice", PATIENCE, || (speaking.heard_ms() > before + 2_000).then_some(()));
+            caller.say_goodbye(dialog);
+            (speaking.stop(), answer)
+        });
+        let agent_heard = agent.phone.answer(Duration::from_millis(500), sound::tone(PAIRS[1], 5)).expect("answered");
+        let (ears, answer) = calling.join().expect("the caller");
+        (ears, answer, agent_heard)
+    });
+    let body = |message: &[u8]| String::from_utf8_lossy(message).split_once("\r\n\r\n").expect("a body").1.to_owned();
+    assert_eq!(body(&told), body(&answer), "the answer is what was told before");
+    assert_eq!(ears.sources.len(), 1, "one stream: {:?}", ears.sources);
+    let from = ears.from.expect("heard");
+    assert!(body(&told).contains(&format!("m=audio {} ", from.port())), "{from}: {}", body(&told));
+    let first = |pair| ears.samples.chunks(800).position(|part| sound::share(part, pair) > 0.0).map(|n| n as f64 / 10.0);
+    let [words, place, music, voice] = [PAIRS[2], PLACE, PAIRS[3], PAIRS[1]].map(|pair| first(pair).expect("was heard"));
+    assert!(words < place && place < music && music < voice, "words {words} s, place {place} s, music {music} s, the agent {voice} s");
+    let window = |seconds: f64| (seconds * f64::from(sound::RATE)) as usize;
+    let playing = &ears.samples[window(music + 0.2)..window(voice - 0.2)];
+    assert!(sound::share(playing, PAIRS[3]) > 0.97, "the music has no hole: {}", sound::share(playing, PAIRS[3]));
+    assert!(sound::share(&agent_heard, PAIRS[0]) > 0.5, "the agent hears the caller, who was not listened to before");
 }
 
 #[test]

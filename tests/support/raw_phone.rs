@@ -1,4 +1,5 @@
-//! A phone whose every answer a test writes itself: registers honestly, then answers as it is told, twice or not at all.
+//! A phone whose every answer a test writes itself: registers honestly, then answers as it is told, twice or not at all. Or a caller of
+//! a trunk whose every request a test writes.
 
 use std::{
     net::{IpAddr, SocketAddr, UdpSocket},
@@ -37,6 +38,52 @@ impl RawPhone {
         let phone = Self { socket, server, user: user.to_owned() };
         phone.refresh(password, 1);
         phone
+    }
+
+    /// Binds at `address`, which is a trunk's, and registers nowhere.
+    pub fn at_trunk(address: IpAddr, server: SocketAddr, user: &str) -> Self {
+        Self { socket: UdpSocket::bind((address, 0)).expect("a port"), server, user: user.to_owned() }
+    }
+
+    /// Calls a number with this offer.
+    pub fn call(&self, called: &str, offer: Vec<u8>) -> Request {
+        let to = uri(Some(called), self.server);
+        let from = Address::new(uri(Some(&self.user), self.server)).with_tag("raw");
+        let call_id = CallId::new(&format!("raw-call-{}", self.local().port())).expect("digits");
+        let mut request = Request::new(Method::Invite, to.clone(), from, Address::new(to), call_id, 1);
+        request.headers.push(Header::Address(AddressHeader::Contact, self.contact()));
+        request.body = Some(Body::sdp(offer));
+        request.via.insert(0, ViaBuf::udp(self.local(), "z9hG4bKrawcall"));
+        self.socket.send_to(&request.to_bytes(), self.server).expect("sent");
+        request
+    }
+
+    /// Waits for a response of this status; others are not looked at.
+    #[track_caller]
+    pub fn wait_status(&self, status: u16) -> Vec<u8> {
+        self.receive(PATIENCE, |message| message.status() == Some(status)).unwrap_or_else(|| panic!("no {status} came"))
+    }
+
+    /// Whether no final response has come so far.
+    pub fn is_unanswered(&self) -> bool {
+        self.receive(Duration::from_millis(1), |message| message.status().is_some_and(|status| status >= 200)).is_none()
+    }
+
+    /// Acknowledges the answer to its call.
+    #[track_caller]
+    pub fn acknowledge(&self, invite: &Request, answer: &[u8]) -> Dialog {
+        let dialog = Dialog::calling(invite, self.contact(), &parse(answer).expect("a response")).expect("a dialog");
+        let mut ack = dialog.ack(invite.cseq);
+        ack.via.insert(0, ViaBuf::udp(self.local(), "z9hG4bKrawack"));
+        self.socket.send_to(&ack.to_bytes(), self.server).expect("sent");
+        dialog
+    }
+
+    /// Ends its call.
+    #[track_caller]
+    pub fn say_goodbye(&self, mut dialog: Dialog) {
+        let bye = dialog.request(Method::Bye);
+        assert_eq!(parse(&self.ask(&bye)).expect("a response").status(), Some(200), "the goodbye is heard");
     }
 
     /// Registers with this CSeq and the one after it.

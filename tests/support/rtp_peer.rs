@@ -92,10 +92,15 @@ impl RtpPeer {
 
     /// Speaks to whoever speaks first, from then on.
     pub fn speak(self, manner: Manner, program: Vec<Step>) -> Speaking {
-        self.run(None, manner, program)
+        self.run(None, manner, program, false)
     }
 
-    fn run(self, remote: Option<SocketAddr>, manner: Manner, program: Vec<Step>) -> Speaking {
+    /// The same, and says it again and again until it is stopped.
+    pub fn speak_on(self, manner: Manner, program: Vec<Step>) -> Speaking {
+        self.run(None, manner, program, true)
+    }
+
+    fn run(self, remote: Option<SocketAddr>, manner: Manner, program: Vec<Step>, again: bool) -> Speaking {
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = stop.clone();
         let heard = Arc::new(AtomicUsize::new(0));
@@ -106,7 +111,11 @@ impl RtpPeer {
                 self.listen_until(Instant::now() + Duration::from_millis(5), &mut ears);
             }
             let Some(remote) = ears.from else { return ears };
-            Mouth::new(&self, manner, remote).say(&program, &mut ears);
+            let mut mouth = Mouth::new(&self, manner, remote);
+            mouth.say(&program, &mut ears);
+            while again && !stopped.load(Ordering::Relaxed) {
+                mouth.say(&program, &mut ears);
+            }
             while !stopped.load(Ordering::Relaxed) {
                 self.listen_until(Instant::now() + Duration::from_millis(20), &mut ears);
             }
@@ -120,7 +129,7 @@ impl RtpPeer {
         let text = String::from_utf8_lossy(offer);
         let port = text.lines().find_map(|line| line.strip_prefix("m=audio ")?.split(' ').next()?.parse().ok());
         let remote = SocketAddr::from((server, port.expect("an offer of audio")));
-        self.run(Some(remote), manner, program)
+        self.run(Some(remote), manner, program, false)
     }
 
     fn listen_until(&self, due: Instant, ears: &mut Ears) {

@@ -54,6 +54,8 @@ pub enum Action {
         flow: Flow,
         /// The message.
         bytes: Vec<u8>,
+        /// The flow of datagrams that it would have taken, were it not too large for one (RFC 3261 §18.1.1).
+        beside: Option<Flow>,
     },
     /// The dialog with this Call-ID and local tag belongs to this leg.
     Index {

@@ -54,8 +54,8 @@ pub struct House<'a> {
     pub trunk_has_room: &'a dyn Fn(usize) -> bool,
     /// Where phones are reached.
     pub reach: &'a dyn Fn(PhoneId) -> Option<PhoneTarget>,
-    /// The connection of the peer behind a UDP flow, for requests that are too large for a datagram: one that is open, or, where the
-    /// second argument allows it, one that may be tried.
+    /// The connection of the peer behind a UDP flow, for requests that are too large for a datagram: one that is open, or one that may
+    /// be tried. The second argument says whether the peer is a trunk; a phone's registration says whether it takes connections.
     pub stream_beside: &'a dyn Fn(Flow, bool) -> Option<Flow>,
 }
 

@@ -1,8 +1,6 @@
 //! Actions of calls become changes of shared state and outputs, in order.
 
-use std::sync::Arc;
-
-use super::{Counter, LookUp, Output, Switch};
+use super::{Counter, LookUp, Output, Switch, large::Datagram};
 use crate::{
     domain::{
         call::{Action, AgentMove, Purpose},
@@ -12,7 +10,6 @@ use crate::{
     },
     ids::{AgentId, InteractionId, LegId},
     protocol::sip::{
-        field::Method,
         flow::Flow,
         transaction_layer::{ClientId, OutgoingRequest, Output as LayerOutput, TransactionId},
     },
@@ -20,15 +17,6 @@ use crate::{
 
 /// Reason of a CANCEL after a mistake of ours (RFC 3326).
 const REASON_MISTAKE: &str = "SIP;cause=500;text=\"Internal error\"";
-
-/// A request of ours as a datagram.
-#[derive(Debug)]
-pub(super) struct Datagram {
-    method: Method,
-    branch: String,
-    flow: Flow,
-    bytes: Arc<[u8]>,
-}
 
 impl Switch {
     pub(super) fn apply(&mut self, id: InteractionId, ports: [PortPair; 2], actions: Vec<Action>) {
@@ -48,6 +36,9 @@ impl Switch {
                 let _ = self.layer.respond(self.now.mono, to, status, bytes.into());
             }
             Action::Request { leg, purpose, method, branch, flow, bytes, datagram } => {
+                if let Some((beside, _)) = &datagram {
+                    self.takes_stream(flow, *beside);
+                }
                 let request = OutgoingRequest { method: &method, branch: &branch, flow, bytes: bytes.into() };
                 let client = self.send_request(leg, purpose, request);
                 if let (Some(client), Some((flow, bytes))) = (client, datagram) {
@@ -59,7 +50,12 @@ impl Switch {
                     self.layer.cancel(self.now.mono, *invite, Some(reason));
                 }
             }
-            Action::Send { flow, bytes } => self.layer.send_stateless(flow, bytes.into()),
+            Action::Send { flow, bytes, beside } => {
+                if let Some(beside) = beside {
+                    self.takes_stream(flow, beside);
+                }
+                self.layer.send_stateless(flow, bytes.into());
+            }
             Action::Index { leg, call_id, local_tag } => {
                 self.ledgers.entry(id).or_default().indexed.push(leg);
                 self.legs.insert(leg, id);
@@ -115,7 +111,7 @@ impl Switch {
         }
     }
 
-    fn send_request(&mut self, leg: LegId, purpose: Purpose, request: OutgoingRequest<'_>) -> Option<ClientId> {
+    pub(super) fn send_request(&mut self, leg: LegId, purpose: Purpose, request: OutgoingRequest<'_>) -> Option<ClientId> {
         match self.layer.send_request(self.now.mono, request) {
             Ok(client) => {
                 self.clients.insert(client, (leg, purpose));
@@ -130,22 +126,6 @@ impl Switch {
                 None
             }
         }
-    }
-
-    /// The connection for a request that was too large for a datagram could not be made: it goes as one after all (RFC 3261
-    /// §18.1.1). False where it was none, or nobody wants it any more.
-    fn goes_as_datagram(&mut self, client: ClientId) -> bool {
-        let Some(Datagram { method, branch, flow, bytes }) = self.datagrams.remove(&client) else { return false };
-        self.trunks.refused_stream(self.now.mono, flow.remote);
-        let Some((leg, purpose)) = self.clients.get(&client).copied() else { return false };
-        let call = self.legs.get(&leg).and_then(|call| self.calls.get(call));
-        if !call.and_then(|call| call.leg(leg)).is_some_and(|leg| leg.still_wants(purpose)) {
-            return false;
-        }
-        self.client_over(client);
-        self.counters.count(Counter::LargeByDatagram);
-        self.send_request(leg, purpose, OutgoingRequest { method: &method, branch: &branch, flow, bytes });
-        true
     }
 
     /// A mistake of ours left a leg behind: whoever still rings for it is told, and nothing that comes for it is heard.
@@ -200,10 +180,12 @@ impl Switch {
         self.outputs.push_back(Output::Send { flow, bytes, connect: false });
     }
 
-    /// Sends a message of the transaction layer. Our requests to a trunk may open a connection; a phone's is its own to open.
+    /// Sends a message of the transaction layer. Our requests to a trunk may open a connection, and those that are too large for a
+    /// datagram; else a phone's is its own to open.
     fn send_for(&mut self, flow: Flow, bytes: Vec<u8>, by: Option<TransactionId>) {
         let is_response = matches!(by, Some(TransactionId::Server(_)));
-        let connect = !is_response && flow.transport.is_reliable() && self.trunk_at(flow.remote).is_some();
+        let ours = || self.large.is_made(flow) || self.trunk_at(flow.remote).is_some();
+        let connect = !is_response && flow.transport.is_reliable() && ours();
         self.outputs.push_back(Output::Send { flow, bytes, connect });
     }
 
@@ -265,7 +247,7 @@ impl Switch {
     }
 
     /// A request of ours has no transaction any more. An INVITE that was sent again with credentials has a newer one.
-    fn client_over(&mut self, client: ClientId) -> Option<(LegId, Purpose)> {
+    pub(super) fn client_over(&mut self, client: ClientId) -> Option<(LegId, Purpose)> {
         self.datagrams.remove(&client);
         let (leg, purpose) = self.clients.remove(&client)?;
         if let Purpose::Invite { branch } = purpose

@@ -99,7 +99,10 @@ impl Switch {
         if !known.has_remote_tag(request.from_tag().unwrap_or_default()) {
             return None;
         }
-        let own = known.flows().any(|own| own == flow) || known.networks().iter().any(|network| network.contains(&flow.remote.ip()));
+        // A connection that we made to a phone is the phone's, but not where it is reached from now on.
+        let beside = self.large.beside(flow);
+        let own = known.flows().any(|own| own == flow || Some(own) == beside)
+            || known.networks().iter().any(|network| network.contains(&flow.remote.ip()));
         if own {
             return Some((leg, call));
         }
@@ -156,7 +159,7 @@ impl Switch {
 
     /// Who sent this, by address: a phone's own flow before a trunk's network.
     pub(super) fn source(&self, flow: Flow) -> Source {
-        if let Some(phone) = self.flows.phone(self.steady_ms(), flow) {
+        if let Some(phone) = self.flows.phone(self.steady_ms(), self.large.beside(flow).unwrap_or(flow)) {
             return Source::Phone(phone);
         }
         self.trunk_at(flow.remote).map_or(Source::Unknown, Source::Trunk)

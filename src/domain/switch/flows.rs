@@ -58,6 +58,11 @@ impl Flows {
         flow.transport.is_reliable() && self.streams.insert(flow)
     }
 
+    /// Whether this is a connection whose peer has proven itself.
+    pub fn is_open(&self, flow: Flow) -> bool {
+        self.streams.contains(&flow)
+    }
+
     /// A connection is no more.
     pub fn closed(&mut self, flow: Flow) {
         self.streams.remove(&flow);
@@ -122,6 +127,7 @@ impl Switch {
     /// A connection is no more: what waited on it fails, phones behind it cannot be reached, a trunk is called back where it said.
     pub(super) fn flow_closed(&mut self, flow: Flow) {
         self.flows.closed(flow);
+        self.large.closed(self.now.mono, flow);
         let changes = self.registrar.flow_closed(flow);
         self.write_bindings(changes);
         let with_it: Vec<InteractionId> = self.calls.values().filter(|call| call.uses(flow)).map(Call::id).collect();

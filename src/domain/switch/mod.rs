@@ -20,6 +20,7 @@ mod gauges;
 mod intake;
 mod invite;
 mod io;
+mod large;
 mod ledger;
 mod outbound;
 mod overload;
@@ -108,7 +109,9 @@ pub struct Switch {
     dialog_of: HashMap<LegId, (String, String)>,
     clients: HashMap<ClientId, (LegId, Purpose)>,
     /// Requests that went over a connection for their size alone, as they would be sent without one.
-    datagrams: HashMap<ClientId, apply::Datagram>,
+    datagrams: HashMap<ClientId, large::Datagram>,
+    /// Connections that were made for such requests.
+    large: large::Large,
     /// The INVITEs of ours that can be cancelled, by leg and branch.
     invites: BTreeMap<(LegId, u8), ClientId>,
     /// The INVITEs of peers that can be cancelled.
@@ -160,6 +163,7 @@ impl Switch {
             dialog_of: HashMap::new(),
             clients: HashMap::new(),
             datagrams: HashMap::new(),
+            large: large::Large::default(),
             invites: BTreeMap::new(),
             invited: HashMap::new(),
             outputs: VecDeque::new(),
@@ -189,7 +193,10 @@ impl Switch {
             Input::Datagram { listener, source, bytes } => {
                 self.receive(Flow { listener, transport: Transport::Udp, remote: source }, bytes);
             }
-            Input::StreamMessage { flow, bytes } => self.receive(flow, bytes),
+            Input::StreamMessage { flow, bytes } => {
+                self.large.heard(flow);
+                self.receive(flow, bytes);
+            }
             Input::FlowClosed { flow } => self.flow_closed(flow),
             Input::Brief { interaction, brief, choice } => {
                 self.turn(interaction, |call, turn| call.brief_found(turn, *brief, choice));

@@ -15,7 +15,7 @@ use crate::{
         field::{Address, CallId, HostBuf, Method, Text, UriBuf},
         header::HeaderId,
         message::Message,
-        transaction_layer::{ClientId, OutgoingRequest},
+        transaction_layer::ClientId,
     },
 };
 
@@ -138,9 +138,7 @@ impl Switch {
         let digest = registration.digest.as_mut();
         request.headers.extend(digest.and_then(|digest| digest.credentials(&Method::Register, request.uri.as_str())));
         registration.state = State::Trying;
-        let bytes = request.to_bytes().into();
-        let outgoing = OutgoingRequest { method: &Method::Register, branch: &branch, flow, bytes };
-        match self.layer.send_request(now, outgoing) {
+        match self.send_sized(&branch, flow, &request) {
             Ok(client) => {
                 self.trunks.registering.insert(client, trunk);
             }

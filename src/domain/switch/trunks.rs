@@ -25,10 +25,6 @@ const ADDRESSES_PER_TRUNK: usize = 3;
 const MAX_TARGETS: usize = 6;
 /// Addresses kept of one name.
 const MAX_ADDRESSES: usize = 16;
-/// For how long an address that takes no connection is sent large requests as datagrams without another try.
-const NO_STREAM: Duration = Duration::from_secs(600);
-/// Such addresses that are remembered; with more, the oldest is asked again sooner.
-const MAX_NO_STREAM: usize = 64;
 /// What `max_calls_per_second` is counted over.
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -46,8 +42,6 @@ pub(super) struct Trunk {
 #[derive(Debug, Default)]
 pub(super) struct Trunks {
     pub all: Vec<Trunk>,
-    /// Addresses that took no connection, and when; oldest first.
-    no_stream: VecDeque<(Instant, SocketAddr)>,
     /// Whose REGISTER a transaction is.
     pub registering: HashMap<ClientId, usize>,
 }
@@ -59,27 +53,12 @@ impl Trunks {
             let literal = outbound.and_then(|outbound| Some(SocketAddr::new(outbound.host.parse::<IpAddr>().ok()?, outbound.port)));
             Trunk { addresses: literal.into_iter().collect(), registration: Registration::new(outbound, now), begun: VecDeque::new() }
         };
-        Self { all: config.iter().map(trunk).collect(), no_stream: VecDeque::new(), registering: HashMap::new() }
+        Self { all: config.iter().map(trunk).collect(), registering: HashMap::new() }
     }
 
     /// The trunk that a host belongs to because its name leads there.
     pub fn at(&self, host: IpAddr) -> Option<usize> {
         self.all.iter().position(|trunk| trunk.addresses.iter().any(|address| address.ip() == host))
-    }
-
-    /// Whether a connection for a large request may be tried (RFC 3261 §18.1.1).
-    pub fn takes_streams(&self, now: Instant, remote: SocketAddr) -> bool {
-        let lately = |at: &Instant| now.saturating_duration_since(*at) < NO_STREAM;
-        !self.no_stream.iter().any(|(at, refused)| *refused == remote && lately(at))
-    }
-
-    /// An address took no connection.
-    pub fn refused_stream(&mut self, now: Instant, remote: SocketAddr) {
-        self.no_stream.retain(|(_, refused)| *refused != remote);
-        if self.no_stream.len() == MAX_NO_STREAM {
-            self.no_stream.pop_front();
-        }
-        self.no_stream.push_back((now, remote));
     }
 
     /// A call is sent to a trunk.

@@ -2,11 +2,11 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use super::{Switch, invite::phone_target};
+use super::{Switch, invite::phone_target, large::phone_takes_connections};
 use crate::{
     domain::call::{Action, Call, House, Turn},
     ids::InteractionId,
-    protocol::sip::flow::{Flow, Transport},
+    protocol::sip::flow::Flow,
 };
 
 impl Switch {
@@ -34,9 +34,10 @@ impl Switch {
         let reach = |phone| phone_target(registrar, people, steady_ms, phone);
         let flows = &self.flows;
         let (config, trunks, calls, now) = (&self.config, &self.trunks, &self.calls, self.now.mono);
-        let stream_beside = |flow: Flow, may_open: bool| {
-            let fresh = || Some(Flow { transport: Transport::Tcp, ..flow }).filter(|_| may_open && trunks.takes_streams(now, flow.remote));
-            flows.stream_beside(steady_ms, flow).or_else(fresh)
+        let large = &self.large;
+        let stream_beside = |flow: Flow, is_trunk: bool| {
+            let may_open = || is_trunk || phone_takes_connections(registrar, flows, steady_ms, flow);
+            flows.stream_beside(steady_ms, flow).or_else(|| large.stream(now, flow).filter(|_| may_open()))
         };
         let trunk_has_room = |trunk| trunks.has_room(&config.trunks, calls, now, trunk);
         let (waiting, agents) = (&self.waiting, &self.agents);

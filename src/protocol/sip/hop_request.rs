@@ -15,6 +15,17 @@ pub fn cancel(invite: &[u8], reason: Option<&str>) -> Option<Arc<[u8]>> {
     derive(invite, b"CANCEL", None, reason)
 }
 
+/// A request of ours as it goes over a connection in the place of a datagram: its topmost Via says so (RFC 3261 §18.1.1).
+pub fn over_stream(request: &[u8]) -> Vec<u8> {
+    const VIA: &[u8] = b"\r\nVia: SIP/2.0/";
+    let mut out = request.to_vec();
+    let transport = out.windows(VIA.len()).position(|window| window == VIA).map(|at| at + VIA.len());
+    if let Some(name) = transport.and_then(|at| out.get_mut(at..at + 3)).filter(|name| **name == *b"UDP") {
+        name.copy_from_slice(b"TCP");
+    }
+    out
+}
+
 /// The tag in the To header of a message, octet by octet.
 pub(super) fn to_tag(message: &[u8]) -> Option<&[u8]> {
     let to = Header::all(message).find(|header| header.is("To", b't'))?;
@@ -85,6 +96,14 @@ mod tests {
 
     fn text(bytes: Option<Arc<[u8]>>) -> String {
         String::from_utf8(bytes.expect("derived").to_vec()).expect("ASCII")
+    }
+
+    #[test]
+    fn over_a_connection_only_the_topmost_via_says_another_transport() {
+        let two = INVITE.replacen("Route:", "Via: SIP/2.0/UDP 192.0.2.7;branch=z9hG4bKb\r\nRoute:", 1);
+        let over = String::from_utf8(over_stream(two.as_bytes())).expect("ASCII");
+        assert_eq!(over, two.replacen("SIP/2.0/UDP", "SIP/2.0/TCP", 1));
+        assert_eq!(over_stream(over.as_bytes()), over.as_bytes(), "nothing is left to change");
     }
 
     #[test]

@@ -14,7 +14,7 @@ pub mod extension;
 pub mod field;
 pub mod flow;
 pub mod header;
-mod hop_request;
+pub mod hop_request;
 pub mod message;
 pub mod nonce;
 pub mod parse;

@@ -276,7 +276,7 @@ impl Leg {
         let peer = self.branches.get(usize::from(branch)).map_or(self.flow, |branch| branch.flow);
         let sent = known.and_then(|dialog| Some((self.hop_by(peer, &dialog.ack(cseq)), dialog.remembered_ack(cseq)?.to_vec())));
         if let Some((flow, bytes)) = sent {
-            turn.act(Action::Send { flow, bytes });
+            self.send_ack(turn, flow, bytes);
         }
     }
 

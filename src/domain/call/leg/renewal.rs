@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     domain::{
-        call::{Action, LegEnd, Purpose, counters::Counter, event::LegEvent, turn::Turn},
+        call::{LegEnd, Purpose, counters::Counter, event::LegEvent, turn::Turn},
         media::plan::Codec,
     },
     protocol::sdp::{Sdp, Session},
@@ -168,7 +168,7 @@ impl Leg {
         let (State::Up { dialog, .. } | State::Closing { dialog }) = &self.state else { return true };
         if let Some(ack) = dialog.remembered_ack(cseq).map(|ack| ack.to_vec()) {
             let flow = self.hop_by(self.flow, &dialog.ack(cseq));
-            turn.act(Action::Send { flow, bytes: ack });
+            self.send_ack(turn, flow, ack);
             return true;
         }
         let mut dialog = dialog.clone();

@@ -10,6 +10,7 @@ use crate::{
         dialog::Dialog,
         field::{Address, HostBuf, Method, Text, Token, UriBuf},
         flow::Flow,
+        hop_request,
         message::Message,
         status::reason_phrase,
         transaction_layer::ServerId,
@@ -22,7 +23,7 @@ const ALLOW: [&str; 7] = ["INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "UPDATE",
 
 /// Requests above this go over a connection where the peer has one: as a datagram they might be cut up and lost
 /// (RFC 3261 §18.1.1: 200 octets below the smallest path MTU that is usual).
-const LARGEST_DATAGRAM: usize = 1300;
+pub const LARGEST_DATAGRAM: usize = 1300;
 
 /// Our address as this peer reaches it.
 pub fn our_address(policy: &Policy, flow: Flow) -> SocketAddr {
@@ -103,10 +104,7 @@ impl Leg {
         let mut request = stamped(turn, flow, &branch, request);
         let mut bytes = request.to_bytes();
         let mut datagram = None;
-        if bytes.len() > LARGEST_DATAGRAM
-            && !flow.transport.is_reliable()
-            && let Some(stream) = (turn.house.stream_beside)(flow, !self.networks.is_empty())
-        {
+        if let Some(stream) = self.stream_for(turn, flow, bytes.len()) {
             turn.count(Counter::LargeByStream);
             datagram = Some((flow, bytes));
             flow = stream;
@@ -116,6 +114,24 @@ impl Leg {
         let method = request.method.clone();
         turn.act(Action::Request { leg: self.id, purpose, method, branch, flow, bytes, datagram });
         request
+    }
+
+    /// The connection for a request of this many octets, where it is too large for a datagram and its peer takes one.
+    fn stream_for(&self, turn: &Turn<'_>, flow: Flow, length: usize) -> Option<Flow> {
+        let large = length > LARGEST_DATAGRAM && !flow.transport.is_reliable();
+        if large { (turn.house.stream_beside)(flow, !self.networks.is_empty()) } else { None }
+    }
+
+    /// Sends the ACK of a 2xx, or sends it again. Where its connection cannot be made it is lost: the 2xx that comes again for it is
+    /// acknowledged by a datagram.
+    pub(super) fn send_ack(&self, turn: &mut Turn<'_>, flow: Flow, bytes: Vec<u8>) {
+        match self.stream_for(turn, flow, bytes.len()) {
+            Some(stream) => {
+                turn.count(Counter::LargeByStream);
+                turn.act(Action::Send { flow: stream, bytes: hop_request::over_stream(&bytes), beside: Some(flow) });
+            }
+            None => turn.act(Action::Send { flow, bytes, beside: None }),
+        }
     }
 
     /// Whether a request for this purpose, which could not be sent, is still of use.
@@ -141,7 +157,7 @@ impl Leg {
         let branch = turn.tokens.branch();
         let bytes = stamped(turn, flow, &branch, ack).to_bytes();
         dialog.remember_ack(cseq, bytes.as_slice().into());
-        turn.act(Action::Send { flow, bytes });
+        self.send_ack(turn, flow, bytes);
     }
 
     /// Where a request of ours goes: phones by their flow; a trunk by its Route or Contact where that lies in its networks, but

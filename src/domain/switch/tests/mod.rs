@@ -10,6 +10,7 @@ mod headers;
 mod hold;
 mod hostile;
 mod internal;
+mod large;
 mod moves;
 mod offers;
 mod outbound;

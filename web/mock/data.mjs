@@ -91,7 +91,7 @@ export const CARD = {
     { label: "details", text: "Invoice 4711 · 1,249 kroner", evidence: [{ party: "agent", from_ms: 10270, to_ms: 14800 }, { party: "agent", from_ms: 34280, to_ms: 39000 }], status: "proposed", proposed: null },
     { label: "agreed", text: "“I will refund 1,249 kroner to your card.”", evidence: [{ party: "agent", from_ms: 34280, to_ms: 39000 }], status: "proposed", proposed: null },
     { label: "open", text: "Confirmation to be sent", evidence: [{ party: "agent", from_ms: 42320, to_ms: 47200 }], status: "proposed", proposed: null },
-    { label: "outcome", text: "“That is great, thank you very much”", evidence: [{ party: "customer", from_ms: 47610, to_ms: 51000 }], status: "proposed", proposed: null },
+    { label: "outcome", text: "That is great, thank you very much", evidence: [{ party: "customer", from_ms: 47610, to_ms: 51000 }], status: "proposed", proposed: null },
   ],
 };
 

@@ -14,7 +14,8 @@ import { Corrections, Coverage, Doubts } from "./words_facts.tsx";
 
 export function Facts({ page, shown }: { page: InteractionPage; shown: Transcript }) {
   const may = mayChange(page);
-  const coming = page.state === "open" || page.transcript.state === "pending";
+  // The card comes some moments after the words.
+  const coming = page.state === "open" || page.transcript.state === "pending" || (page.card === null && page.card_trouble === null && page.transcript.state === "done" && page.recording.state !== "none");
   return (
     <>
       <Part title="Card" aside={page.card ? madeBy(page.card.method) : ""} room={page.card || coming ? "card-room" : ""}>

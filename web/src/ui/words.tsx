@@ -26,7 +26,7 @@ const BLOCK = 8;
 /** A transcript up to this many lines has all its words at once. */
 const WHOLE = 200;
 /** Blocks this near to what is seen have their words already. */
-const NEAR = "120px 0px";
+const NEAR = "60px 0px";
 /** Characters of a row of words, about. */
 const GUESS_CHARS = 80;
 

@@ -5,7 +5,7 @@ mod support;
 
 use std::{
     io::{Read, Write},
-    net::{Ipv4Addr, SocketAddr, TcpStream},
+    net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
     time::{Duration, Instant},
 };
 
@@ -14,11 +14,13 @@ use support::{
     desk::Desk,
     installed,
     phone::{Phone, TCP, demo_phone, talk_until_heard},
-    server::Server,
+    raw_phone::{RawPhone, description},
+    server::{PHONES, Server, TRUNK},
     sipp::{Caller, Sipp, Then},
     sound::{self, PAIRS},
     wait_for,
 };
+use throughline::protocol::sip::field::Method;
 
 /// One calls the other, both talk, the caller hangs up; then each heard the other alone.
 fn talk(server: &Server, ann: &mut Phone, bob: &mut Phone) {
@@ -41,6 +43,70 @@ fn connections(server: &Server) -> f64 {
 /// How many connections were closed for this reason.
 fn closed(server: &Server, reason: &str) -> f64 {
     server.metric(&format!("throughline_sip_connections_closed_total{{reason=\"{reason}\"}}")).unwrap_or(0.0)
+}
+
+/// A request that comes over a connection.
+fn read_request(stream: &mut TcpStream) -> Vec<u8> {
+    stream.set_read_timeout(Some(PATIENCE)).expect("a time-out");
+    let (mut read, mut buffer) = (Vec::new(), [0; 4_096]);
+    loop {
+        let text = String::from_utf8_lossy(&read).into_owned();
+        if let Some((head, body)) = text.split_once("\r\n\r\n") {
+            let length = head.lines().find_map(|line| line.strip_prefix("Content-Length: ")).expect("its length");
+            if body.len() >= length.parse().expect("a number") {
+                return read;
+            }
+        }
+        let length = stream.read(&mut buffer).expect("the rest of a request");
+        assert!(length > 0, "the connection ended within a request");
+        read.extend_from_slice(&buffer[..length]);
+    }
+}
+
+#[test]
+fn a_large_request_reaches_a_phone_by_a_connection_that_we_make_or_by_udp_where_it_takes_none() {
+    let here = Ipv4Addr::LOCALHOST.into();
+    for takes_connections in [true, false] {
+        let server = Server::plain();
+        // An INVITE repeats the phone's Contact and the caller's name, twice: too large for a datagram. Its ACK is not.
+        let phone = RawPhone::register_with(here, server.sip(), PHONES[0].0, PHONES[0].1, &"x".repeat(450));
+        let listener = takes_connections.then(|| TcpListener::bind(phone.local()).expect("the port is its own"));
+        let mut desk = Desk::connect(&server.login("daniel"));
+        desk.ready();
+        let mut caller = RawPhone::at_trunk(TRUNK.into(), server.sip(), "+442079460101");
+        caller.name = "Llanfairpwllgwyngyll ".repeat(6);
+        let invite = caller.call("+442079460000", description(TRUNK.into(), 40_000));
+        desk.wait_offer();
+        let answer = |rung: &[u8]| phone.response(rung, 200, "taken", Some(description(here, 40_002)));
+        let (rung, transport, stream) = match &listener {
+            Some(listener) => {
+                listener.set_nonblocking(true).expect("a listener");
+                let (mut stream, _) = wait_for("a connection", PATIENCE, || listener.accept().ok());
+                stream.set_nonblocking(false).expect("a connection");
+                let rung = read_request(&mut stream);
+                stream.write_all(&answer(&rung)).expect("answered");
+                (rung, "TCP", Some(stream))
+            }
+            None => {
+                let rung = phone.wait(&Method::Invite, None);
+                phone.reply(&rung, 200, "taken", Some(description(here, 40_002)));
+                (rung, "UDP", None)
+            }
+        };
+        let text = String::from_utf8_lossy(&rung).into_owned();
+        assert!(rung.len() > 1_300 && text.contains(&format!("\r\nVia: SIP/2.0/{transport} ")), "{text}");
+        phone.wait(&Method::Ack, Some("taken"));
+        let dialog = caller.acknowledge(&invite, &caller.wait_status(200));
+        phone.hang_up(&rung, "taken");
+        caller.wait(&Method::Bye, None);
+        drop((dialog, stream));
+        let tried = wait_for("the connection to be counted", PATIENCE, || server.metric("throughline_sip_large_by_tcp_total"));
+        let fell_back = wait_for("the way back to be counted", PATIENCE, || {
+            let fell_back = server.metric("throughline_sip_large_by_udp_total");
+            if takes_connections { Some(fell_back.unwrap_or(0.0)) } else { fell_back }
+        });
+        assert_eq!((tried, fell_back), (1.0, if takes_connections { 0.0 } else { 1.0 }));
+    }
 }
 
 #[test]

@@ -10,7 +10,7 @@ use throughline::protocol::sip::{
     build::{AddressHeader, Body, CredentialsHeader, Header, NumberHeader, Request, Response, ViaBuf},
     dialog::Dialog,
     digest::{Challenge, Ha1},
-    field::{Address, CallId, HostBuf, Method, UriBuf},
+    field::{Address, CallId, HostBuf, Method, Token, UriBuf},
     header::HeaderId,
     message::Message,
     parse::parse,
@@ -28,27 +28,43 @@ pub struct RawPhone {
     socket: UdpSocket,
     server: SocketAddr,
     user: String,
+    /// What it calls itself in its calls.
+    pub name: String,
+    /// A parameter of its Contact, which comes back in every request to it.
+    parameter: String,
 }
 
 impl RawPhone {
     /// Binds at `address` and registers.
     #[track_caller]
     pub fn register(address: IpAddr, server: SocketAddr, user: &str, password: &str) -> Self {
+        Self::register_with(address, server, user, password, "")
+    }
+
+    /// The same with a parameter in its Contact.
+    #[track_caller]
+    pub fn register_with(address: IpAddr, server: SocketAddr, user: &str, password: &str, parameter: &str) -> Self {
         let socket = UdpSocket::bind((address, 0)).expect("a port");
-        let phone = Self { socket, server, user: user.to_owned() };
+        let phone = Self { socket, server, user: user.to_owned(), name: user.to_owned(), parameter: parameter.to_owned() };
         phone.refresh(password, 1);
         phone
     }
 
     /// Binds at `address`, which is a trunk's, and registers nowhere.
     pub fn at_trunk(address: IpAddr, server: SocketAddr, user: &str) -> Self {
-        Self { socket: UdpSocket::bind((address, 0)).expect("a port"), server, user: user.to_owned() }
+        Self {
+            socket: UdpSocket::bind((address, 0)).expect("a port"),
+            server,
+            user: user.to_owned(),
+            name: user.to_owned(),
+            parameter: String::new(),
+        }
     }
 
     /// Calls a number with this offer.
     pub fn call(&self, called: &str, offer: Vec<u8>) -> Request {
         let to = uri(Some(called), self.server);
-        let from = Address::new(uri(Some(&self.user), self.server)).with_tag("raw");
+        let from = Address::new(uri(Some(&self.user), self.server)).with_tag("raw").with_display(&self.name);
         let call_id = CallId::new(&format!("raw-call-{}", self.local().port())).expect("digits");
         let mut request = Request::new(Method::Invite, to.clone(), from, Address::new(to), call_id, 1);
         request.headers.push(Header::Address(AddressHeader::Contact, self.contact()));
@@ -111,7 +127,11 @@ impl RawPhone {
     }
 
     fn contact(&self) -> Address {
-        Address::new(uri(Some(&self.user), self.local()))
+        let own = uri(Some(&self.user), self.local());
+        match Token::new(&self.parameter) {
+            Some(name) => Address::new(own.with_param(&name, None)),
+            None => Address::new(own),
+        }
     }
 
     /// Sends a request and returns its final response.
@@ -171,12 +191,18 @@ impl RawPhone {
 
     /// Answers a request with a description, if one is given.
     pub fn reply(&self, request: &[u8], status: u16, tag: &str, description: Option<Vec<u8>>) {
+        let response = self.response(request, status, tag, description);
+        self.socket.send_to(&response, self.server).expect("sent");
+    }
+
+    /// The answer to a request, for a test that sends it another way.
+    pub fn response(&self, request: &[u8], status: u16, tag: &str, description: Option<Vec<u8>>) -> Vec<u8> {
         let request = parse(request).expect("a request");
         let mut response = Response::to(&request, status, tag, self.server).with(Header::Address(AddressHeader::Contact, self.contact()));
         if let Some(description) = description {
             response = response.with_body(Body::sdp(description));
         }
-        self.socket.send_to(&response.to_bytes(), self.server).expect("sent");
+        response.to_bytes()
     }
 }
 

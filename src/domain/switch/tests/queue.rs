@@ -73,6 +73,28 @@ fn the_pop_is_on_the_desk_before_the_phone_rings_and_the_lead_is_stored() {
 }
 
 #[test]
+fn a_caller_hears_100_at_once_and_180_after_a_second_where_the_phone_does_not_say_that_it_rings() {
+    // A phone that is silent for two seconds, and one that says at once that it rings.
+    for (silent, within) in [(true, 1_000..1_010), (false, 20..500)] {
+        let mut world = World::new(1, 31);
+        world.ready();
+        world.peers[0].on_invite = if silent { OnInvite::Dead } else { OnInvite::Ring };
+        let start = world.now.mono;
+        let caller = world.incoming("+442071234567");
+        world.run(Duration::from_secs(2));
+        let after = |kind: &str| world.peers[caller].first_at(kind).map(|at| (at - start).as_millis());
+        assert!(after("100 INVITE").is_some_and(|ms| ms <= 4), "one way there and one back: {:?}", after("100 INVITE"));
+        assert!(after("180 INVITE").is_some_and(|ms| within.contains(&ms)), "silent {silent}: {:?}", after("180 INVITE"));
+        assert_eq!(world.peers[caller].heard(), ["100 INVITE", "180 INVITE"], "once each");
+        let ringing = world.peers[caller].last("180 INVITE").expect("rang");
+        assert!(ringing.ends_with("\r\n\r\n") && ringing.contains("Content-Length: 0"), "without a session: {ringing}");
+        let now = world.now.mono;
+        world.peers[caller].cancel(now);
+        world.assert_comes_to_rest();
+    }
+}
+
+#[test]
 fn a_desk_that_never_acknowledges_costs_150_ms_and_is_counted() {
     let mut world = World::new(1, 2);
     world.desk_after = None;

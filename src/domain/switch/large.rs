@@ -88,13 +88,13 @@ impl Large {
 /// Whether a phone takes connections, as far as its registration says: no router lies between, and it did not ask for UDP.
 pub(super) fn phone_takes_connections(registrar: &Registrar, flows: &Flows, steady_ms: i64, flow: Flow) -> bool {
     let Some(phone) = flows.phone(steady_ms, flow) else { return false };
-    let direct = |binding: &&Binding| {
+    let direct = |binding: &Binding| {
         let Some(target) = binding.target() else { return false };
         let uri = target.uri();
         let at = uri.host().and_then(|host| host.ip()).map(|ip| SocketAddr::new(ip, uri.port().unwrap_or(5060)));
         at == Some(flow.remote) && uri.param("transport").is_none_or(|named| !named.eq_ignore_ascii_case("udp"))
     };
-    registrar.bindings(steady_ms, &phone.to_string()).iter().filter(|binding| binding.flow == flow).any(|binding| direct(&binding))
+    registrar.bindings(steady_ms, &phone.to_string()).iter().any(|binding| binding.flow == flow && direct(binding))
 }
 
 impl Switch {

@@ -80,6 +80,8 @@ impl Switch {
     /// Takes in a message as it arrives; its turn comes with [`Switch::work`]. What there is no room for is answered here.
     pub fn offer(&mut self, now: Now, flow: Flow, bytes: &[u8]) {
         self.tick(now);
+        // At its arrival: the end of its connection may be told before its turn comes.
+        self.large.heard(flow);
         let peek = Peek::at(bytes);
         if self.is_ours_to_ignore(&peek) {
             return self.counters.count(Counter::ShedAck);

@@ -151,7 +151,8 @@ fn a_connection_that_served_and_was_closed_is_made_again() {
     let mut world = house(2, 4);
     let at = world.peers[1].addr;
     call(&mut world);
-    world.input(Input::StreamMessage { flow: tcp(at), bytes: b"\r\n\r\n" });
+    // As it arrives in a running server: to be served in its turn.
+    world.switch.offer(world.now, tcp(at), b"\r\n\r\n");
     world.input(Input::FlowClosed { flow: tcp(at) });
     assert_eq!(via(&call(&mut world)), "TCP");
     assert_eq!(tried(&world, at), 2, "it was no refusal");

@@ -12,6 +12,9 @@ use super::{
 /// What writes rows, and does nothing else for a call between phones.
 const WRITING: [&str; 4] = ["spool", "tokio-rt-worker", "record-writer", "record-reader"];
 
+/// Between as many as go and the measurement of delays.
+const CALMER: Duration = Duration::from_secs(2);
+
 /// Both paths: as many as go, then at a share of it for the delays.
 pub fn run(seconds: f64, agents: usize, report: &mut Report) -> anyhow::Result<()> {
     let plan = Plan { agents, phones: 256, record: "none", max_calls: 4_000, ..Plan::default() };
@@ -60,6 +63,8 @@ fn step(server: &Server, driver: &mut Driver<'_>, kind: Kind, at_once: usize, se
     };
     report.note(&format!("{at_once} at once: {}; µs of processor time a call: {}", told(&most), used.per(most.completed)));
     report.note(&format!("all rows in the database after {settled:.1?} more; counters: {}", server.troubles()));
+    // What the rush left for the desks to be told is not part of the calmer hour.
+    driver.run(&Load { pace: Pace::PerSecond(rate / 2.0), time: CALMER, ..load })?;
     let mut half = driver.run(&Load { pace: Pace::PerSecond(rate / 2.0), ..load })?;
     let p99 = half.invite.at(0.99);
     report.row(

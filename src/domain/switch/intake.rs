@@ -181,6 +181,18 @@ impl Intake {
         Some(Next::Serve(held))
     }
 
+    /// What waits among the urgent from this flow, oldest first, before its turn: the connection it came over is gone.
+    pub fn take_urgent_of(&mut self, flow: Flow) -> Vec<Held> {
+        let urgent = &mut self.queues[Class::Urgent as usize];
+        if !urgent.iter().any(|held| held.flow == flow) {
+            return Vec::new();
+        }
+        let (of_flow, rest): (VecDeque<Held>, VecDeque<Held>) = std::mem::take(urgent).into_iter().partition(|held| held.flow == flow);
+        *urgent = rest;
+        self.octets -= of_flow.iter().map(|held| held.bytes.len()).sum::<usize>();
+        of_flow.into()
+    }
+
     /// Whether nothing waits.
     pub fn is_empty(&self) -> bool {
         self.queues.iter().all(VecDeque::is_empty)

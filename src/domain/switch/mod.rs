@@ -197,7 +197,13 @@ impl Switch {
                 self.large.heard(flow);
                 self.receive(flow, bytes);
             }
-            Input::FlowClosed { flow } => self.flow_closed(flow),
+            Input::FlowClosed { flow } => {
+                // It was said before the connection ended: an answer that waits is an answer, not a connection that broke over the question.
+                for held in self.intake.take_urgent_of(flow) {
+                    self.receive(held.flow, &held.bytes);
+                }
+                self.flow_closed(flow);
+            }
             Input::Brief { interaction, brief, choice } => {
                 self.turn(interaction, |call, turn| call.brief_found(turn, *brief, choice));
             }

@@ -177,6 +177,28 @@ fn a_phone_that_rings_when_its_connection_breaks_is_rung_by_a_datagram() {
 }
 
 #[test]
+fn an_answer_that_waits_its_turn_when_its_connection_closes_is_heard_and_nothing_is_sent_again() {
+    let mut world = house(2, 6);
+    let at = world.peers[1].addr;
+    world.peers[1].on_invite = OnInvite::Dead;
+    let now = world.now.mono;
+    let caller = world.peers[0].addr;
+    world.peers[0].call(now, "201", |_| {});
+    world.run(Duration::from_millis(500));
+    let invite = world.peers[1].last("INVITE").expect("rung");
+    let repeated = |name: &str| invite.lines().find(|line| line.starts_with(name)).expect("a header").to_owned();
+    let [via, from, to, call_id, cseq] = ["Via:", "From:", "To:", "Call-ID:", "CSeq:"].map(repeated);
+    let busy = format!("SIP/2.0 486 Busy Here\r\n{via}\r\n{from}\r\n{to};tag=busy\r\n{call_id}\r\n{cseq}\r\nContent-Length: 0\r\n\r\n");
+    world.switch.offer(world.now, tcp(at), busy.as_bytes());
+    world.input(Input::FlowClosed { flow: tcp(at) });
+    world.run(SECOND);
+    assert_eq!(world.switch.counters().get(Counter::LargeByDatagram), 0, "the question was answered");
+    assert_eq!(world.peers[0].last("486 INVITE").map(|_| ()), Some(()), "and the caller {caller} hears the answer");
+    assert!(!world.switch.has_work(), "nothing is served twice");
+    world.assert_comes_to_rest();
+}
+
+#[test]
 fn the_ack_of_a_2xx_goes_by_a_connection_too_and_by_udp_where_that_broke() {
     for breaks in [false, true] {
         let (mut world, trunk) = World::outside(1, 6, |_| {});

@@ -59,6 +59,7 @@ pub(super) fn api_parts(
         }),
         not_ready: Box::new(move || ready.not_ready()),
         speech_models: speech_models(pool),
+        connections: super::wiring::desk_connections(config),
         http: config.http.clone(),
         recordings: config.recording.folder.clone(),
         redaction: config.speech.redaction.rules.clone(),

@@ -106,12 +106,28 @@ pub(super) fn sockets(config: &Config) -> Result<SipSockets, BindError> {
     SipSockets::bind(&listeners, trusted, connections(config))
 }
 
-/// How many connections there may be: what the descriptors leave beside media and everything else.
-fn connections(config: &Config) -> ConnectionLimits {
-    let limits = ConnectionLimits::default();
+/// Descriptors that media and everything else leave.
+fn left(config: &Config) -> usize {
     let media = (u64::from(config.media.ports.1 - config.media.ports.0) + 1) * config.media.bind.len() as u64;
     let left = config::descriptor_limit().map_or(u64::MAX, |limit| limit.saturating_sub(media + config::OTHER_DESCRIPTORS));
-    ConnectionLimits { total: limits.total.min(usize::try_from(left).unwrap_or(usize::MAX)).max(FEWEST_CONNECTIONS), ..limits }
+    usize::try_from(left).unwrap_or(usize::MAX)
+}
+
+/// Connections of desks and of the API: a share of what is left, so that whoever opens many takes no phone's or trunk's.
+pub(super) fn desk_connections(config: &Config) -> usize {
+    (FEWEST_DESKS + left(config) / 4).min(MOST_DESKS)
+}
+
+/// Connections of desks that are among [`config::OTHER_DESCRIPTORS`].
+const FEWEST_DESKS: usize = 256;
+/// A desk has one connection for good and six while its page loads.
+const MOST_DESKS: usize = 2_048;
+
+/// How many connections of phones and trunks there may be: what is left.
+fn connections(config: &Config) -> ConnectionLimits {
+    let limits = ConnectionLimits::default();
+    let left = left(config).saturating_add(FEWEST_DESKS).saturating_sub(desk_connections(config));
+    ConnectionLimits { total: limits.total.min(left).max(FEWEST_CONNECTIONS), ..limits }
 }
 
 /// Connections that are tried for even where descriptors are few: accepting fails with a counter, nothing else does.

@@ -58,6 +58,16 @@ impl Problem {
         Self::new(StatusCode::NOT_FOUND, "not_found", "There is nothing here, or nothing that you may see.")
     }
 
+    /// 408.
+    pub fn too_slow() -> Self {
+        Self::new(StatusCode::REQUEST_TIMEOUT, "too_slow", "The request did not come in time. Send it again.")
+    }
+
+    /// 413.
+    pub fn too_large() -> Self {
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", "That is more than 64 KiB. Send less.")
+    }
+
     /// 409 with the other's version.
     pub fn conflict(current: Value) -> Self {
         let mut problem = Self::new(StatusCode::CONFLICT, "conflict", "Somebody else changed this meanwhile. Both texts are kept.");

@@ -37,5 +37,5 @@ pub(super) async fn metrics(
     if !from.ip().is_loopback() || headers.contains_key("x-forwarded-for") || headers.contains_key(FORWARDED) {
         caller?.at_least(Role::Admin)?;
     }
-    Ok(([(CONTENT_TYPE, "text/plain; version=0.0.4")], (api.metrics)()).into_response())
+    Ok(([(CONTENT_TYPE, "text/plain; version=0.0.4")], (api.metrics)() + &api.0.connections.counters.lines()).into_response())
 }

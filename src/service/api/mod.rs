@@ -6,6 +6,7 @@ mod assets;
 mod audio;
 mod auth;
 mod calls;
+mod connections;
 mod customers;
 mod errors;
 mod health;
@@ -21,7 +22,6 @@ mod tests;
 
 use std::{
     collections::HashMap,
-    net::SocketAddr,
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -32,6 +32,7 @@ use axum::{
     response::Response,
     routing::{get, post, put},
 };
+use connections::Taken;
 use tokio::sync::Semaphore;
 
 pub use words::{SpeechModel, SpeechModels};
@@ -63,6 +64,8 @@ pub struct Parts {
     pub not_ready: Box<dyn Fn() -> Option<&'static str> + Send + Sync>,
     /// The models that calls can be transcribed with.
     pub speech_models: Box<dyn Fn() -> SpeechModels + Send + Sync>,
+    /// Connections at once: a desk has one for good and some more while its page loads.
+    pub connections: usize,
     /// Configuration of the server.
     pub http: config::Http,
     /// Folder of the tracks.
@@ -78,6 +81,7 @@ struct Shared {
     hashing: Semaphore,
     /// Open desks per agent.
     desks: Mutex<HashMap<AgentId, u16>>,
+    connections: Taken,
 }
 
 /// State of every handler.
@@ -94,7 +98,14 @@ impl std::ops::Deref for Api {
 impl Api {
     /// Wraps the parts.
     pub fn new(parts: Parts) -> Self {
-        Self(Arc::new(Shared { parts, throttle: throttle::Throttle::default(), hashing: Semaphore::new(1), desks: Mutex::default() }))
+        let connections = Taken::with(parts.connections);
+        Self(Arc::new(Shared {
+            parts,
+            throttle: throttle::Throttle::default(),
+            hashing: Semaphore::new(1),
+            desks: Mutex::default(),
+            connections,
+        }))
     }
 
     /// Typed text as it may be stored: card numbers and the like are replaced by what they were.
@@ -146,6 +157,7 @@ pub fn router(api: Api) -> Router {
         .route("/api/work-items/{id}/close", post(work::close))
         .route("/api/calls", get(calls::list))
         .route("/api/queues", get(queues::list))
+        .layer(middleware::from_fn_with_state(api.0.connections.clone(), connections::whole_body))
         .layer(DefaultBodyLimit::max(BODY))
         .layer(middleware::from_fn_with_state(api.clone(), auth::same_origin))
         .layer(middleware::map_response(safe))
@@ -158,7 +170,7 @@ async fn safe(mut response: Response) -> Response {
 }
 
 /// Serves until `stop` resolves.
-pub async fn serve(listener: tokio::net::TcpListener, api: Api, stop: impl Future<Output = ()> + Send + 'static) -> std::io::Result<()> {
-    let service = router(api).into_make_service_with_connect_info::<SocketAddr>();
-    axum::serve(listener, service).with_graceful_shutdown(stop).await
+pub async fn serve(listener: tokio::net::TcpListener, api: Api, stop: impl Future<Output = ()> + Send + 'static) {
+    let taken = api.0.connections.clone();
+    connections::serve(listener, router(api), taken, stop).await;
 }

@@ -48,6 +48,7 @@ async fn house() -> House {
         metrics: Box::new(String::new),
         not_ready: Box::new(|| None),
         speech_models: Box::new(models),
+        connections: 8,
         http: config::Http { listen: address, origins: Vec::new(), secure_cookies: false },
         recordings: folder.path().to_owned(),
         redaction: std::sync::Arc::default(),

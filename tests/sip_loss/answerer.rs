@@ -122,7 +122,7 @@ impl Answerer {
             }
             RequestFate::Ack { .. } => {
                 let call = self.calls.get_mut(&number(&message)).expect("a call");
-                assert!(call.dialog.acknowledges(&message));
+                assert_eq!(call.dialog.receive(&message), RequestOrder::Next);
                 call.answer = None;
             }
             RequestFate::Repeated | RequestFate::AckAbsorbed => {}

@@ -29,6 +29,11 @@ use crate::{
     },
 };
 
+/// What networks write in the place of a caller whom they do not know or may not name.
+const NOBODY: [&str; 8] = ["", "anonymous", "restricted", "unavailable", "unknown", "withheld", "private", "blocked"];
+/// Asserted identities that are looked at: a network asserts one or two (RFC 3325 §9.1).
+const MAX_ASSERTED: usize = 4;
+
 /// Who an admitted INVITE is from and for.
 pub(super) enum Route {
     Queue { trunk: usize, queue: Queue },
@@ -136,7 +141,7 @@ impl Switch {
 
     fn route_inbound(&self, request: &Message<'_>, trunk: usize) -> Result<Route, u16> {
         let config = self.config.trunks.get(trunk).ok_or(403_u16)?;
-        let called = request.request_uri().and_then(|uri| uri.user().map(|user| user.into_owned())).ok_or(404_u16)?;
+        let called = request.request_uri().and_then(|uri| uri.dialled().map(|user| user.into_owned())).ok_or(404_u16)?;
         let called = self.called_by_trunk(request, config, called);
         let number = PhoneNumber::parse_in(&called, &config.country).ok();
         let name = config.numbers.iter().find(|(known, _)| number.as_ref() == Some(known) || called == known.as_str());
@@ -222,7 +227,7 @@ impl Switch {
     }
 
     fn prepare(&self, request: &Message<'_>, route: &Route) -> Prepared {
-        let called = request.request_uri().and_then(|uri| uri.user().map(|user| user.into_owned())).unwrap_or_default();
+        let called = request.request_uri().and_then(|uri| uri.dialled().map(|user| user.into_owned())).unwrap_or_default();
         match route {
             Route::Queue { trunk, .. } => {
                 let trunk = self.config.trunks.get(*trunk);
@@ -261,17 +266,79 @@ fn caller_of(request: &Message<'_>, country: &str) -> (Option<String>, Option<Ph
             [b"id".as_slice(), b"user", b"full", b"header"].iter().any(|kind| token.eq_ignore_ascii_case(kind))
         })
     });
-    let asserted = request.addresses(HeaderId::PAssertedIdentity).next();
+    // A network may assert two, a name and a number (RFC 3325 §9.1): the number says who calls.
+    let is_number = |one: &NameAddr<'_>| one.uri.dialled().is_some_and(|user| PhoneNumber::parse_in(&user, country).is_ok());
+    let mut asserted = request.addresses(HeaderId::PAssertedIdentity).take(MAX_ASSERTED);
+    let first = asserted.next();
+    let asserted = first.filter(is_number).or_else(|| asserted.find(is_number)).or(first);
     let address: &NameAddr<'_> = asserted.as_ref().unwrap_or_else(|| request.from());
-    let user = address.uri.user().map(|user| user.into_owned()).unwrap_or_default();
+    let user = address.uri.dialled().map(|user| user.into_owned()).unwrap_or_default();
     let host_hides = address.uri.host().is_some_and(|host| host.to_string().eq_ignore_ascii_case("anonymous.invalid"));
-    let nameless = ["", "anonymous", "restricted", "unavailable", "unknown", "withheld"];
-    if private || host_hides || nameless.iter().any(|hidden| user.eq_ignore_ascii_case(hidden)) {
+    let is_nobody = |text: &str| NOBODY.iter().any(|hidden| text.trim().eq_ignore_ascii_case(hidden));
+    if private || host_hides || is_nobody(&user) {
         return (None, None, None);
     }
     let number = PhoneNumber::parse_in(&user, country).ok();
     let name = address.display_name().or_else(|| request.from().display_name()).map(|name| name.into_owned());
-    // Many networks repeat the number as the name: that is no name.
-    let name = name.filter(|name| PhoneNumber::parse_in(name, country).is_err());
+    // Many networks repeat the number as the name, or say in it that there is none.
+    let name = name.filter(|name| !is_nobody(name) && PhoneNumber::parse_in(name, country).is_err());
     (Some(user), number, name)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::{collection::vec, prelude::*, sample::select};
+
+    use super::*;
+    use crate::protocol::sip::parse::parse;
+
+    const FROM: &str = "+442071230001";
+    const ASSERTED: [&str; 2] = ["+442071230002", "+442071230003"];
+
+    fn identity(number: &'static str) -> impl Strategy<Value = String> {
+        let uri =
+            select(vec!["<sip:{}@h>", "<sip:{};cpc=ordinary;oli=00@h;user=phone>", "<tel:{};npdi>", "<sip:{}@[2001:db8::1]:5062>;x=y"]);
+        let name = select(vec!["", "Ada ", "\"B, <A>; \\\"C\\\"\" ", "\"Anonymous\" ", "\"+44 20 7123 0009\" "]);
+        (name, uri).prop_map(move |(name, uri)| format!("{name}{}", uri.replace("{}", number)))
+    }
+
+    fn privacy() -> impl Strategy<Value = (String, bool)> {
+        let words = vec!["id", "ID", "user", "header", "full", "none", "session", "critical", "history", "idx"];
+        (vec(select(words), 1..4), select(vec![";", "; ", ",", " ;\t"])).prop_map(|(words, by)| {
+            let hides = words.iter().any(|word| ["id", "user", "header", "full"].contains(&word.to_ascii_lowercase().as_str()));
+            (format!("Privacy: {}\r\n", words.join(by)), hides)
+        })
+    }
+
+    proptest! {
+        /// Whoever wants to be withheld is, in every spelling; and where a network vouches for a number, what the caller claims is not it.
+        #[test]
+        fn who_is_withheld_is_nobody_and_who_is_vouched_for_is_not_who_they_claim_to_be(
+            from in identity(FROM),
+            asserted in (identity(ASSERTED[0]), identity(ASSERTED[1]), 0usize..5),
+            privacy in vec(privacy(), 0..3),
+        ) {
+            let (first, second, how) = asserted;
+            let asserted = match how {
+                0 => String::new(),
+                1 => format!("P-Asserted-Identity: {first}\r\n"),
+                2 => format!("p-asserted-identity:\r\n {first} ,\t{second}\r\n"),
+                3 => format!("P-Asserted-Identity: {first}\r\nP-Asserted-Identity: {second}\r\n"),
+                _ => format!("P-Asserted-Identity: <sip:reception@h>, {first}\r\n"),
+            };
+            let lines: String = privacy.iter().map(|(line, _)| line.as_str()).collect();
+            let text = format!(
+                "INVITE sip:1@h SIP/2.0\r\nVia: SIP/2.0/UDP h;branch=z9hG4bK1\r\nf: {from};tag=1\r\nTo: <sip:1@h>\r\ni: c\r\nCSeq: 1 INVITE\r\n{asserted}{lines}\r\n"
+            );
+            let message = parse(text.as_bytes()).map_err(|error| TestCaseError::fail(format!("{error:?}: {text}")))?;
+            let (raw, number, name) = caller_of(&message, "GB");
+            if privacy.iter().any(|(_, hides)| *hides) {
+                prop_assert_eq!((raw, number, name), (None, None, None), "{}", text);
+                return Ok(());
+            }
+            let expected = if how == 0 { FROM } else { ASSERTED[0] };
+            prop_assert_eq!(number.as_ref().map(PhoneNumber::as_str), Some(expected), "{}", text);
+            prop_assert!(name.as_ref().is_none_or(|name| name == "Ada" || name == "B, <A>; \"C\""), "{:?} in {}", name, text);
+        }
+    }
 }

@@ -24,7 +24,7 @@ use crate::{
 const RETRY_AFTER: (u32, u32) = (5, 26);
 
 fn called(request: &Message<'_>) -> Option<String> {
-    request.request_uri().and_then(|uri| uri.user().map(|user| user.into_owned()))
+    request.request_uri().and_then(|uri| uri.dialled().map(|user| user.into_owned()))
 }
 
 impl Switch {
@@ -100,7 +100,7 @@ impl Switch {
     pub(super) fn called_by_trunk(&self, request: &Message<'_>, trunk: &TrunkConfig, called: String) -> String {
         let account = trunk.outbound.as_ref().and_then(|outbound| outbound.account.as_ref());
         let by_name = account.is_some_and(|account| account.username == called) || called == self.tokens.mark();
-        let to = request.to().uri.user().map(|user| user.into_owned());
+        let to = request.to().uri.dialled().map(|user| user.into_owned());
         to.filter(|_| by_name).unwrap_or(called)
     }
 }

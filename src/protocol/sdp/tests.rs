@@ -374,6 +374,48 @@ proptest! {
     }
 
     #[test]
+    fn however_offers_go_to_and_fro_the_m_lines_stay_and_the_version_never_falls(
+        steps in proptest::collection::vec((0u8..5, nearly_sdp()), 1..12),
+    ) {
+        let mut session = Session::new(9);
+        let version = |said: &[u8]| Sdp::parse(said).ok().and_then(|sdp| sdp.origin()?.version.parse::<u64>().ok()).unwrap_or(0);
+        let mut highest = 0;
+        for (step, theirs) in steps {
+            let (before, told) = (session.clone(), session.last());
+            // A peer repeats our m-lines; a stranger sends anything.
+            let echo = String::from_utf8(told.clone()).unwrap().replace("198.51.100.1", "192.0.2.9").replace("sendrecv", "sendonly");
+            let text = if step == 0 && !told.is_empty() { echo.as_str() } else { theirs.as_str() };
+            let Ok(parsed) = Sdp::parse(text.as_bytes()) else { continue };
+            match step {
+                0..=2 => match session.answer(&parsed, &local()) {
+                    Ok(answer) => prop_assert_eq!(Sdp::parse(&answer.sdp).unwrap().media().len(), parsed.media().len()),
+                    Err(_) => prop_assert_eq!(session.last(), told.clone(), "a refused offer changes nothing"),
+                },
+                3 => {
+                    let offer = session.offer(&local());
+                    let lines = Sdp::parse(&told).map_or(1, |told| told.media().len());
+                    prop_assert_eq!(Sdp::parse(&offer).unwrap().media().len(), lines, "no m-line comes or goes by an offer of ours");
+                    if let Ok(agreed) = session.read_answer(&parsed) {
+                        prop_assert!(agreed.remote.is_none_or(|remote| remote.rtp.port() != 0 && !remote.rtp.ip().is_unspecified()));
+                        prop_assert!(agreed.receive.iter().any(|format| format.codec == agreed.codec));
+                    }
+                }
+                _ => {
+                    session.offer(&LocalMedia { codecs: vec![AudioCodec::Pcma], ..local() });
+                    let refused = version(&session.last());
+                    session.take_back(before);
+                    prop_assert_eq!(session.last(), told.clone(), "what was refused was never said");
+                    highest = highest.max(refused);
+                    continue;
+                }
+            }
+            let now = version(&session.last());
+            prop_assert!(session.last() == told || now == highest + 1, "from {} to {}", highest, now);
+            highest = highest.max(now);
+        }
+    }
+
+    #[test]
     fn what_we_offer_and_answer_among_ourselves_agrees(first in 0usize..2, sends in any::<bool>(), receives in any::<bool>()) {
         let mut caller = Session::new(1);
         let mut called = Session::new(2);

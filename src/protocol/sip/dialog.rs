@@ -192,7 +192,7 @@ impl Dialog {
     }
 
     /// Orders a request that came in; it then counts as seen. ACK and CANCEL carry the number of their INVITE and have no order
-    /// of their own: see [`Self::acknowledges`].
+    /// of their own.
     pub fn receive(&mut self, request: &Message<'_>) -> RequestOrder {
         let number = request.cseq().seq;
         if matches!(request.method(), Method::Ack | Method::Cancel) {
@@ -207,11 +207,6 @@ impl Dialog {
             self.remote_invite_cseq = Some(number);
         }
         RequestOrder::Next
-    }
-
-    /// Whether `ack` acknowledges the peer's newest INVITE.
-    pub fn acknowledges(&self, ack: &Message<'_>) -> bool {
-        *ack.method() == Method::Ack && self.remote_invite_cseq == Some(ack.cseq().seq)
     }
 
     /// Takes the peer's new address from an accepted re-INVITE or UPDATE, or from the 2xx to ours (RFC 3261 §12.2, RFC 6141).

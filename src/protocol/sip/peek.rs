@@ -48,7 +48,7 @@ impl<'a> Peek<'a> {
         peek
     }
 
-    /// The user part of the Request-URI, unescaped.
+    /// Who is dialled: [`Uri::dialled`] of the Request-URI.
     pub fn user(&self) -> Option<Cow<'a, str>> {
         if self.target.len() > MAX_URI_LEN {
             return None;
@@ -63,7 +63,7 @@ impl<'a> Peek<'a> {
         {
             return std::str::from_utf8(&rest[..at]).ok().map(Cow::Borrowed);
         }
-        Uri::parse(self.target)?.user()
+        Uri::parse(self.target)?.dialled()
     }
 
     fn look_at_headers(&mut self, mut rest: &'a [u8]) {
@@ -107,7 +107,8 @@ mod tests {
     #[test]
     fn a_glance_sees_what_the_parser_sees() {
         type Row = (&'static str, &'static str, Option<Method>, Option<&'static str>, bool);
-        let rows: [Row; 6] = [
+        let rows: [Row; 7] = [
+            ("INVITE sip:112;phone-context=+49@h SIP/2.0", "To: <sip:112@h>\r\nCSeq: 1 INVITE", Some(Method::Invite), None, false),
             ("INVITE sip:112@h SIP/2.0", "To: <sip:112@h>\r\nCSeq: 1 INVITE", Some(Method::Invite), None, false),
             ("BYE sip:x@h SIP/2.0", "t:\"a;tag=no\" <sip:b@c;tag=no> ; Tag=yes;x=1\r\nCSeq: 1 BYE", Some(Method::Bye), Some("yes"), false),
             (
@@ -138,7 +139,7 @@ mod tests {
             assert_eq!((peek.has_credentials, peek.is_response), (credentials, !parsed.is_request()), "{first}");
             assert_eq!(peek.to_tag, parsed.to_tag().map(str::as_bytes), "{first}");
             assert_eq!(peek.via.map(scan::trim), Some(b"SIP/2.0/UDP h;branch=z9hG4bK1".as_slice()), "{first}");
-            let user = parsed.request_uri().and_then(|uri| uri.user().map(|user| user.into_owned()));
+            let user = parsed.request_uri().and_then(|uri| uri.dialled().map(|user| user.into_owned()));
             assert_eq!(peek.user().map(Cow::into_owned), user, "{first}");
         }
     }

@@ -217,6 +217,23 @@ impl<'a> Uri<'a> {
         }
     }
 
+    /// Who is dialled: [`Uri::user`], but a telephone number without its parameters (`;npdi`, `;cpc`, `;phone-context`), which stand in
+    /// the user part of a SIP URI too (RFC 3261 §19.1.6, RFC 4694).
+    pub fn dialled(&self) -> Option<Cow<'a, str>> {
+        let is_number = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit() || b"+*#-.()".contains(&b));
+        let user = self.user()?;
+        match user.split_once(';').map(|(number, _)| number).filter(|number| is_number(number)).map(str::len) {
+            None => Some(user),
+            Some(end) => Some(match user {
+                Cow::Borrowed(text) => Cow::Borrowed(&text[..end]),
+                Cow::Owned(mut text) => {
+                    text.truncate(end);
+                    Cow::Owned(text)
+                }
+            }),
+        }
+    }
+
     /// The host of a SIP URI.
     pub fn host(&self) -> Option<Host<'a>> {
         self.sip().map(|sip| sip.host)
@@ -346,6 +363,23 @@ mod tests {
     fn a_telephone_uri_gives_its_number() {
         let uri = Uri::parse(b"tel:7042;phone-context=example.com").expect("well formed");
         assert_eq!((uri.user().as_deref(), uri.param("phone-context"), uri.host()), (Some("7042"), Some("example.com"), None));
+    }
+
+    #[test]
+    fn a_number_is_dialled_without_its_parameters_and_a_name_as_it_is() {
+        for (text, dialled) in [
+            ("sip:+12125550123;npdi;rn=+12125559999@h;user=phone", "+12125550123"),
+            ("sip:112;phone-context=+49@h", "112"),
+            ("sip:%31%312%3Bcpc=x@h", "112"),
+            ("sip:*31%23112;x@h", "*31#112"),
+            ("tel:+1-212;x", "+1-212"),
+            ("sip:al;ice@h", "al;ice"),
+            ("sip:;x@h", ";x"),
+            ("sip:bob@h", "bob"),
+        ] {
+            assert_eq!(Uri::parse(text.as_bytes()).expect(text).dialled().as_deref(), Some(dialled), "{text}");
+        }
+        assert_eq!(Uri::parse(b"sip:h").and_then(|uri| uri.dialled()), None);
     }
 
     #[test]

@@ -198,8 +198,8 @@ impl Leg {
             State::Up { dialog, await_ack, .. } => {
                 dialog.refresh_target(request);
                 if *request.method() == Method::Invite {
-                    *await_ack =
-                        Some(AwaitAck { server: server.transaction, repeat: AnswerRetransmission::start(now, bytes, timers), offered });
+                    let repeat = AnswerRetransmission::start(now, bytes, timers);
+                    *await_ack = Some(AwaitAck { server: server.transaction, cseq: request.cseq().seq, repeat, offered });
                 }
             }
             State::Incoming { dialog, .. } => dialog.refresh_target(request),
@@ -214,11 +214,8 @@ impl Leg {
 
     /// The ACK of a 2xx of ours.
     pub fn on_ack(&mut self, turn: &mut Turn<'_>, ack: &Message<'_>) -> Option<LegEvent> {
-        let State::Up { dialog, await_ack, leaving } = &mut self.state else { return None };
-        if !dialog.acknowledges(ack) {
-            return None;
-        }
-        let wait = await_ack.take()?;
+        let State::Up { await_ack, leaving, .. } = &mut self.state else { return None };
+        let wait = await_ack.take_if(|wait| wait.cseq == ack.cseq().seq)?;
         if *leaving {
             self.bye(turn);
             return None;

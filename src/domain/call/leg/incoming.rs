@@ -142,12 +142,12 @@ impl Leg {
         let (server, mut dialog) = (*server, dialog.clone());
         dialog.confirm(None);
         let mut response = wire::with_status(template, 200).with_body(Body::sdp(body));
-        let timer = self.session_timer;
+        let (timer, cseq) = (self.session_timer, template.cseq.seq);
         response.headers.extend(timer.headers());
         self.restart_refresh(turn, timer);
         let bytes = Self::respond(turn, server, response);
         let repeat = AnswerRetransmission::start(turn.now.mono, bytes, turn.house.policy.timers);
-        self.state = State::Up { dialog, await_ack: Some(AwaitAck { server, repeat, offered }), leaving: false };
+        self.state = State::Up { dialog, await_ack: Some(AwaitAck { server, cseq, repeat, offered }), leaving: false };
         Ok(())
     }
 

@@ -66,6 +66,8 @@ pub struct NotAcceptable;
 #[derive(Debug)]
 struct AwaitAck {
     server: ServerId,
+    /// The number of its INVITE: one that was refused since has another.
+    cseq: u32,
     repeat: AnswerRetransmission,
     /// The 2xx carried an offer; the ACK must carry the answer.
     offered: bool,

@@ -253,7 +253,9 @@ impl Leg {
         self.learn(turn, response);
         let answer = Sdp::parse(response.body()).ok();
         answer.iter().for_each(|answer| self.note_codecs(answer));
-        match answer.and_then(|answer| self.session.read_answer(&answer).ok()) {
+        // Carriers leave a session out of the 2xx that they told in a 183: that one holds.
+        let told = self.negotiated.clone().filter(|_| response.body().is_empty());
+        match answer.and_then(|answer| self.session.read_answer(&answer).ok()).or(told) {
             Some(negotiated) => {
                 self.agree(negotiated);
                 Some(LegEvent::Answered)

@@ -280,3 +280,37 @@ fn comfort_noise_is_offered_to_a_phone_whose_caller_offered_it_and_planned_where
         world.assert_comes_to_rest_after_hang_up(caller);
     }
 }
+
+#[test]
+fn the_policy_says_which_calls_are_recorded_and_whether_holds_are() {
+    use crate::domain::switch::RecordPolicy::{All, External, None as Nothing};
+    for (policy, on_hold, external, internal) in
+        [(External, false, true, false), (All, false, true, true), (Nothing, false, false, false), (All, true, true, true)]
+    {
+        for (is_internal, recorded) in [(false, external), (true, internal)] {
+            let mut config = super::world::config(40);
+            (config.policy.record, config.policy.record_on_hold) = (policy, on_hold);
+            let mut world = World::with(2, 30, config);
+            world.ready();
+            let now = world.now.mono;
+            let caller = match is_internal {
+                true => 0,
+                false => world.caller("+442071234567"),
+            };
+            world.peers[caller].call(now, if is_internal { "201" } else { CALLED }, |_| {});
+            let answers = |world: &World| (0..2).find(|n| *n != caller && world.peers[*n].is_up());
+            world.until("talk", Duration::from_secs(10), |world| world.peers[caller].is_up() && answers(world).is_some());
+            world.run(Duration::from_millis(100));
+            let on = |world: &World| plan(world).legs.iter().filter(|leg| matches!(leg.recording, RecordingPlan::On(_))).count();
+            let tracks = |world: &World| world.facts.iter().filter(|(_, fact)| matches!(fact, Fact::RecordingOpened { .. })).count();
+            let row = format!("{policy:?}, holds {on_hold}, internal {is_internal}");
+            assert_eq!((on(&world), tracks(&world)), if recorded { (2, 2) } else { (0, 0) }, "{row}");
+            let (agent, now) = (answers(&world).expect("answered"), world.now.mono);
+            world.peers[agent].reinvite(now, "sendonly");
+            world.run(Duration::from_secs(1));
+            assert!(plan(&world).hears.is_empty(), "{row}: held");
+            assert_eq!(on(&world), if recorded && on_hold { 2 } else { 0 }, "{row}: held");
+            world.assert_comes_to_rest_after_hang_up(caller);
+        }
+    }
+}

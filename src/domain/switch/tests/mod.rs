@@ -1,7 +1,9 @@
 //! The switch in simulated time: scripted trunk, phones, desk, record and media around it.
 
 mod addresses;
+mod adversary;
 mod carrier;
+mod carrier_habits;
 mod clock;
 mod early_media;
 mod flows;

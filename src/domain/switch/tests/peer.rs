@@ -46,6 +46,8 @@ pub enum OnInvite {
     AtOnce,
     /// 183 with a session after 20 ms, then this final status after 2 s.
     Early(u16),
+    /// 183 with a session after 20 ms, then 200 without one after 2 s.
+    EarlyThenBare,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,6 +55,7 @@ enum Later {
     Ring,
     Answer,
     Early,
+    Bare,
     Refuse(u16),
 }
 
@@ -273,6 +276,7 @@ impl Peer {
         for later in due {
             match later {
                 Later::Ring => self.respond_invite(now, 180, None),
+                Later::Bare => self.respond_invite(now, 200, None),
                 Later::Refuse(status) => self.respond_invite(now, status, None),
                 Later::Early => {
                     let body = self.sdp("sendrecv");
@@ -373,6 +377,9 @@ impl Peer {
             OnInvite::Early(status) => {
                 let last = if status == 200 { Later::Answer } else { Later::Refuse(status) };
                 self.later.extend([(now + Duration::from_millis(20), Later::Early), (now + Duration::from_secs(2), last)]);
+            }
+            OnInvite::EarlyThenBare => {
+                self.later.extend([(now + Duration::from_millis(20), Later::Early), (now + Duration::from_secs(2), Later::Bare)]);
             }
             OnInvite::Ring => self.later.push((now + Duration::from_millis(20), Later::Ring)),
             OnInvite::Refuse(status) => self.respond_invite(now, status, None),

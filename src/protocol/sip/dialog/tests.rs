@@ -184,14 +184,6 @@ fn the_calling_side_takes_any_first_number_of_the_peer() {
 }
 
 #[test]
-fn an_ack_acknowledges_the_newest_invite_only() {
-    let mut dialog = answering(&["Contact: <sip:anna@192.0.2.9>"]);
-    with_request("INVITE", 12, ";tag=ours", &[], |invite| dialog.receive(invite));
-    let acknowledges = |cseq| with_request("ACK", cseq, ";tag=ours", &[], |ack| dialog.acknowledges(ack));
-    assert!(acknowledges(12) && !acknowledges(10));
-}
-
-#[test]
 fn an_accepted_re_invite_moves_the_target_but_not_the_route() {
     let mut dialog = answering(&["Contact: <sip:anna@192.0.2.9>", "Record-Route: <sip:p1;lr>"]);
     dialog.confirm(None);

@@ -27,6 +27,7 @@ export class Mock {
     this.coverage = undefined;
     this.work = null;
     this.noCalls = false;
+    this.emptyPages = 0; // of a search, before its first hit
     this.noHistory = false;
     this.offers = 0;
     this.heard = new Map(); // words of the call that is on, by leg and beginning
@@ -279,7 +280,14 @@ export class Mock {
     const q = (url.searchParams.get("q") ?? "").toLowerCase();
     const from = Number(url.searchParams.get("from") ?? 0);
     const to = Number(url.searchParams.get("to") ?? Number.MAX_SAFE_INTEGER);
-    const rows = this.noCalls ? [] : demo.callRows(now).filter((row) => row.at >= from && row.at < to && JSON.stringify(row).toLowerCase().includes(q));
+    const heard = q.length < 3 ? undefined : demo.liveUtterances().find((one) => one.words.map((word) => word.text).join(" ").toLowerCase().includes(q));
+    const said = heard && { party: heard.party, from_ms: heard.words.find((word) => word.text.toLowerCase().startsWith(q.split(" ")[0]))?.from_ms ?? heard.from_ms, text: heard.words.slice(Math.max(0, heard.words.findIndex((word) => word.text.toLowerCase().startsWith(q.split(" ")[0])) - 3)).map((word) => word.text).join(" ") };
+    const rows = this.noCalls ? [] : demo.callRows(now).map((row) => ({ ...row, said: row.interaction === demo.CALL ? (said ?? null) : null }))
+      .filter((row) => row.at >= from && row.at < to && (row.said || JSON.stringify(row).toLowerCase().includes(q)));
+    // Far back: pages on which nothing fits come first.
+    const before = url.searchParams.get("before");
+    const far = before === null ? this.emptyPages : Number(/^far(\d+)$/.exec(before)?.[1] ?? 0);
+    if (q !== "" && far > 0) return { calls: [], next: far > 1 ? `far${far - 1}` : "0" };
     const start = Number(url.searchParams.get("before") ?? 0);
     return { calls: rows.slice(start, start + 25), next: start + 25 < rows.length ? String(start + 25) : null };
   }

@@ -38,7 +38,7 @@ function Page({ expired }: { expired: boolean }) {
   return (
     <>
       <Header />
-      {at.place === "desk" || !isSupervisor() ? <Desk /> : at.place === "board" ? <BoardPage /> : <CallsPage interaction={at.interaction} />}
+      {at.place === "desk" || !isSupervisor() ? <Desk /> : at.place === "board" ? <BoardPage /> : <CallsPage interaction={at.interaction} at={at.at} />}
       {at.place !== "desk" && isSupervisor() && view.value?.offer && <div class="floating-offer"><OfferSlot /></div>}
       <ConnectionBanner />
       <div class="hint-place" role="status">{hintText.value && <div class="hint">{hintText.value}</div>}</div>

@@ -109,6 +109,8 @@ export interface CallRow {
   interaction: Id; at: UnixMs; direction: Direction; customer: string | null; number: string | null; agent: string | null; queue: string | null; waited_ms: number | null;
   talked_ms: number | null; /** `cause`: null while it is on */ outcome: "answered" | "missed" | "abandoned" | "waiting"; disposition: string | null; title: string | null; sentiment: number | null;
   recorded: boolean; coverage: number | null; cause: string | null; poor_ms: number;
+  /** Where the words that were looked for were said first. */
+  said: { party: Party; from_ms: number; text: string } | null;
 }
 export interface CallsPage { calls: CallRow[]; next: string | null }
 

@@ -1,7 +1,7 @@
 // The pure parts of the desk: words for times, numbers, transcripts, keys, back-off.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { interactionPage, QUALITY, timeline, workItems } from "../mock/data.mjs";
+import { interactionPage, QUALITY, timeline, utterances, workItems } from "../mock/data.mjs";
 import { timelineRowsOf } from "../src/words/rows.ts";
 import { sentence } from "../src/net/api.ts";
 import { backoffMs } from "../src/net/live.ts";
@@ -9,7 +9,10 @@ import { keyName } from "../src/words/key_name.ts";
 import * as format from "../src/words/format.ts";
 import { callerLine, callerName, madeBy, moodTrend, offerGone, workLine } from "../src/words/labels.ts";
 import { difference } from "../src/words/difference.ts";
-import { firedAt, firedText, recordingSentence, takenOut, transcriptLines, transcriptSentence, wordAt, wordlessSpans } from "../src/words/transcript.ts";
+import { found, marked } from "../src/words/find.ts";
+import { strongest } from "../src/words/moods.ts";
+import { callHash, parseRoute } from "../src/state/route.ts";
+import { firedAt, firedText, lineAt, recordingSentence, spokenWords, takenOut, transcriptLines, transcriptSentence, wordAt, wordlessSpans } from "../src/words/transcript.ts";
 import { WrapUpForm } from "../src/state/wrap_up.ts";
 import { together } from "../src/words/queues.ts";
 import { axisStep, laneBars } from "../src/words/wave.ts";
@@ -253,4 +256,39 @@ test("words that were heard live are said to be completed", () => {
   const words = { ...pending.transcript, state: "pending" as const };
   assert.equal(transcriptSentence({ ...pending, transcript: { ...words, kind: "live" } }), "As heard live, being completed from the recording…");
   assert.equal(transcriptSentence({ ...pending, transcript: { ...words, kind: null, utterances: [] } }), "Words are being read from the recording…");
+});
+
+test("what is looked for is found by the beginnings of words, whatever stands between them", () => {
+  const lines = transcriptLines(page());
+  const places = (typed: string) => found(lines, typed).map((place) => [place.from_ms, place.last - place.first + 1]);
+  assert.deepEqual(places("Charged TWICE and").map(([, words]) => words), [3]);
+  assert.equal(places("invoice").length, 1);
+  assert.equal(places("harged").length, 0, "not from within a word");
+  assert.equal(places("it").length, 0, "two letters are everywhere");
+  assert.deepEqual(marked("…I was charged twice, and", "charged twice"), [{ text: "…I was ", found: false }, { text: "charged twice,", found: true }, { text: " ", found: false }, { text: "and", found: false }]);
+  assert.deepEqual(marked("call +45", "45"), [{ text: "call +45", found: false }]);
+});
+
+test("where both speak at once the word that sounds is found, and a time has its line", () => {
+  const word = (text: string, from_ms: number) => ({ text, from_ms, to_ms: from_ms + 200, confidence: 90 });
+  const say = (key: string, at: number, words: ReturnType<typeof word>[]) => ({ kind: "say" as const, key, at, speaker: true, quiet: false, utterance: { ...utterances()[0], from_ms: at, to_ms: (words.at(-1)?.to_ms ?? at), words } as unknown as Utterance });
+  const lines = [say("a", 0, [word("so", 0), word("long", 6000)]), say("b", 3000, [word("yes", 3000)])];
+  const spoken = spokenWords(lines);
+  assert.deepEqual([wordAt(spoken, 6100)?.text, wordAt(spoken, 3100)?.text, wordAt(spoken, 5000)], ["long", "yes", null]);
+  assert.deepEqual([lineAt(lines, 100), lineAt(lines, 3100), lineAt([], 5)], [0, 1, 0]);
+});
+
+test("a strip shows the strongest turn of each stretch, and all of a short call", () => {
+  const turns = Array.from({ length: 500 }, (_, n) => ({ from_ms: n * 10_000, sentiment: (n % 100) - 50 }));
+  const shown = strongest(turns, 5_000_000);
+  assert.equal(shown.length, 24);
+  assert.ok(shown.some((turn) => turn.sentiment === -50) && shown.some((turn) => turn.sentiment === 49));
+  assert.equal(strongest(turns.slice(0, 1), 100).length, 1);
+});
+
+test("a link names a call and a second of it", () => {
+  assert.deepEqual(parseRoute(callHash("a/b", 27_340)), { place: "calls", interaction: "a/b", at: 27_400 });
+  assert.deepEqual(parseRoute("#/calls/x/soon"), { place: "calls", interaction: "x", at: null });
+  assert.deepEqual(parseRoute("#/calls/%E0%A4%A"), { place: "calls", interaction: "%E0%A4%A", at: null }, "a link that was cut short opens nothing and breaks nothing");
+  assert.equal(callHash("x"), "#/calls/x");
 });

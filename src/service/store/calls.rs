@@ -2,20 +2,18 @@
 
 use super::{
     CallOutcome, CallPage, CallRow, Store, StoreError,
+    calls_search::{Sought, said},
     db::{Columns, Conn, Row, opt_id},
-    text::fold,
     timeline::Cursor,
 };
-use crate::{
-    domain::fact::EndCause,
-    ids::{AgentId, PhoneNumber},
-    time::UnixMs,
-};
+use crate::{domain::fact::EndCause, ids::AgentId, time::UnixMs};
 
 /// Calls on one page.
 const PAGE: usize = 50;
-/// Rows that one request looks through for the words of a filter; the page then says where to go on.
+/// Rows that one request looks through; the page then says where to go on.
 const SCANNED_MAX: usize = 2_000;
+/// The same where what was said is looked through too: some tens of megabytes of words.
+const SCANNED_WITH_WORDS_MAX: usize = 400;
 /// Rows read at once.
 const STEP: i64 = 200;
 
@@ -28,7 +26,7 @@ pub struct CallFilter {
     pub to: Option<UnixMs>,
     /// Answered by.
     pub agent: Option<AgentId>,
-    /// In the customer's name, the number or the title.
+    /// In the names of customer and agent, the title, the disposition, the outcome or what was said; the number however it is written.
     pub words: Option<String>,
     /// The `next` of the page before.
     pub before: Option<String>,
@@ -37,34 +35,32 @@ pub struct CallFilter {
 impl Store {
     /// Calls, newest first.
     pub async fn calls(&self, filter: &CallFilter) -> Result<CallPage, StoreError> {
-        let words = filter.words.as_deref().map(fold).unwrap_or_default();
+        let sought = Sought::new(filter.words.as_deref().unwrap_or_default());
+        let most = if sought.needle().is_some() { SCANNED_WITH_WORDS_MAX } else { SCANNED_MAX };
         let mut cursor = Cursor::parse(filter.before.as_deref())?;
         let mut page = CallPage { calls: Vec::new(), next: None };
         let (mut conn, mut scanned) = (self.read().await?, 0);
         loop {
-            let rows = step(&mut conn, filter, cursor).await?;
-            for row in &rows {
-                let call = read(row)?;
+            let calls = step(&mut conn, filter, cursor).await?.iter().map(read).collect::<Result<Vec<_>, _>>()?;
+            let last = i64::try_from(calls.len()).unwrap_or(STEP) < STEP;
+            let mut heard = said(&mut conn, &sought, &calls).await?;
+            for mut call in calls {
                 cursor = Some(Cursor { at: call.at, interaction: call.interaction });
                 scanned += 1;
-                if matches(&call, &words) {
+                call.said = heard.remove(&call.interaction);
+                if call.said.is_some() || sought.fits(&call) {
                     page.calls.push(call);
                 }
-                if page.calls.len() == PAGE || scanned == SCANNED_MAX {
+                if page.calls.len() == PAGE || scanned == most {
                     page.next = cursor.map(Cursor::write);
                     return Ok(page);
                 }
             }
-            if i64::try_from(rows.len()).unwrap_or(STEP) < STEP {
+            if last {
                 return Ok(page);
             }
         }
     }
-}
-
-fn matches(call: &CallRow, words: &str) -> bool {
-    let has = |text: Option<&str>| text.is_some_and(|text| fold(text).contains(words));
-    words.is_empty() || has(call.customer.as_deref()) || has(call.number.as_ref().map(PhoneNumber::as_str)) || has(call.title.as_deref())
 }
 
 async fn step(conn: &mut Conn, filter: &CallFilter, cursor: Option<Cursor>) -> Result<Vec<Row>, StoreError> {
@@ -119,5 +115,6 @@ fn read(row: &Row) -> Result<CallRow, StoreError> {
         coverage: row.opt_int("coverage")?,
         cause,
         poor_ms: row.int("poor_ms")?,
+        said: None,
     })
 }

@@ -15,6 +15,7 @@ mod apply_rows;
 mod brief;
 mod brief_signals;
 mod calls;
+mod calls_search;
 mod corrections;
 mod customers;
 mod db;

@@ -7,7 +7,7 @@ use crate::{
         customer::{brief::Who, identity::IdentityKind, ticket::TicketState},
         fact::{Direction, EndCause, WorkItemKind},
     },
-    ids::{Channel, IdentityId, InteractionId, NoteId, PhoneNumber, TicketId, WorkItemId},
+    ids::{Channel, IdentityId, InteractionId, NoteId, Party, PhoneNumber, TicketId, WorkItemId},
     time::UnixMs,
 };
 
@@ -237,6 +237,19 @@ pub struct CallRow {
     pub cause: Option<EndCause>,
     /// Leg time with poor or missing sound, milliseconds.
     pub poor_ms: u64,
+    /// Where the words that were looked for were said first; `None` where something else fits.
+    pub said: Option<Said>,
+}
+
+/// A place in a call where words were said.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Said {
+    /// Who said them.
+    pub party: Party,
+    /// Beginning of the first of them, milliseconds of the interaction.
+    pub from_ms: u32,
+    /// They, and some words around.
+    pub text: String,
 }
 
 /// What became of a call.

@@ -6,7 +6,7 @@ import { now } from "../state/clock.ts";
 import { showBrief, view } from "../state/desk.ts";
 import { hint } from "../state/hint.ts";
 import { useKeys } from "../state/keys.ts";
-import { ActionButton, Kbd, MoodBars, Tag, Timer } from "../ui/bits.tsx";
+import { ActionButton, Facts, Kbd, MoodBars, Tag, Timer } from "../ui/bits.tsx";
 import { CHANNEL_ICON } from "../ui/icons.tsx";
 import type { Brief, CallView, Candidate, Chip, Id, LastContact } from "../types.ts";
 import { ago, count, country, initials, language, phone } from "../words/format.ts";
@@ -47,7 +47,7 @@ function WhoLine({ brief }: { brief: Brief }) {
       <div class="avatar" aria-hidden="true">{who ? initials(who.name) : brief.matched === "several" ? String(brief.candidates.length) : "?"}</div>
       <div class="who-text">
         <div class="line">
-          <h1 class="one">{name}</h1>
+          <h1 class="one" dir="auto">{name}</h1>
           {who?.vip && <Tag tone="accent">VIP</Tag>}
           {who?.language && <Tag>{language(who.language)}</Tag>}
         </div>
@@ -72,7 +72,7 @@ function WhoFacts({ brief }: { brief: Brief }) {
   if (brief.matched === "unknown") facts.push(brief.display_name ? "name as sent by the caller's phone, not checked" : "nobody in the record has this number");
   if (brief.matched === "withheld") facts.push("nothing is matched and nobody is created");
   if (brief.customer?.since) facts.push(`since ${new Date(brief.customer.since).getFullYear()}`);
-  return <>{facts.join(" · ")}</>;
+  return <Facts of={facts} />;
 }
 
 function Reasons({ brief, label }: { brief: Brief; label: string }) {
@@ -163,7 +163,7 @@ function CandidateRow({ candidate, digit, choose }: { candidate: Candidate; digi
     <button type="button" class="candidate" onClick={choose}>
       {digit ? <kbd>{digit}</kbd> : <span />}
       <span class="row-text">
-        <span class="one"><b>{who.name}</b>{who.vip && <> <Tag tone="accent">VIP</Tag></>}{who.organisation && <span class="muted"> · {who.organisation}</span>}</span>
+        <span class="one"><b>{who.name}</b>{who.vip && <> <Tag tone="accent">VIP</Tag></>}{who.organisation && <span class="muted"> · <bdi>{who.organisation}</bdi></span>}</span>
         <span class="one muted">{reason ? reason.text : "No open ticket"}</span>
       </span>
       <span class="muted num">{last_contact_at === null ? "no contact" : ago(last_contact_at, now.value)}</span>
@@ -196,8 +196,8 @@ function LastContacts({ contacts, late, first }: { contacts: LastContact[]; late
             <button type="button" onClick={() => jumpTo(contact.interaction)}>
               <Icon size={13} aria-hidden="true" />
               <span class="muted num when">{ago(contact.at, now.value)}</span>
-              <span class="one">{contact.title}</span>
-              {contact.outcome && <span class="muted outcome">{plain(contact.outcome)}</span>}
+              <span class="one" dir="auto">{contact.title}</span>
+              {contact.outcome && <span class="muted one outcome">{plain(contact.outcome)}</span>}
             </button>
           </li>
         );

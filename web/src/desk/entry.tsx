@@ -1,7 +1,7 @@
 // One contact in the timeline: a message with its text, a call with its card, each line of which plays.
 import { interactionOf } from "../state/record.ts";
 import { loaded, pause, playFrom, trouble } from "../state/player.ts";
-import { isPlaying, Mood, PlayEvidence, Problem, Skeleton, Tag } from "../ui/bits.tsx";
+import { Facts, isPlaying, Mood, PlayEvidence, Problem, Skeleton, Tag } from "../ui/bits.tsx";
 import { LineText } from "../ui/card.tsx";
 import { CHANNEL_ICON, Pause, Play } from "../ui/icons.tsx";
 import { Words } from "../ui/words.tsx";
@@ -40,7 +40,7 @@ export function Entry({ entry, active, open, toggle }: { entry: TimelineEntry; a
           {entry.outcome && <OutcomeTag outcome={entry.outcome} />}
           {entry.recorded && <PlayCall interaction={entry.interaction} />}
         </div>
-        <div class="muted facts">{entryFacts(entry)}</div>
+        <div class="muted facts"><Facts of={entryFacts(entry)} /></div>
         {entry.body && <p class={long && !open ? "text folded" : "text"}>{entry.body}</p>}
         {entry.card && <CardLines card={entry.card} interaction={entry.interaction} />}
         {entry.notes.map((note) => <p key={note.note} class="note"><b>{note.by}</b> {note.text}</p>)}
@@ -52,7 +52,7 @@ export function Entry({ entry, active, open, toggle }: { entry: TimelineEntry; a
   );
 }
 
-function entryFacts(entry: TimelineEntry): string {
+function entryFacts(entry: TimelineEntry): string[] {
   const facts: string[] = [entry.direction === "outbound" ? `${CHANNEL[entry.channel]} from us` : CHANNEL[entry.channel]];
   if (entry.duration_ms !== null) facts.push(duration(entry.duration_ms));
   if (entry.agent) facts.push(entry.agent);
@@ -60,7 +60,7 @@ function entryFacts(entry: TimelineEntry): string {
   if (entry.ticket && entry.ticket.subject !== entry.title) facts.push(entry.ticket.subject);
   if (entry.transcript === "pending") facts.push("words are being read");
   if (entry.transcript === "failed") facts.push("no words");
-  return facts.join(" · ");
+  return facts;
 }
 
 function OutcomeTag({ outcome }: { outcome: string }) {

@@ -15,7 +15,7 @@ const KEYS: [string, [string, string][]][] = [
   ["Words and card", [["Put the chosen word right", "E, or double-click"], ["Save, leave", "Enter, Esc"], ["Line of the card: right, edit, strike out", "Y E X"]]],
   ["Player", [
     ["Play, pause", "Space"], ["Back, on 5 s", "J L"], ["Back, on 2 s", "← →"], ["Turn before, after", "Shift ← →"], ["Slower, faster", ", ."],
-    ["Customer, agent, both", "1 2 0"],
+    ["Customer, agent, both", "1 2 0"], ["Link to this second", "Enter"], ["Next, previous place found", "N P"],
   ]],
 ];
 
@@ -27,7 +27,7 @@ export function KeyMap() {
     if (!open && dialog.current?.open) dialog.current.close();
   }, [open]);
   return (
-    <dialog ref={dialog} class="key-map" aria-label="Keys" onClose={() => (keyMapOpen.value = false)}>
+    <dialog ref={dialog} class="key-map" aria-label="Keys" onClose={() => (keyMapOpen.value = false)} onKeyDown={(event) => { if (event.key !== "?") return; event.preventDefault(); keyMapOpen.value = false; }}>
       <div class="line"><h2>Keys</h2><span class="grow" /><button type="button" class="btn quiet icon" aria-label="Close" onClick={() => (keyMapOpen.value = false)}><X size={16} aria-hidden="true" /></button></div>
       <div class="key-groups">
         {KEYS.map(([group, rows]) => (

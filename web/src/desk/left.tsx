@@ -32,7 +32,7 @@ function LiveRow({ icon: Icon, tone, brief, timer }: { icon: LucideIcon; tone: s
   return (
     <button type="button" class={`row ${tone}`} aria-current={opened.value === null && liveWorkspace.value.kind === "live" ? "true" : undefined} onClick={() => (opened.value = null)}>
       <Icon size={15} aria-hidden="true" />
-      <span class="row-text"><b class="one">{callerName(brief)}</b><span class="one muted">{callerLine(brief)}</span></span>
+      <span class="row-text"><b class="one" dir="auto">{callerName(brief)}</b><span class="one muted">{callerLine(brief)}</span></span>
       {timer}
     </button>
   );
@@ -68,7 +68,7 @@ function WorkRow({ item }: { item: WorkItem }) {
     <button type="button" class="row" aria-current={opened.value?.work_item === item.work_item ? "true" : undefined} onClick={() => (opened.value = item)}>
       <Icon size={15} aria-hidden="true" />
       <span class="row-text">
-        <span class="line"><b class="one">{workName(item)}</b>{when && <Tag tone={when.urgency === "late" ? "bad" : when.urgency === "soon" ? "warn" : ""}>{when.text}</Tag>}</span>
+        <span class="line"><b class="one" dir="auto">{workName(item)}</b>{when && <Tag tone={when.urgency === "late" ? "bad" : when.urgency === "soon" ? "warn" : ""}>{when.text}</Tag>}</span>
         <span class="one muted">{workLine(item)}</span>
       </span>
     </button>

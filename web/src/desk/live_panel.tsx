@@ -98,7 +98,7 @@ function CallBar({ call }: { call: CallView }) {
     <div class="live-bar">
       <div class="line">
         <span class="big-timer"><Timer since={call.answered_at ?? call.started_at} /></span>
-        <b class="one narrow-only">{callerName(call.brief)}</b>
+        <b class="one narrow-only" dir="auto">{callerName(call.brief)}</b>
         <span class="grow" />
         <button type="button" class="btn bad" onClick={() => hangUp(call.interaction)}><PhoneOff size={14} aria-hidden="true" />Hang up <Kbd>⇧F9</Kbd></button>
       </div>

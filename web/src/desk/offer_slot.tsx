@@ -47,11 +47,11 @@ function Offer({ offer }: { offer: OfferView }) {
     <div class="offer-slot here" data-offer={offer.offer}>
       <div class="line">
         <PhoneIncoming size={15} aria-hidden="true" />
-        <b class="one">{callerName(offer.brief)}</b>
+        <b class="one" dir="auto">{callerName(offer.brief)}</b>
         <span class="grow" />
         <span title="Waited so far"><Timer since={offer.at - offer.waited_ms} /></span>
       </div>
-      <div class="one reason">{callerLine(offer.brief)}</div>
+      <div class="one reason" dir="auto">{callerLine(offer.brief)}</div>
       <div class="line">
         <span class={offer.ringing ? "rings on" : "rings"}>{offer.ringing ? "On your phone" : "About to ring"}</span>
         <span class="grow" />
@@ -67,7 +67,7 @@ function GoneOffer() {
   if (!value) return null;
   return (
     <div class="offer-slot gone" role="status">
-      <b class="one">{callerName(value.offer.brief)}</b>
+      <b class="one" dir="auto">{callerName(value.offer.brief)}</b>
       <div class="muted">{offerGone(value.why, value.by)}</div>
     </div>
   );

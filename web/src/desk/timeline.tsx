@@ -95,7 +95,8 @@ function List({ store, entries, channel }: { store: Store; entries: TimelineEntr
   const last = list.items[list.items.length - 1]?.index ?? 0;
   useEffect(() => {
     if (last >= rows.length - MORE_AHEAD) void store.more();
-  }, [last, rows.length]);
+    // A page may bring nothing of the chosen channel: then the next one is asked for.
+  }, [last, rows.length, entries.length]);
   const toggle = (key: string) => {
     const next = new Set(open);
     if (!next.delete(key)) next.add(key);
@@ -116,6 +117,7 @@ function List({ store, entries, channel }: { store: Store; entries: TimelineEntr
           );
         })}
       </div>
+      {store.loadingMore.value && <p class="muted center" role="status">Older contacts…</p>}
     </div>
   );
 }

@@ -4,9 +4,9 @@ import { api } from "../net/api.ts";
 import { serverNow } from "../state/clock.ts";
 import { draftOf } from "../state/draft.ts";
 import { useKeys } from "../state/keys.ts";
-import { dispositions, loadDispositions } from "../state/record.ts";
+import { dispositions, dispositionsTrouble, loadDispositions } from "../state/record.ts";
 import { forgetWrapUp, wrapUpOf, type PromiseRow, type WrapUpForm } from "../state/wrap_up.ts";
-import { ActionButton, Kbd } from "../ui/bits.tsx";
+import { ActionButton, Kbd, Problem } from "../ui/bits.tsx";
 import { MomentField } from "../ui/day_field.tsx";
 import { Plus, X } from "../ui/icons.tsx";
 import type { Id, InteractionPage, SuggestedDisposition } from "../types.ts";
@@ -50,7 +50,7 @@ export function WrapUp({ interaction, page }: { interaction: Id; page: Interacti
     <div class="wrap-form">
       <div class="sec">
         <span>Disposition</span>
-        <select class="compact" aria-label="All dispositions" value={chosen !== null && !offered.list.some((one) => one.id === chosen) ? chosen : ""} onChange={(event) => form.choose(event.currentTarget.value)}>
+        <select class="compact" aria-label="All dispositions" disabled={dispositions.value.length === 0} value={chosen !== null && !offered.list.some((one) => one.id === chosen) ? chosen : ""} onChange={(event) => form.choose(event.currentTarget.value)}>
           <option value="" disabled>Another…</option>
           {dispositions.value.map((one) => <option key={one.id} value={one.id}>{one.label}</option>)}
         </select>
@@ -59,6 +59,7 @@ export function WrapUp({ interaction, page }: { interaction: Id; page: Interacti
         {offered.list.map((one, index) => (
           <button key={one.id} type="button" class="chip" aria-pressed={chosen === one.id} onClick={() => form.choose(one.id)}><Kbd>{String(index + 1)}</Kbd><span class="one">{one.label}</span></button>
         ))}
+        {offered.list.length === 0 && dispositionsTrouble.value !== null && <Problem retry={() => void loadDispositions()}>No dispositions to choose from. {dispositionsTrouble.value}</Problem>}
       </div>
       <Promises form={form} />
       <div class="line finish">

@@ -3,11 +3,13 @@
 import { signal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
 import { now } from "../state/clock.ts";
+import { NO_FILTER, setFilter } from "../state/calls.ts";
 import { board, connection, queues } from "../state/desk.ts";
+import { go } from "../state/route.ts";
 import { Empty, Skeleton, Timer } from "../ui/bits.tsx";
 import { ArrowDown, PhoneOff, TriangleAlert, Users } from "../ui/icons.tsx";
 import type { AgentState, Board, BoardAgent } from "../types.ts";
-import { duration, estimate, phone, span } from "../words/format.ts";
+import { duration, estimate, phone, span, toLocalInput } from "../words/format.ts";
 import { STATE } from "../words/labels.ts";
 import { together } from "../words/queues.ts";
 
@@ -66,16 +68,26 @@ function Figures({ state }: { state: Board }) {
   const day = together(queues.value);
   return (
     <dl class="figures">
-      <Figure label="Waiting" tone={state.waiting > 0 ? "warn" : ""}>{state.waiting}</Figure>
-      <Figure label="Longest wait" tone={wait !== null && wait > LONG_WAIT_MS ? "bad" : ""}>{wait === null ? "–" : duration(wait)}</Figure>
-      <Figure label={day.level === null ? "Service level today" : `Service level, target ${day.target} %`} tone={day.level !== null && day.level < day.target ? "bad" : ""}>{day.level === null ? "–" : <>{day.level}<small> %</small></>}</Figure>
-      <Figure label="Abandoned today" tone={day.abandoned > 0 ? "warn" : ""}>{day.abandoned}{day.abandonedShort > 0 && <small> + {day.abandonedShort} short</small>}</Figure>
+      <Figure label="Waiting" opens="Callers who wait" open={show(".callers-list")} tone={state.waiting > 0 ? "warn" : ""}>{state.waiting}</Figure>
+      <Figure label="Longest wait" opens="Callers who wait" open={show(".callers-list")} tone={wait !== null && wait > LONG_WAIT_MS ? "bad" : ""}>{wait === null ? "–" : duration(wait)}</Figure>
+      <Figure opens="The queues today" open={show(".queues")} label={day.level === null ? "Service level today" : `Service level, target ${day.target} %`} tone={day.level !== null && day.level < day.target ? "bad" : ""}>{day.level === null ? "–" : <>{day.level}<small> %</small></>}</Figure>
+      <Figure label="Abandoned today" opens="Today's calls that were abandoned" open={abandonedToday} tone={day.abandoned > 0 ? "warn" : ""}>{day.abandoned}{day.abandonedShort > 0 && <small> + {day.abandonedShort} short</small>}</Figure>
     </dl>
   );
 }
 
-function Figure({ label, tone, children }: { label: string; tone: string; children: ComponentChildren }) {
-  return <div class={`figure ${tone}`}><dt>{label}</dt><dd class="num">{children}</dd></div>;
+/** Every figure opens its list. */
+function Figure({ label, opens, open, tone, children }: { label: string; opens: string; open: () => void; tone: string; children: ComponentChildren }) {
+  return <div class={`figure ${tone}`}><dt>{label}</dt><dd class="num"><button type="button" title={opens} onClick={open}>{children}<span class="sr">: {opens}</span></button></dd></div>;
+}
+
+/** A list that is on this page gets the focus, wherever it is. */
+const show = (selector: string) => () => document.querySelector<HTMLElement>(`.board ${selector}`)?.focus();
+
+function abandonedToday(): void {
+  const day = toLocalInput(now.peek()).slice(0, 10);
+  setFilter({ ...NO_FILTER, q: "abandoned", from: day, to: day });
+  go("calls");
 }
 
 /** Who waits, next first in each queue; in a place of its own, where a long row of callers pushes nothing else away. */
@@ -88,7 +100,7 @@ function Callers({ state }: { state: Board }) {
         <ul>
           {state.callers.map((caller) => (
             <li key={caller.interaction}>
-              <span class="line"><b class="one">{caller.name ?? (caller.number ? phone(caller.number) : "Number withheld")}</b>{caller.name && caller.number && <span class="one muted num">{phone(caller.number)}</span>}<span class="grow" /><span class={now.value - caller.since > LONG_WAIT_MS ? "bad-text num" : "num"}>{duration(now.value - caller.since)}</span></span>
+              <span class="line"><b class="one" dir="auto">{caller.name ?? (caller.number ? phone(caller.number) : "Number withheld")}</b>{caller.name && caller.number && <span class="one muted num">{phone(caller.number)}</span>}<span class="grow" /><span class={now.value - caller.since > LONG_WAIT_MS ? "bad-text num" : "num"}>{duration(now.value - caller.since)}</span></span>
               <span class="one muted">{caller.queue}, number <span class="num">{caller.position}</span>{caller.offered_to !== null ? <> · offered to {caller.offered_to}</> : caller.estimate_ms !== null && <> · answer in about {estimate(caller.estimate_ms)}</>}</span>
             </li>
           ))}
@@ -103,7 +115,7 @@ function Callers({ state }: { state: Board }) {
 function Queues() {
   if (queues.value.length === 0) return null;
   return (
-    <table class="agents queues">
+    <table class="agents queues" tabIndex={-1}>
       <caption class="sr">Queues today</caption>
       <thead><tr><th scope="col" class="name-cell">Queue</th><th scope="col" class="right-cell">Wait now</th><th scope="col" class="right-cell">Offered</th><th scope="col" class="right-cell">Answered</th><th scope="col" class="right-cell">Abandoned</th><th scope="col" class="right-cell">Not reached</th><th scope="col" class="right-cell" title="Average time to the answer">Average</th><th scope="col" class="right-cell">Longest</th><th scope="col" class="right-cell level-cell">Service level</th></tr></thead>
       <tbody>

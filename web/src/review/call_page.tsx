@@ -10,7 +10,8 @@ import { hint } from "../state/hint.ts";
 import { liveWordsOf } from "../state/live_words.ts";
 import { watchWords } from "../state/desk.ts";
 import { mayChange } from "../state/rights.ts";
-import { go } from "../state/route.ts";
+import { searched } from "../state/calls.ts";
+import { callHash, go } from "../state/route.ts";
 import { Empty, Kbd, Problem, Skeleton, Tag } from "../ui/bits.tsx";
 import { Pause, Play } from "../ui/icons.tsx";
 import { LiveWords } from "../ui/live_words.tsx";
@@ -24,20 +25,22 @@ import { SoundStrip } from "./sound_strip.tsx";
 import { TranscriptHead } from "./transcript_head.tsx";
 import { Wave } from "./wave.tsx";
 
-export function CallPage({ interaction }: { interaction: string }) {
+/** `at`: the second that a link names, ms. */
+export function CallPage({ interaction, at }: { interaction: string; at: number | null }) {
   const slot = interactionOf(interaction).value;
   if (slot.kind === "loading") return <div class="call-page"><Skeleton lines={8} /></div>;
   if (slot.kind === "error") return <div class="call-page none"><Problem {...(slot.status === 404 || slot.status === 403 ? {} : { retry: () => reloadInteraction(interaction) })}>{slot.why}</Problem></div>;
-  return <Call page={slot.value} />;
+  return <Call page={slot.value} at={at} />;
 }
 
-function Call({ page }: { page: InteractionPage }) {
+function Call({ page, at }: { page: InteractionPage; at: number | null }) {
   const playable = page.recording.state === "ready" || page.recording.state === "trouble";
   // While the call is on, the recording that it will have gets its room.
   const expected = playable || page.recording.state === "open";
   const peaks = usePeaks(page, playable);
   const length = (peaks.kind === "ready" ? peaks.value.duration_ms : null) ?? page.recording.duration_ms ?? page.duration_ms ?? 0;
   useEffect(() => { if (playable) load(page.interaction); }, [page.interaction, playable]);
+  useEffect(() => { if (playable && at !== null) seek(at); }, [page.interaction, playable, at]);
   usePlayerKeys(page, playable);
   const [older, setOlder] = useState<Transcript | null>(null);
   const shown = older ?? page.transcript;
@@ -67,7 +70,7 @@ function Call({ page }: { page: InteractionPage }) {
         <section class="call-words scroll" aria-label="Transcript" tabIndex={0}>
           <TranscriptHead page={page} shown={shown} choose={choose} note={<TranscriptNote page={page} />} />
           {older && <p class="words-note"><Tag tone="warn">An older revision. Card and mood are of the newest.</Tag></p>}
-          <Words page={older ? { ...page, transcript: older } : page} follow editable={mayChange(page)} />
+          <Words page={older ? { ...page, transcript: older } : page} follow editable={mayChange(page)} at={at} sought={searched.value} />
         </section>
       )}
       <aside class="call-facts scroll" aria-label="About this call" tabIndex={0}><Facts page={page} shown={shown} /></aside>
@@ -110,7 +113,7 @@ function Title({ page }: { page: InteractionPage }) {
   return (
     <div class="call-title">
       <button type="button" class="link back" onClick={() => go("calls")}>All calls</button>
-      <h1><span class="one">{name}</span> <span class="muted">{agent ? `with ${agent} · ` : ""}{dateTime(page.at, now.peek())}{page.duration_ms !== null && ` · ${duration(page.duration_ms)}`}</span></h1>
+      <h1><span class="one" dir="auto">{name}</span> <span class="muted">{agent && <>with <bdi>{agent}</bdi> · </>}{dateTime(page.at, now.peek())}{page.duration_ms !== null && ` · ${duration(page.duration_ms)}`}</span></h1>
       <div class="muted num one times">{times(page.segments, page)}{lacks && <span class="warn-text" title={lacks}> · {lacks}</span>}</div>
     </div>
   );
@@ -158,6 +161,15 @@ function TranscriptNote({ page }: { page: InteractionPage }): ComponentChildren 
   return <Tag tone={state === "failed" ? "bad" : state === "done" ? "warn" : ""}>{sentence}</Tag>;
 }
 
+/** The address leads to this second from now on; it is copied where the browser lets a page do so. */
+function link(interaction: string, atMs: number): void {
+  history.replaceState(null, "", callHash(interaction, atMs));
+  const where = `to ${duration(atMs)} of this call`;
+  const shown = () => hint(`The address leads ${where}: copy it from there.`);
+  if (!navigator.clipboard) return shown();
+  navigator.clipboard.writeText(location.href).then(() => hint(`A link ${where} is copied.`), shown);
+}
+
 function usePlayerKeys(page: InteractionPage, playable: boolean): void {
   const turns = useMemo(() => {
     const starts = page.transcript.utterances.filter((one, index, all) => all[index - 1]?.party !== one.party).map((one) => one.from_ms);
@@ -175,6 +187,7 @@ function usePlayerKeys(page: InteractionPage, playable: boolean): void {
     "shift+arrowright": when(() => { const next = turns.find((at) => at > position.value + 50); if (next !== undefined) seek(next); }),
     ",": when(() => changeRate(-1)), ".": when(() => changeRate(1)),
     "1": when(() => setSolo("customer")), "2": when(() => setSolo("agent")), "0": when(() => setSolo("both")),
+    enter: () => link(page.interaction, position.value),
     escape: () => go("calls"),
   });
 }

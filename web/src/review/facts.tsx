@@ -8,6 +8,7 @@ import { JudgedCard } from "../ui/card.tsx";
 import type { InteractionPage, Leg, OfferRow, Transcript, Utterance } from "../types.ts";
 import { ago, duration, signed } from "../words/format.ts";
 import { madeBy, mood, plain, SEGMENT, SOUND } from "../words/labels.ts";
+import { strongest } from "../words/moods.ts";
 import { firedText } from "../words/transcript.ts";
 import { PoorSound } from "./sound_strip.tsx";
 import { Corrections, Coverage, Doubts } from "./words_facts.tsx";
@@ -60,7 +61,7 @@ function Sentiment({ page }: { page: InteractionPage }) {
         </svg>
       )}
       <div class="turn-moods" role="group" aria-label="Turns with a mood">
-        {scored.filter((one) => one.sentiment !== 0).map((one) => <TurnMood key={one.from_ms} utterance={one} interaction={page.interaction} at={one.from_ms / length} />)}
+        {strongest(scored.filter((one) => one.sentiment !== 0), length).map((one) => <TurnMood key={one.from_ms} utterance={one} interaction={page.interaction} at={one.from_ms / length} />)}
       </div>
       <p><b>{mood(sentiment.overall)}</b> <span class="muted num">{signed(sentiment.overall)} · {sentiment.confidence} % sure{sentiment.trend && ` · ${signed(sentiment.trend[0])} → ${signed(sentiment.trend[1])}`}</span></p>
       {sentiment.why.length > 0 && <p class="muted">because of {sentiment.why.map((word) => `“${word}”`).join(", ")}</p>}

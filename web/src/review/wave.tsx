@@ -12,6 +12,8 @@ const BAR_PX = 3;
 const STRIP_PX = 5;
 const AXIS_PX = 18;
 const MARK_PX = 2;
+/** One step up or down. */
+const STEP_MS = 5000;
 
 export function Wave({ page, peaks, durationMs }: { page: InteractionPage; peaks: Peaks | null; durationMs: number }) {
   const canvas = useRef<HTMLCanvasElement>(null);
@@ -38,10 +40,19 @@ export function Wave({ page, peaks, durationMs }: { page: InteractionPage; peaks
     const box = (event.currentTarget as HTMLElement).getBoundingClientRect();
     seek(((event.clientX - box.left) / box.width) * durationMs);
   };
+  // What a slider does; ← and → are the player's on the whole page.
+  const onKeyDown = (event: KeyboardEvent) => {
+    const to = { ArrowUp: position.value + STEP_MS, ArrowDown: position.value - STEP_MS, PageUp: position.value + durationMs / 10, PageDown: position.value - durationMs / 10, Home: 0, End: durationMs }[event.key];
+    if (to === undefined || event.ctrlKey || event.metaKey || event.altKey) return;
+    seek(to);
+    event.preventDefault();
+    event.stopPropagation();
+  };
   return (
     <div
       class="wave" role="slider" tabIndex={0} aria-label="Place in the recording" aria-valuemin={0} aria-valuemax={Math.round(durationMs / 1000)}
       aria-valuenow={Math.round((playing.value ? position.peek() : position.value) / 1000)} aria-valuetext={duration(position.peek())}
+      onKeyDown={onKeyDown}
       onPointerDown={(event) => { event.currentTarget.setPointerCapture(event.pointerId); seekTo(event); }}
       onPointerMove={(event) => { if (event.buttons === 1) seekTo(event); }}
     >

@@ -1,5 +1,5 @@
 // The supervisor's list of calls: a filter, pages, newest first.
-import { signal } from "@preact/signals";
+import { computed, signal } from "@preact/signals";
 import { api } from "../net/api.ts";
 import type { CallRow } from "../types.ts";
 import { asError, type Loaded } from "./record.ts";
@@ -13,6 +13,15 @@ export const moreCalls = signal<string | null>(null);
 
 /** Changes of a busy floor within this are read together. */
 const REFRESH_MS = 1000;
+
+/** Pages without a call that fits, one after the other; then somebody has to want to look further. */
+const LOOKS_MAX = 25;
+/** How many of them there were. */
+const looks = signal(0);
+export const lookedEnough = computed(() => looks.value >= LOOKS_MAX);
+
+/** What the list that is shown was looked through for. */
+export const searched = signal("");
 
 let asked = 0;
 let refreshing: ReturnType<typeof setTimeout> | undefined;
@@ -34,6 +43,8 @@ export async function loadCalls(): Promise<void> {
   try {
     const page = await read(null);
     if (mine !== asked) return;
+    looks.value = page.calls.length > 0 ? 0 : 1;
+    searched.value = filter.value.q;
     calls.value = { kind: "ready", value: page.calls };
     moreCalls.value = page.next;
   } catch (error) {
@@ -41,18 +52,24 @@ export async function loadCalls(): Promise<void> {
   }
 }
 
-export async function loadMoreCalls(): Promise<void> {
+let readingMore = -1;
+
+/** The page after those that are shown; `wanted`: by somebody, not by itself. */
+export async function loadMoreCalls(wanted = false): Promise<void> {
   const before = moreCalls.value;
-  if (before === null || calls.value.kind !== "ready") return;
-  moreCalls.value = null;
+  if (before === null || calls.value.kind !== "ready" || readingMore === asked || (lookedEnough.value && !wanted)) return;
   const mine = asked;
+  readingMore = mine;
   try {
     const page = await read(before);
     if (mine !== asked || calls.value.kind !== "ready") return;
+    looks.value = page.calls.length > 0 ? 0 : wanted ? 1 : looks.value + 1;
+    readingMore = -1;
     calls.value = { kind: "ready", value: [...calls.value.value, ...page.calls] };
     moreCalls.value = page.next;
   } catch {
-    moreCalls.value = before;
+    // Scrolling again asks again.
+    readingMore = -1;
   }
 }
 

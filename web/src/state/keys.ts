@@ -25,6 +25,8 @@ function worksInField(name: string): boolean {
 }
 
 function onKey(event: KeyboardEvent): void {
+  // Over a page that asks something its keys are dead: a digit must not choose below, and Escape closes what is on top.
+  if (document.querySelector("dialog:modal")) return;
   if (event.defaultPrevented || event.isComposing || (event.repeat && !/^(arrow|j$|k$|l$)/.test(keyName(event)))) return;
   const name = keyName(event);
   if (inField(event.target) && !worksInField(name)) return;

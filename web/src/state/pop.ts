@@ -3,6 +3,7 @@ import { effect, signal } from "@preact/signals";
 import { useLayoutEffect } from "preact/hooks";
 import { callerLine, callerName } from "../words/labels.ts";
 import { send, view } from "./desk.ts";
+import { route } from "./route.ts";
 import type { Id, OfferView } from "../types.ts";
 
 const rendered = new Set<Id>();
@@ -68,7 +69,7 @@ export function startPop(): void {
   effect(() => {
     const v = view.value;
     const offer = v?.offer ?? null;
-    document.title = offer ? `☎ ${callerName(offer.brief)} · Throughline` : v?.call ? "On a call · Throughline" : v?.wrap_up ? "Wrap-up · Throughline" : "Throughline";
+    document.title = offer ? `☎ ${callerName(offer.brief)} · Throughline` : v?.call ? "On a call · Throughline" : v?.wrap_up ? "Wrap-up · Throughline" : route.value.place === "board" ? "Board · Throughline" : route.value.place === "calls" ? "Calls · Throughline" : "Throughline";
     if (offer) deliver(offer);
     if (offer && (offer.offer !== shown || offer.brief.matched !== "late")) spoken.value = `Call: ${callerName(offer.brief)}. ${callerLine(offer.brief)}`;
     else if (!offer) spoken.value = "";

@@ -131,6 +131,15 @@ export function refreshInteraction(interaction: Id, customer: Id | null): void {
 
 export const dispositions = signal<Disposition[]>([]);
 
+/** Why there are none: without them nobody can finish. */
+export const dispositionsTrouble = signal<string | null>(null);
+
 export async function loadDispositions(): Promise<void> {
-  if (dispositions.value.length === 0) dispositions.value = await api.dispositions().catch(() => []);
+  if (dispositions.value.length > 0) return;
+  try {
+    dispositions.value = await api.dispositions();
+    dispositionsTrouble.value = null;
+  } catch (error) {
+    dispositionsTrouble.value = asError(error).why;
+  }
 }

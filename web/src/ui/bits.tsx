@@ -1,5 +1,5 @@
 // The small pieces that every screen is made of.
-import type { ComponentChildren } from "preact";
+import { Fragment, type ComponentChildren } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { now } from "../state/clock.ts";
 import { playFrom, loaded, playing } from "../state/player.ts";
@@ -14,6 +14,11 @@ export function Kbd({ children }: { children: string }) {
 
 export function Tag({ tone = "", children, title }: { tone?: "" | "warn" | "bad" | "ok" | "accent"; children: ComponentChildren; title?: string }) {
   return <span class={`tag ${tone}`} title={title}>{children}</span>;
+}
+
+/** Facts in a row; each keeps its own direction, so that a number beside an Arabic name stays whole. */
+export function Facts({ of }: { of: string[] }) {
+  return <>{of.map((fact, index) => <Fragment key={index}>{index > 0 && " · "}<bdi>{fact}</bdi></Fragment>)}</>;
 }
 
 /** Counts up from a time, or down to one. */

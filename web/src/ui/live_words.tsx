@@ -100,7 +100,7 @@ function Said({ line, name }: { line: LiveLine; name: string }) {
     <div class={`say ${utterance.party}${utterance.partial ? " partial" : ""}`}>
       <span class="at num">{duration(utterance.from_ms)}</span>
       <div class="what">
-        {line.speaker && <div class="speaker">{name}{utterance.partial && <span class="speaking"> · speaking</span>}</div>}
+        {line.speaker && <div class="speaker one">{name}{utterance.partial && <span class="speaking"> · speaking</span>}</div>}
         <p>{utterance.rejected === null ? <Heard utterance={utterance} /> : <span class={utterance.rejected === LATER ? "not-understood later" : "not-understood"}>{wordless(utterance.rejected, utterance.to_ms - utterance.from_ms, false)}</span>}</p>
       </div>
     </div>

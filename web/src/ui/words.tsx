@@ -2,7 +2,7 @@
 // All lines are in the document, so that the browser's own search finds them. Far from what is read a block is plain text that is
 // neither laid out nor painted (content-visibility); only blocks near it have words that can be clicked.
 import { effect, signal, useComputed } from "@preact/signals";
-import { Component, createContext, Fragment, type ComponentChildren } from "preact";
+import { Component, createContext, type ComponentChildren } from "preact";
 import { useContext, useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
 import { now } from "../state/clock.ts";
 import { useKeys } from "../state/keys.ts";
@@ -12,17 +12,18 @@ import type { Correction, Fired, InteractionPage, Utterance, Word } from "../typ
 import { correctionOf, placeOf, type Place } from "../words/corrections.ts";
 import { dateTime, duration } from "../words/format.ts";
 import { wordless } from "../words/live_words.ts";
-import { firedAt, firedText, sameCorrections, sameLine, takenOut, transcriptLines, wordAt, type Line } from "../words/transcript.ts";
+import { firedAt, firedText, lineAt, sameCorrections, sameLine, spokenWords, takenOut, transcriptLines, wordAt, type Line } from "../words/transcript.ts";
 import { Play } from "./icons.tsx";
 import { WordEditNote, WordInput } from "./word_edit.tsx";
+import { BLOCK, elementOfLine, reveal } from "./blocks.ts";
+import { FindBar } from "./find_bar.tsx";
+import { found } from "../words/find.ts";
 
 /** Confidence under which a word is drawn as doubtful, percent. */
 export const DOUBTFUL = 50;
 /** Scrolling by hand stops following for this long. */
 const FOLLOW_AGAIN_MS = 4000;
 
-/** Lines of a block: less than a screen, so that few words come with a step. */
-const BLOCK = 8;
 /** A transcript up to this many lines has all its words at once. */
 const WHOLE = 200;
 /** Blocks this near to what is seen have their words already. */
@@ -61,7 +62,10 @@ function useNearness(root: { current: HTMLElement | null }): Nearness {
 /** The chosen word: `E` puts it right. By utterance, then by place in it. */
 interface Chosen { key: string; index: number }
 
-export function Words({ page, follow = false, editable = false }: { page: InteractionPage; follow?: boolean; editable?: boolean }) {
+/** `at`: what is said then is brought into sight, ms. `sought`: what is looked for in the words. */
+interface WordsProps { page: InteractionPage; follow?: boolean; editable?: boolean; at?: number | null; sought?: string }
+
+export function Words({ page, follow = false, editable = false, at = null, sought = "" }: WordsProps) {
   const root = useRef<HTMLDivElement>(null);
   const lines = useMemo(() => transcriptLines(page), [page]);
   const names = useMemo(() => speakerNames(page), [page]);
@@ -70,6 +74,8 @@ export function Words({ page, follow = false, editable = false }: { page: Intera
   const nearness = useNearness(root);
   const blocks = useMemo(() => blocksOf(lines), [lines]);
   useFollow(root, page, lines, nearness, follow);
+  const places = useMemo(() => found(lines, sought), [lines, sought]);
+  useEffect(() => { if (at !== null) reveal(root.current, lines, lineAt(lines, at)); }, [at, lines.length > 0]);
   useEffect(() => () => leaveEdit(), [page.interaction]);
   const edit = (key: string, first: number, last: number) => {
     const line = lines.find((one) => one.key === key);
@@ -103,17 +109,20 @@ export function Words({ page, follow = false, editable = false }: { page: Intera
     edit(key, Number(target.dataset["index"]), Number(target.dataset["index"]));
   };
   return (
-    <div class={lines.length <= WHOLE ? "words" : "words long"} ref={root} onClick={onClick} onDblClick={onDblClick}>
-      <NearContext.Provider value={nearness}>
-        {blocks.map((block, index) => (
-          <Block
-            key={index} lines={block} whole={lines.length <= WHOLE} first={index === 0} names={names} corrections={page.transcript.corrections}
-            place={place && block.some((line) => line.kind === "say" && covers(line.utterance, place)) ? place : null}
-            chosen={chosen && block.some((line) => line.key === chosen.key) ? chosen : null}
-          />
-        ))}
-      </NearContext.Provider>
-    </div>
+    <>
+      {places.length > 0 && <FindBar root={root} places={places} lines={lines} came={nearness.came} sought={sought} interaction={page.interaction} at={at} />}
+      <div class={lines.length <= WHOLE ? "words" : "words long"} ref={root} onClick={onClick} onDblClick={onDblClick}>
+        <NearContext.Provider value={nearness}>
+          {blocks.map((block, index) => (
+            <Block
+              key={index} lines={block} whole={lines.length <= WHOLE} first={index === 0} names={names} corrections={page.transcript.corrections}
+              place={place && block.some((line) => line.kind === "say" && covers(line.utterance, place)) ? place : null}
+              chosen={chosen && block.some((line) => line.key === chosen.key) ? chosen : null}
+            />
+          ))}
+        </NearContext.Provider>
+      </div>
+    </>
   );
 }
 
@@ -173,7 +182,7 @@ function Row({ line, name, note, children }: { line: SayLine; name: string; note
     <div class={`say ${utterance.party}${line.quiet ? " quiet" : ""}`} data-key={line.key}>
       <button type="button" class="at num" data-from={utterance.from_ms} aria-label={`Play from ${duration(utterance.from_ms)}`}>{duration(utterance.from_ms)}</button>
       <div class="what">
-        {line.speaker && <div class="speaker">{name}</div>}
+        {line.speaker && <div class="speaker one">{name}</div>}
         <p>{children}</p>
         {note}
       </div>
@@ -235,20 +244,19 @@ class WordsLine extends Component<LineProps> {
   }
 }
 
+/** One list of words and blanks: a component for each word would be most of the work of a long transcript. */
 function Spoken({ utterance, corrections, place, chosen }: { utterance: Utterance; corrections: Correction[]; place: Place | null; chosen: number | null }) {
-  let shown = false;
-  return (
-    <>
-      {utterance.words.map((word, index) => {
-        if (place && word.from_ms >= place.from_ms && word.to_ms <= place.to_ms) {
-          if (shown) return null;
-          shown = true;
-          return <Fragment key="edit"><WordInput />{" "}</Fragment>;
-        }
-        return <Fragment key={index}>{takenOut(word.text) ? <TakenOut text={word.text} /> : <OneWord word={word} index={index} correction={correctionOf(corrections, utterance.leg, word)} fired={firedAt(utterance, word)} chosen={chosen === index} />}{" "}</Fragment>;
-      })}
-    </>
-  );
+  const shown: ComponentChildren[] = [];
+  let editing = false;
+  for (const [index, word] of utterance.words.entries()) {
+    if (place && word.from_ms >= place.from_ms && word.to_ms <= place.to_ms) {
+      if (!editing) shown.push(<WordInput key="edit" />, " ");
+      editing = true;
+      continue;
+    }
+    shown.push(takenOut(word.text) ? <TakenOut key={index} text={word.text} /> : oneWord(word, index, correctionOf(corrections, utterance.leg, word), firedAt(utterance, word), chosen === index), " ");
+  }
+  return <>{shown}</>;
 }
 
 /** A number that must not be kept: what it was, instead of it. */
@@ -257,10 +265,10 @@ export function TakenOut({ text }: { text: string }) {
   return found && <><span class="taken-out" title="Not kept: taken out of the words and the recording">{found.what}</span>{found.after}</>;
 }
 
-function OneWord({ word, index, correction, fired, chosen }: { word: Word; index: number; correction: Correction | null; fired: Fired | null; chosen: boolean }) {
+function oneWord(word: Word, index: number, correction: Correction | null, fired: Fired | null, chosen: boolean) {
   const doubtful = word.confidence < DOUBTFUL;
   const title = correction ? `${correction.by} wrote this for ${correction.before ? `“${correction.before}”` : "what was not understood"}, ${dateTime(correction.at, now.peek())}` : [...(doubtful ? [`${word.confidence} % sure`] : []), ...(fired ? [`Mood: ${firedText(fired)}`] : [])].join(" · ") || undefined;
-  return <span data-from={word.from_ms} data-index={index} class={`word${doubtful ? " doubtful" : ""}${correction ? " corrected" : ""}${fired && fired.weight !== 0 ? (fired.weight < 0 ? " mood-down" : " mood-up") : ""}${fired && fired.by !== "words" ? " whole" : ""}${chosen ? " chosen" : ""}`} title={title}>{word.text}</span>;
+  return <span key={index} data-from={word.from_ms} data-index={index} class={`word${doubtful ? " doubtful" : ""}${correction ? " corrected" : ""}${fired && fired.weight !== 0 ? (fired.weight < 0 ? " mood-down" : " mood-up") : ""}${fired && fired.by !== "words" ? " whole" : ""}${chosen ? " chosen" : ""}`} title={title}>{word.text}</span>;
 }
 
 function NotUnderstood({ utterance, quiet }: { utterance: Utterance; quiet: boolean }) {
@@ -280,7 +288,7 @@ function speakerNames(page: InteractionPage): Names {
 /** Marks the word that sounds now, without drawing the list again, and keeps it in sight. */
 function useFollow(root: { current: HTMLDivElement | null }, page: InteractionPage, lines: Line[], nearness: Nearness, follow: boolean): void {
   useEffect(() => {
-    const spoken = lines.flatMap((line, index) => (line.kind === "say" ? line.utterance.words.map((word) => ({ ...word, index, key: line.key })) : []));
+    const spoken = spokenWords(lines);
     let marked: Element | null = null;
     let handsOffUntil = 0;
     const scroller = root.current?.closest<HTMLElement>(".scroll");
@@ -288,9 +296,8 @@ function useFollow(root: { current: HTMLDivElement | null }, page: InteractionPa
     for (const kind of ["wheel", "touchmove", "pointerdown"]) scroller?.addEventListener(kind, scrolled, { passive: true });
     /** The word, or its block where that has no words yet. */
     const elementOf = (word: (typeof spoken)[number]) => {
-      const block = root.current?.children[Math.floor(word.index / BLOCK)];
-      const say = [...(block?.children ?? [])].find((one) => one.getAttribute("data-key") === word.key);
-      return say?.querySelector(`.word[data-from="${word.from_ms}"]`) ?? block ?? null;
+      const line = elementOfLine(root.current, word.line, word.key);
+      return line?.querySelector(`.word[data-from="${word.from_ms}"]`) ?? line;
     };
     const stop = effect(() => {
       void nearness.came.value;

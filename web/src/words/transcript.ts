@@ -124,8 +124,28 @@ function gapText(gap: Gap): string {
 
 /** What stands where a number was taken out ("[card number]."): its name, and the punctuation after it; null for any other word. */
 export function takenOut(text: string): { what: string; after: string } | null {
-  const found = /^\[([^\]]+)\](.*)$/.exec(text);
+  const found = text.startsWith("[") ? /^\[([^\]]+)\](.*)$/.exec(text) : null;
   return found ? { what: found[1] ?? "", after: found[2] ?? "" } : null;
+}
+
+/** A word with the place of its line in the transcript. */
+export interface Spoken extends Word { line: number; key: string }
+
+/** All words in the order in which they begin: where both speak, lines overlap. */
+export function spokenWords(lines: readonly Line[]): Spoken[] {
+  const words = lines.flatMap((line, index) => (line.kind === "say" ? line.utterance.words.map((word): Spoken => ({ ...word, line: index, key: line.key })) : []));
+  return words.sort((a, b) => a.from_ms - b.from_ms);
+}
+
+/** The line that is said at a time, or the last before it. */
+export function lineAt(lines: readonly Line[], ms: number): number {
+  let best = 0;
+  for (let n = 0; n < lines.length; n += 1) {
+    const line = lines[n] as Line;
+    if (line.at > ms) break;
+    if (line.kind === "say") best = n;
+  }
+  return best;
 }
 
 /** The word that sounds at a time: the last that began, while it or the breath after it lasts. */
@@ -149,6 +169,7 @@ export function understood(page: Pick<InteractionPage, "transcript">): number | 
 
 /** What moved the mood at a word, the heaviest first where several overlap. */
 export function firedAt(utterance: Pick<Utterance, "fired">, word: Pick<Word, "from_ms" | "to_ms">): Fired | null {
+  if (utterance.fired.length === 0) return null;
   const middle = (word.from_ms + word.to_ms) / 2;
   const here = utterance.fired.filter((one) => one.from_ms <= middle && middle < Math.max(one.to_ms, one.from_ms + 1));
   return here.sort((a, b) => Number(a.by !== "words") - Number(b.by !== "words") || Math.abs(b.weight) - Math.abs(a.weight))[0] ?? null;

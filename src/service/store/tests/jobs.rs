@@ -119,6 +119,34 @@ async fn words_card_and_mood_stand_on_page_timeline_and_list() {
 }
 
 #[tokio::test]
+async fn a_call_is_found_by_what_was_said_by_who_answered_and_by_its_number_however_that_is_written() {
+    let (store, _dir, daniel) = seeded().await;
+    store.apply(&answered_call(1, Some("+442079460152"), daniel)).await.expect("facts");
+    let call = ids(1).interaction;
+    store.save_transcript(call, &transcript(1), NOW).await.expect("words");
+    let find = async |text: &str| {
+        let filter = CallFilter { words: Some(text.to_owned()), ..CallFilter::default() };
+        let calls = store.calls(&filter).await.expect("calls").calls;
+        calls.into_iter().find(|row| row.interaction == call)
+    };
+    let said = find("Twice").await.expect("by a word").said;
+    assert_eq!(said, Some(Said { party: Party::Customer, from_ms: 3400, text: "charged twice".to_owned() }));
+    assert_eq!(find("charged, twice").await.expect("by two").said.map(|said| said.from_ms), Some(3000));
+    assert!(find("harged").await.is_none(), "words are found by their beginnings");
+    for typed in ["+44 20 7946 0152", "020 7946 0152", "7946-0152"] {
+        assert!(find(typed).await.is_some_and(|row| row.said.is_none()), "{typed}");
+    }
+    assert!(find("answered").await.is_some(), "by what became of it");
+    assert!(find("daniel").await.is_some(), "by the agent's name");
+    // What a later revision no longer says is not found.
+    let mut again = transcript(1);
+    again.utterances[0].words[1].text = "thrice".to_owned();
+    store.save_transcript(call, &again, NOW).await.expect("other words");
+    assert!(find("twice").await.is_none());
+    assert!(find("thrice").await.is_some());
+}
+
+#[tokio::test]
 async fn what_people_said_of_a_finding_outlives_the_next_revision() {
     let (store, _dir, daniel) = seeded().await;
     store.apply(&answered_call(1, None, daniel)).await.expect("facts");

@@ -19,6 +19,7 @@ use throughline::{
         demo,
         egress::Address,
         eval,
+        log_writer::{self, LogWriter},
         recorder::{paths, render::Rendering},
         sounds, speech,
     },
@@ -235,7 +236,7 @@ fn main() -> ExitCode {
 fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Serve { config, demo } => {
-            log();
+            let _last_lines = log()?;
             app::serve(Config::read(&config)?, demo)?;
         }
         Command::Check { config } => {
@@ -416,8 +417,10 @@ fn demo_voices() -> anyhow::Result<PathBuf> {
     Ok(folder.join("call.wav"))
 }
 
-/// Logs to standard error; `RUST_LOG` chooses what.
-fn log() {
+/// Logs to standard error, by a thread of its own; `RUST_LOG` chooses what.
+fn log() -> io::Result<log_writer::Flush> {
     let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "info,sqlx=warn".into());
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_target(false).init();
+    let (writer, last_lines) = LogWriter::start(io::stderr(), &log_writer::LEFT_OUT)?;
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(move || writer.clone()).with_target(false).init();
+    Ok(last_lines)
 }

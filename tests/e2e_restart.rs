@@ -3,7 +3,15 @@
 
 mod support;
 
-use std::time::{Duration, Instant};
+use std::{
+    cell::RefCell,
+    fs::File,
+    io::Write,
+    os::unix::fs::OpenOptionsExt,
+    path::Path,
+    process::Command,
+    time::{Duration, Instant},
+};
 
 use serde_json::json;
 use support::{
@@ -70,6 +78,34 @@ fn a_stopping_server_lets_the_running_call_end_and_takes_no_new_one() {
     server.restart();
     let page = call::page(&server.login("grace"), &running.interaction, "the end", |page| !page["ended_at"].is_null());
     assert_eq!(page["cause"], "customer_hung_up");
+}
+
+/// A log that takes what it has room for and is never read.
+fn unread_log(config: &Path) -> File {
+    let log = config.parent().expect("its folder").join("server.log");
+    assert!(Command::new("mkfifo").arg(&log).status().expect("mkfifo").success());
+    File::options().read(true).write(true).custom_flags(libc::O_NONBLOCK).open(log).expect("both ends")
+}
+
+#[test]
+fn a_log_that_nobody_reads_holds_up_neither_calls_nor_the_end() {
+    let pipe = RefCell::new(None);
+    let prepare = |config: &Path| drop(pipe.replace(Some(unread_log(config))));
+    let mut server = Server::set_up(&Setup { change: Some(&no_words), prepare: Some(&prepare), ..Setup::default() });
+    let mut pipe = pipe.into_inner().expect("opened before the server started");
+    while pipe.write(&[b'.'; 512]).is_ok() {}
+    while pipe.write(b".").is_ok() {}
+    let mut daniel = Agent::daniel(&server);
+    let running = talk(&server, &mut daniel, "+442079460101");
+    // It says that it stops, and cannot.
+    server.terminate();
+    wait_for("the drain", PATIENCE, || Some(server.nobody().get("/readyz")).filter(|answer| answer.status == 503));
+    running.talk.finish_after(Duration::ZERO);
+    assert!(!daniel.phone.is_called_within(Duration::from_secs(1)), "it only answers the goodbye");
+    drop(running.playing.stop());
+    daniel.desk.wait("the wrap-up", |desk| !desk.view["wrap_up"].is_null());
+    daniel.desk.send(&json!({"type": "finish_wrap_up", "interaction": running.interaction}));
+    assert!(server.wait_end().success());
 }
 
 #[test]

@@ -110,6 +110,37 @@ fn a_large_request_reaches_a_phone_by_a_connection_that_we_make_or_by_udp_where_
 }
 
 #[test]
+fn a_phone_that_closes_its_connection_right_after_its_answer_is_in_the_call() {
+    let here = Ipv4Addr::LOCALHOST.into();
+    let server = Server::plain();
+    let phone = RawPhone::register_with(here, server.sip(), PHONES[0].0, PHONES[0].1, &"x".repeat(450));
+    let listener = TcpListener::bind(phone.local()).expect("the port is its own");
+    let mut desk = Desk::connect(&server.login("daniel"));
+    desk.ready();
+    let mut caller = RawPhone::at_trunk(TRUNK.into(), server.sip(), "+442079460101");
+    caller.name = "Llanfairpwllgwyngyll ".repeat(6);
+    let invite = caller.call("+442079460000", description(TRUNK.into(), 40_000));
+    desk.wait_offer();
+    listener.set_nonblocking(true).expect("a listener");
+    let (mut stream, _) = wait_for("a connection", PATIENCE, || listener.accept().ok());
+    stream.set_nonblocking(false).expect("a connection");
+    let rung = read_request(&mut stream);
+    // One segment: the answer, and with it the end.
+    stream.write_all(&phone.response(&rung, 200, "taken", Some(description(here, 40_002)))).expect("answered");
+    drop((stream, listener));
+    phone.wait(&Method::Ack, Some("taken"));
+    let dialog = caller.acknowledge(&invite, &caller.wait_status(200));
+    wait_for("the end of the connection", PATIENCE, || (closed(&server, "by_peer") == 1.0).then_some(()));
+    wait_for("the talk", PATIENCE, || (server.metric("throughline_calls_talking")? == 1.0).then_some(()));
+    assert_eq!(server.metric("throughline_sip_large_by_udp_total").unwrap_or(0.0), 0.0, "it was answered: nothing is sent again");
+    caller.say_goodbye(dialog);
+    let bye = phone.wait(&Method::Bye, None);
+    assert!(String::from_utf8_lossy(&bye).contains("\r\nVia: SIP/2.0/UDP "), "by the flow that it registered from");
+    phone.reply(&bye, 200, "taken", None);
+    wait_for("no call left", PATIENCE, || (server.metric("throughline_calls_talking")? == 0.0).then_some(()));
+}
+
+#[test]
 fn two_phones_on_tcp_call_each_other_both_ways() {
     if !installed("baresip") {
         return;

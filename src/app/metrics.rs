@@ -1,6 +1,9 @@
 //! The metrics page: what every part has counted, by reason.
 
-use std::{fmt::Write, sync::Arc};
+use std::{
+    fmt::Write,
+    sync::{Arc, atomic::Ordering},
+};
 
 use crate::{
     config::Config,
@@ -10,6 +13,7 @@ use crate::{
         control_thread::{ControlHandle, ControlMessage},
         jobs::RedactionCounters,
         live::LiveHub,
+        log_writer::LEFT_OUT,
         media_threads::{MediaCounters, MediaThreads},
         recorder::{self, Recorder},
         speech::{Pool, live::FrontCounters},
@@ -49,6 +53,7 @@ pub(super) fn api_parts(
             if let Some(media) = media.upgrade() {
                 media_lines(&mut text, &media.counters());
             }
+            line(&mut text, "log_lines_left_out_total", LEFT_OUT.load(Ordering::Relaxed));
             recorder_lines(&mut text, &recorder);
             spool_lines(&mut text, &spool);
             redaction_lines(&mut text, &redaction);

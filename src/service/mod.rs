@@ -12,6 +12,7 @@ pub mod jobs;
 pub mod live;
 pub mod live_redaction;
 pub mod live_words;
+pub mod log_writer;
 pub mod media_threads;
 pub mod recorder;
 pub mod sip_sockets;

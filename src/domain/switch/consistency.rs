@@ -224,8 +224,17 @@ impl Switch {
             }
             Finding::Leg(leg) => self.abandon_leg(leg),
             Finding::Dialog(leg) => {
-                self.dialogs.retain(|_, of| *of != leg);
-                self.dialog_of.remove(&leg);
+                // A leg that lives keeps its own dialog.
+                let own = self.dialog_of.get(&leg).filter(|_| self.legs.contains_key(&leg)).cloned();
+                self.dialogs.retain(|key, of| *of != leg || own.as_ref() == Some(key));
+                match own {
+                    Some(key) => {
+                        self.dialogs.insert(key, leg);
+                    }
+                    None => {
+                        self.dialog_of.remove(&leg);
+                    }
+                }
             }
             Finding::Client(client, _) => {
                 self.clients.remove(&client);

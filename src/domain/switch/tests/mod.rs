@@ -26,6 +26,7 @@ mod queue_places;
 mod queue_races;
 mod queue_waiting;
 mod races;
+mod reaper;
 mod record;
 mod refusals;
 mod registration;

@@ -21,11 +21,11 @@ export async function openBrowser() {
 }
 
 /** A page on a mock of its own. Everything that must never happen is collected: dialogs, console errors, policy violations, requests out. */
-export async function openDesk(browser, { user = "ann", viewport = WIDE, scheme = "light", login = true, prepare = () => {} } = {}) {
+export async function openDesk(browser, { user = "ann", viewport = WIDE, scheme = "light", login = true, prepare = () => {}, media = { colorScheme: scheme, reducedMotion: "reduce" } } = {}) {
   const mock = new Mock();
   prepare(mock);
   const url = await mock.listen();
-  const context = await browser.newContext({ viewport, colorScheme: scheme, reducedMotion: "reduce", locale: "en-GB", timezoneId: "Europe/Copenhagen" });
+  const context = await browser.newContext({ viewport, ...media, locale: "en-GB", timezoneId: "Europe/Copenhagen" });
   const page = await context.newPage();
   page.setDefaultTimeout(5000);
   const bad = [];

@@ -9,14 +9,12 @@ use serde::Deserialize;
 
 use super::{
     ms, resample,
-    transcribe::{Heard, HeardWord, Request, TranscribeError, Transcriber},
+    transcribe::{Heard, HeardWord, Request, TranscribeError, Transcriber, WORDS_MAX},
 };
 use crate::service::egress::{self, Address, EgressError, Patience, Question};
 
 /// Longest answer: an utterance's words with all their times are a few kB.
 const ANSWER_MAX: usize = 1 << 20;
-/// Most words of one answer: nobody says more in 30 s; the gates refuse far fewer.
-const WORDS_MAX: usize = 400;
 /// Longest word.
 const WORD_MAX: usize = 64;
 /// First rest after a failure; doubles with each one in a row.

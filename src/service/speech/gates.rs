@@ -21,6 +21,8 @@ const STEADY_MAX: f32 = 0.55;
 const NO_SPEECH_LOGPROB: f32 = -1.0;
 /// Short text packs badly: the ratio says nothing.
 const COMPRESSION_MIN_CHARS: usize = 40;
+/// Octets that are looked at for it: four times what is said in 30 s; the look grows with their square.
+const PACKED_MAX: usize = 4 << 10;
 /// So many repetitions in a row are a loop.
 const LOOP: usize = 4;
 /// Longest repeated phrase that is looked for, words.
@@ -156,7 +158,7 @@ pub fn plain(words: &[HeardWord]) -> String {
 
 /// Text size over an estimate of its packed size: greedy matches of ≥ 4 octets cost 2.5, literals 0.65, a header 8.
 fn compression(text: &str) -> f32 {
-    let bytes = text.as_bytes();
+    let bytes = &text.as_bytes()[..text.len().min(PACKED_MAX)];
     let (mut at, mut packed) = (0, 8.0);
     while at < bytes.len() {
         let longest = (0..at).map(|from| bytes[from..].iter().zip(&bytes[at..]).take_while(|(a, b)| a == b).count()).max().unwrap_or(0);

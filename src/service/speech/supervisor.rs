@@ -23,7 +23,7 @@ use super::{
     pool::WorkerProgram,
     protocol::{self, Message, VERSION},
     sound::Form,
-    transcribe::{Heard, Request, TranscribeError, Transcriber},
+    transcribe::{Heard, Key, Request, TranscribeError, Transcriber},
 };
 
 /// The worker gives up by itself this much before we kill it.
@@ -184,11 +184,7 @@ impl Running {
         let limit = Duration::from_millis(u64::from(ms(request.sound.len())) * 2) + self.patience.decode;
         let (form, blob) = request.sound.blob();
         let decode = decode(request, form, &self.model.thresholds, self.audio_ctx, limit);
-        match self.exchange(&decode, &blob, limit)? {
-            Message::Heard { key, heard } if key == request.key => Ok(heard),
-            Message::Failed { key, why } if key == request.key => Err(TranscribeError::Lost(why)),
-            _ => Err(TranscribeError::Lost("it answered something else".into())),
-        }
+        self.exchange(&decode, &blob, limit).and_then(|answer| believed(answer, request.key))
     }
 
     /// One question, one answer; any error means that the child cannot be trusted any more.
@@ -203,6 +199,15 @@ impl Running {
         let mut bounded = Bounded { socket: &self.socket, until: clock() + limit };
         protocol::write(&mut bounded, question, blob).map_err(lost)?;
         protocol::read(&mut bounded).map(|(answer, _)| answer).map_err(lost)
+    }
+}
+
+/// What a worker said of the utterance that it was asked about; anything else is the end of it.
+fn believed(answer: Message, asked: Key) -> Result<Heard, TranscribeError> {
+    match answer {
+        Message::Heard { key, heard } if key == asked && heard.is_bounded() => Ok(heard),
+        Message::Failed { key, why } if key == asked => Err(TranscribeError::Lost(why)),
+        _ => Err(TranscribeError::Lost("it answered something else".into())),
     }
 }
 
@@ -269,7 +274,7 @@ mod tests {
     use crate::{
         domain::media::plan::Codec,
         ids::LegId,
-        service::speech::{Key, Sound},
+        service::speech::{Sound, transcribe::HeardWord},
         time::UnixMs,
     };
 
@@ -290,5 +295,27 @@ mod tests {
         assert_eq!(told(1, false), ("de".into(), 384, 24, 25_000));
         assert_eq!(told(10, false), ("de".into(), 640, 88, 25_000));
         assert_eq!(told(10, true), ("de".into(), 1_500, 88, 25_000));
+    }
+
+    #[test]
+    fn what_no_model_says_of_an_utterance_is_not_believed() {
+        let key = |start_ms| Key { leg: LegId::new(UnixMs(1), [1; 10]), start_ms };
+        let answer = |words: usize, word: &str, logprob: f32| {
+            let word = HeardWord { text: word.into(), from_ms: 0, to_ms: 100, probability: 0.9 };
+            Message::Heard { key: key(7), heard: Heard { language: "en".into(), no_speech: 0.0, logprob, words: vec![word; words] } }
+        };
+        assert!(believed(answer(88, "yes", -0.1), key(7)).is_ok());
+        let refused = [
+            (answer(1, "yes", -0.1), "for another utterance"),
+            (answer(20_000, "a", -0.1), "a flood of words"),
+            (answer(1, &"a".repeat(900_000), -0.1), "one endless word"),
+            (answer(1, "yes", f32::INFINITY), "surer than sure"),
+            (Message::Failed { key: key(8), why: "no".into() }, "its failing at another one"),
+            (Message::Ready { version: VERSION, audio_ctx: 1_500 }, "ready in the middle"),
+        ];
+        for (n, (answer, what)) in refused.into_iter().enumerate() {
+            let asked = if n == 0 { key(8) } else { key(7) };
+            assert!(matches!(believed(answer, asked), Err(TranscribeError::Lost(_))), "{what}");
+        }
     }
 }

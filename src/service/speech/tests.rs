@@ -263,6 +263,14 @@ fn every_gate_after_the_model_says_why() {
     assert_eq!(after(&heard(long, |h| h.no_speech = 0.9), 4_000, 4_000, &demo), Some(Rejection::NoSpeech));
 }
 
+#[test]
+fn an_answer_of_a_megabyte_is_judged_by_its_beginning_alone() {
+    let numbered: String = (0..160_000_u64).map(|n| format!("{:06x}", n.wrapping_mul(2_654_435_761) % 0x00ff_ffff)).collect();
+    let judged = |text: &str| gates::after(&heard(text, |_| ()), 30_000, 30_000, &Thresholds::default());
+    assert_eq!(judged(&numbered), None, "one word without an end does not pack");
+    assert_eq!(judged(&"again".repeat(200_000)), Some(gates::Rejection::Repeats));
+}
+
 /// Goes round in circles until it is asked to look at the full context; then too, when `always`.
 struct Circles {
     always: bool,

@@ -53,6 +53,19 @@ pub struct Heard {
     pub words: Vec<HeardWord>,
 }
 
+/// Most words of one answer: nobody says more in 30 s; the gates refuse far fewer.
+pub const WORDS_MAX: usize = 400;
+/// Most octets of the words of one answer: the tokens of 30 s, each as long as any.
+const TEXT_MAX: usize = 16 << 10;
+
+impl Heard {
+    /// Whether a model can have answered this about an utterance: so much text, and figures that are numbers.
+    pub fn is_bounded(&self) -> bool {
+        let octets: usize = self.words.iter().map(|word| word.text.len()).sum();
+        self.words.len() <= WORDS_MAX && octets <= TEXT_MAX && self.logprob.is_finite() && self.no_speech.is_finite()
+    }
+}
+
 /// Why an utterance has no words.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TranscribeError {

@@ -9,6 +9,7 @@
 use std::collections::VecDeque;
 
 use super::{
+    due::{Due, SHOW_WITHIN_US},
     ear::{EarEvent, LegEar},
     shown::{Ended, Mask, Settled, Shown},
 };
@@ -36,8 +37,6 @@ use crate::{
 const LEGS: usize = 16;
 /// Utterances of a call that wait for words: more are left to the recording.
 const WAITING: usize = 16;
-/// An utterance should be shown so long after its acoustic end.
-const SHOW_WITHIN_US: u64 = 1_500_000;
 /// An utterance without an answer for so long is left to the recording.
 const GIVE_UP_US: u64 = 20_000_000;
 /// Voice that an utterance needs before its first words are asked for.
@@ -75,6 +74,7 @@ pub struct LiveCall {
     partial: bool,
     legs: Vec<Leg>,
     waiting: Vec<Waiting>,
+    due: Due,
     shown: Shown,
     out: VecDeque<Out>,
     told_us: u64,
@@ -106,7 +106,16 @@ struct Waiting {
 impl LiveCall {
     /// A call that begins; `mask` takes out what must not be shown.
     pub fn new(interaction: InteractionId, partial: bool, mask: Box<dyn Mask>) -> Self {
-        Self { interaction, partial, legs: Vec::new(), waiting: Vec::new(), shown: Shown::new(mask), out: VecDeque::new(), told_us: 0 }
+        Self {
+            interaction,
+            partial,
+            legs: Vec::new(),
+            waiting: Vec::new(),
+            due: Due::default(),
+            shown: Shown::new(mask),
+            out: VecDeque::new(),
+            told_us: 0,
+        }
     }
 
     /// A track begins; false when the call has too many.
@@ -266,9 +275,10 @@ impl LiveCall {
         if self.waiting.len() >= WAITING {
             return self.leave(waiting, now_us);
         }
+        let deadline_us = self.due.of(end_us, waiting.piece.range.len());
         self.waiting.push(waiting);
         let request = Request { key, sound, full_context: false, model: None };
-        self.out.push_back(Out::Ask { request, partial: false, deadline_us: end_us + SHOW_WITHIN_US });
+        self.out.push_back(Out::Ask { request, partial: false, deadline_us });
     }
 
     /// What began was no utterance: words that were shown of it go.

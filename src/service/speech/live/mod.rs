@@ -10,6 +10,7 @@ pub mod activity;
 pub mod after;
 pub mod call;
 pub mod cutter;
+mod due;
 pub mod ear;
 pub mod front;
 pub mod results;

@@ -44,8 +44,10 @@ impl Scene {
     fn wait_alarm(&mut self, words: &str) -> String {
         self.board.wait(&format!("an alarm about \"{words}\""), |board| alarm(board, words).is_some());
         let sentence = alarm(&self.board, words).expect("just seen");
-        let logged = self.server.log_text().lines().filter(|line| line.contains("WARN") && line.contains(&sentence)).count();
-        assert_eq!(logged, 1, "the log says it once: {sentence}\n{}", self.server.log_text());
+        let logged = || self.server.log_text().lines().filter(|line| line.contains("WARN") && line.contains(&sentence)).count();
+        // The log has a thread of its own.
+        wait_for("the alarm in the log", PATIENCE, || (logged() > 0).then_some(()));
+        assert_eq!(logged(), 1, "the log says it once: {sentence}\n{}", self.server.log_text());
         sentence
     }
 

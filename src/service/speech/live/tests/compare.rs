@@ -16,7 +16,7 @@ use crate::service::speech::{
 const TAPS: usize = 64;
 
 /// What comes out of a telephone line.
-fn telephone(samples: &[i16]) -> Vec<i16> {
+pub(super) fn telephone(samples: &[i16]) -> Vec<i16> {
     let low_pass = |hz: f32, n: f32| if n == 0.0 { 2.0 * hz / RATE as f32 } else { (2.0 * PI * hz * n / RATE as f32).sin() / (PI * n) };
     let tap = |n: isize| {
         let n = n as f32;
@@ -98,6 +98,12 @@ fn measure_detectors_on_the_same_audio() {
             far.iter().filter(|frame| **frame < samples.len() / FRAME).for_each(|frame| truth[*frame] = 'n');
             write(&format!("speech {snr_db:02} dB {side}"), &samples, truth.into_iter().collect());
         }
+    }
+    for (speaker, snr_db, samples, voiced, far) in super::people::lines(60, &[60.0, 20.0, 10.0, 5.0]) {
+        let mut truth = vec!['-'; samples.len() / FRAME];
+        voiced.iter().for_each(|frame| truth[*frame] = 'v');
+        far.iter().for_each(|frame| truth[*frame] = 'n');
+        write(&format!("people {snr_db:02} dB {speaker}"), &samples, truth.into_iter().collect());
     }
     for (name, samples) in no_speech(30) {
         let line = telephone(&samples);

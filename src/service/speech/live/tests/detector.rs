@@ -10,7 +10,7 @@ use crate::service::speech::{
 };
 
 /// Frames inside utterances.
-fn inside(samples: &[i16]) -> Vec<bool> {
+pub(super) fn inside(samples: &[i16]) -> Vec<bool> {
     let mut inside = vec![false; samples.len().div_ceil(FRAME)];
     for piece in utterances(samples, false) {
         inside[piece.range.start / FRAME..piece.range.end.div_ceil(FRAME)].fill(true);

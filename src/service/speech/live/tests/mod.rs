@@ -3,6 +3,7 @@
 mod calls;
 mod compare;
 mod detector;
+mod people;
 mod sums;
 
 use super::{

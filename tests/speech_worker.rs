@@ -270,23 +270,23 @@ fn live_words_are_made_by_the_live_model_and_those_after_the_call_by_the_other()
     }
 }
 
-/// A person's prompts as a call, where Debian's `asterisk-core-sounds-en-wav` is installed or `THROUGHLINE_VOICES` names such a folder.
-fn a_persons_prompts(most: usize) -> Vec<TrackAudio> {
-    let folder = std::env::var_os("THROUGHLINE_VOICES").map_or_else(|| PathBuf::from("/usr/share/asterisk/sounds"), PathBuf::from);
-    let Ok(entries) = fs::read_dir(folder.join("en_US_f_Allison")) else {
-        println!("no person's voice in {}: install asterisk-core-sounds-en-wav, or set THROUGHLINE_VOICES", folder.display());
-        return Vec::new();
-    };
-    let mut prompts: Vec<_> =
-        entries.filter_map(|entry| Some(entry.ok()?.path())).filter(|path| path.extension().is_some_and(|e| e == "wav")).collect();
+/// A person's prompts, each as a call; none where the folder has no such voice.
+fn a_persons_prompts(folder: &Path, most: usize) -> Vec<TrackAudio> {
+    let Ok(entries) = fs::read_dir(folder.join("en_US_f_Allison")) else { return Vec::new() };
+    let mut prompts: Vec<_> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
     prompts.sort();
-    let of_speech = |path: &PathBuf| !path.file_name().is_some_and(|name| name.to_string_lossy().contains("beep"));
-    prompts.iter().filter(|path| of_speech(path)).take(most).flat_map(|path| file::read_wav(path).expect("a prompt")).collect()
+    let name = |path: &PathBuf| path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    prompts.retain(|path| name(path).ends_with(".wav") && !name(path).contains("beep"));
+    prompts.iter().take(most).flat_map(|path| file::read_wav(path).expect("a prompt")).collect()
 }
 
 #[test]
 fn what_a_person_says_to_the_demo_model_is_not_understood_rather_than_invented() {
-    let prompts = a_persons_prompts(30);
+    let folder = std::env::var_os("THROUGHLINE_VOICES").map_or_else(|| PathBuf::from("/usr/share/asterisk/sounds"), PathBuf::from);
+    let prompts = a_persons_prompts(&folder, 30);
+    if prompts.is_empty() {
+        println!("no person's voice in {}: install asterisk-core-sounds-en-wav, or set THROUGHLINE_VOICES", folder.display());
+    }
     let pool = pool(WorkerProgram::Path(REAL.into()), 1);
     let shown = |tracks: &[TrackAudio]| {
         let transcript = pool.transcribe_call(tracks).expect("is settled");

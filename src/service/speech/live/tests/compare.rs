@@ -99,7 +99,7 @@ fn measure_detectors_on_the_same_audio() {
             write(&format!("speech {snr_db:02} dB {side}"), &samples, truth.into_iter().collect());
         }
     }
-    for (speaker, snr_db, samples, voiced, far) in super::people::lines(60, &[60.0, 20.0, 10.0, 5.0]) {
+    for super::people::Spoken { speaker, snr_db, samples, voiced, far } in super::people::lines(60, &[60.0, 20.0, 10.0, 5.0]) {
         let mut truth = vec!['-'; samples.len() / FRAME];
         voiced.iter().for_each(|frame| truth[*frame] = 'v');
         far.iter().for_each(|frame| truth[*frame] = 'n');

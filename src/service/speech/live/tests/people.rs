@@ -34,14 +34,27 @@ fn voices() -> Option<PathBuf> {
     found.then_some(folder)
 }
 
+/// What a speaker said, and where.
+pub(super) struct Spoken {
+    pub speaker: &'static str,
+    pub snr_db: f32,
+    pub samples: Vec<i16>,
+    /// Frames with voice.
+    pub voiced: Vec<usize>,
+    /// Frames far from any voice.
+    pub far: Vec<usize>,
+}
+
 /// A speaker's prompts one after the other with pauses of 0.7 to 2.6 s, at −30 dBov while they speak; frames with voice, frames far from any.
-fn prompts(folder: &Path, seconds: usize) -> Option<(Vec<i16>, Vec<usize>, Vec<usize>)> {
+fn prompts(folder: &Path, speaker: &'static str, seconds: usize) -> Option<Spoken> {
+    let folder = folder.join(speaker);
     let mut names: Vec<_> = fs::read_dir(folder).ok()?.filter_map(|entry| Some(entry.ok()?.path())).collect();
     let name = |path: &PathBuf| path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     names.retain(|path| name(path).ends_with(".wav") && !NO_SPEECH.iter().any(|begin| name(path).starts_with(begin)));
     // Long and short ones mixed, the same each time.
     names.sort_by_key(|path| name(path).bytes().rev().collect::<Vec<_>>());
-    let (mut samples, mut voiced, mut pauses) = (vec![0i16; RATE], Vec::new(), vec![0..RATE / FRAME]);
+    let (mut samples, mut voiced, mut pauses) = (vec![0i16; RATE], Vec::new(), Vec::new());
+    pauses.push(0..RATE / FRAME);
     for (n, path) in names.iter().enumerate() {
         if samples.len() > seconds * RATE {
             break;
@@ -60,27 +73,28 @@ fn prompts(folder: &Path, seconds: usize) -> Option<(Vec<i16>, Vec<usize>, Vec<u
     let level = voice_activity::activity(&telephone(&samples)).level_db;
     let power = voiced.iter().map(|i| 10f32.powf(level[*i] / 10.0)).sum::<f32>() / voiced.len() as f32;
     let gain = 10f32.powf((-30.0 - 10.0 * power.log10()) / 20.0);
-    let quiet = samples.iter().map(|sample| (f32::from(*sample) * gain) as i16).collect();
+    let samples = samples.iter().map(|sample| (f32::from(*sample) * gain) as i16).collect();
     let far = pauses.into_iter().flat_map(|pause| pause.start + 30..pause.end.saturating_sub(30)).collect();
-    Some((quiet, voiced, far))
+    Some(Spoken { speaker, snr_db: f32::INFINITY, samples, voiced, far })
 }
 
-/// Each speaker's prompts over noise as a line carries them, with the frames that are voiced and those far from any voice.
-pub(super) fn lines(seconds: usize, snrs_db: &[f32]) -> Vec<(&'static str, f32, Vec<i16>, Vec<usize>, Vec<usize>)> {
+/// Each speaker's prompts over noise as a line carries them.
+pub(super) fn lines(seconds: usize, snrs_db: &[f32]) -> Vec<Spoken> {
     let Some(folder) = voices() else { return Vec::new() };
-    let spoken = SPEAKERS.iter().filter_map(|speaker| Some((*speaker, prompts(&folder.join(speaker), seconds)?)));
-    let over_noise = |(speaker, (quiet, voiced, far)): (&'static str, (Vec<i16>, Vec<usize>, Vec<usize>))| {
+    let quiet = SPEAKERS.iter().filter_map(|speaker| prompts(&folder, speaker, seconds));
+    let over_noise = |Spoken { speaker, samples, voiced, far, .. }: Spoken| {
         snrs_db.iter().map(move |snr_db| {
             let peak = (32_768.0 * 10f32.powf((-30.0 - snr_db) / 20.0) * 3f32.sqrt()) as i32;
-            (speaker, *snr_db, telephone(&add(&quiet, &noise(quiet.len(), peak, 77))), voiced.clone(), far.clone())
+            let samples = telephone(&add(&samples, &noise(samples.len(), peak, 77)));
+            Spoken { speaker, snr_db: *snr_db, samples, voiced: voiced.clone(), far: far.clone() }
         })
     };
-    spoken.flat_map(|spoken| over_noise(spoken).collect::<Vec<_>>()).collect()
+    quiet.flat_map(over_noise).collect()
 }
 
 #[test]
 fn peoples_voices_are_found_at_10_db_over_noise_and_noise_is_not_taken_for_them() {
-    for (speaker, snr_db, samples, voiced, far) in lines(60, &[10.0]) {
+    for Spoken { speaker, snr_db, samples, voiced, far } in lines(60, &[10.0]) {
         let found = voice_activity::activity(&samples);
         let mut after = vec![false; found.active.len()];
         whole::cut(&found.active, &found.level_db).into_iter().for_each(|span| after[span.frames].fill(true));
@@ -99,7 +113,7 @@ fn measure_the_detectors_on_people() {
     if std::env::var_os("THROUGHLINE_MEASURE").is_none() {
         return;
     }
-    for (speaker, snr_db, samples, voiced, far) in lines(180, &[60.0, 20.0, 10.0, 5.0]) {
+    for Spoken { speaker, snr_db, samples, voiced, far } in lines(180, &[60.0, 20.0, 10.0, 5.0]) {
         let found = voice_activity::activity(&samples);
         let mut after = vec![false; found.active.len()];
         whole::cut(&found.active, &found.level_db).into_iter().for_each(|span| after[span.frames].fill(true));

@@ -86,6 +86,7 @@ fn own(octets: Vec<u8>, is_text: bool) -> Option<Vec<u8>> {
 }
 
 fn read_all(message: &Message<'_>) {
+    assert!(message.sdp().len() <= message.body().len());
     let octets: usize = message.all_headers().map(|(name, _, value)| name.len() + value.len()).sum();
     assert!(message.vias().count() > 0 && !message.call_id().is_empty() && octets > 0);
     let addresses = [HeaderId::Contact, HeaderId::Route, HeaderId::RecordRoute].into_iter().flat_map(|id| message.addresses(id));

@@ -11,10 +11,7 @@ use super::{
     gate::{Source, Verdict, verdict},
 };
 use crate::{
-    domain::call::leg::{
-        in_dialog::{Asked, SDP},
-        wire,
-    },
+    domain::call::leg::{in_dialog::Asked, wire},
     ids::{InteractionId, LegId},
     protocol::sip::{
         build::{Header, Response, TextHeader, TokensHeader},
@@ -22,6 +19,7 @@ use crate::{
         flow::{Flow, Transport},
         header::HeaderId,
         message::{Message, response_target},
+        multipart::ACCEPTED,
         parse::parse,
         parse_error::ParseErrorKind,
         transaction_layer::{OpenError, RequestFate, RequestHead, ResponseFate, ResponseHead, ServerId},
@@ -184,7 +182,7 @@ impl Switch {
             (Verdict::Serve | Verdict::Challenge, Method::Register) => self.register(flow, request),
             (Verdict::Serve | Verdict::Challenge, Method::Invite) => self.invite(flow, request, source),
             (Verdict::Serve | Verdict::Challenge, _) => {
-                let accept = Header::Text(TextHeader::Accept, Text::new(SDP));
+                let accept = Header::Text(TextHeader::Accept, Text::new(ACCEPTED));
                 let response = self.reply(request, 200, flow.remote).with(wire::allow()).with(accept);
                 self.send_stateless(flow, request, &response);
             }

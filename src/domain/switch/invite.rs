@@ -6,10 +6,7 @@ use crate::{
     domain::{
         call::{
             Arrival, Call, Caller, InternalCall, OutboundCall, PhoneTarget, Place, Turn,
-            leg::{
-                Incoming, IncomingError, Leg, LegRole, MAX_BRANCHES, MIN_SESSION_SECONDS, SessionTimer,
-                in_dialog::{SDP, warning},
-            },
+            leg::{Incoming, IncomingError, Leg, LegRole, MAX_BRANCHES, MIN_SESSION_SECONDS, SessionTimer, in_dialog::warning},
         },
         media::plan::PortPair,
         routing::Queue,
@@ -23,6 +20,7 @@ use crate::{
             flow::Flow,
             header::{HeaderId, NameAddr},
             message::Message,
+            multipart::{ACCEPTED, Session},
             registrar::Registrar,
             transaction_layer::ServerId,
         },
@@ -128,10 +126,9 @@ impl Switch {
             return Some(self.reply(request, 420, flow.remote).with(unsupported));
         }
         let encoded = request.header(HeaderId::ContentEncoding).is_some_and(|coding| !coding.eq_ignore_ascii_case(b"identity"));
-        let sdp = request.body().is_empty() || request.content_type().is_some_and(|kind| kind.eq_ignore_ascii_case(SDP));
-        if encoded || !sdp {
+        if encoded || request.session() == Session::Unknown {
             self.counters.count(Counter::BodyRefused);
-            return Some(self.reply(request, 415, flow.remote).with(Header::Text(TextHeader::Accept, Text::new(SDP))));
+            return Some(self.reply(request, 415, flow.remote).with(Header::Text(TextHeader::Accept, Text::new(ACCEPTED))));
         }
         if SessionTimer::of(request) == SessionTimer::TooShort {
             return Some(self.reply(request, 422, flow.remote).with(Header::Number(NumberHeader::MinSe, MIN_SESSION_SECONDS)));

@@ -6,6 +6,7 @@ use super::{
     build::Refresher,
     field::Method,
     header::{CSeq, HeaderId, NameAddr, Params, Rport, Via},
+    multipart::{self, Session},
     parse::MAX_HEADER_LINES,
     scan,
     uri::Uri,
@@ -270,6 +271,22 @@ impl<'a> Message<'a> {
         let value = self.header(HeaderId::ContentType)?;
         let end = memchr::memchr(b';', value).unwrap_or(value.len());
         std::str::from_utf8(scan::trim_end(&value[..end])).ok()
+    }
+
+    /// What the body says of the session, alone or in one of several parts (RFC 5621); a response's body without a type is taken for one.
+    pub fn session(&self) -> Session<'a> {
+        match self.header(HeaderId::ContentType) {
+            None if !self.is_request() && !self.body.is_empty() => Session::Described(self.body),
+            content_type => multipart::session(content_type.unwrap_or_default(), self.body),
+        }
+    }
+
+    /// The session's description; empty when there is none.
+    pub fn sdp(&self) -> &'a [u8] {
+        match self.session() {
+            Session::Described(sdp) => sdp,
+            Session::None | Session::Unknown => &[],
+        }
     }
 
     /// Expires, seconds; `None` when absent or unreadable.

@@ -16,6 +16,7 @@ pub mod flow;
 pub mod header;
 pub mod hop_request;
 pub mod message;
+pub mod multipart;
 pub mod nonce;
 pub mod parse;
 pub mod parse_error;

@@ -12,12 +12,11 @@ use crate::{
         dialog::RequestOrder,
         field::{Method, Text},
         message::Message,
+        multipart::{ACCEPTED, Session},
         transaction_layer::ServerId,
     },
 };
 
-/// The media type of offers and answers.
-pub const SDP: &str = "application/sdp";
 /// The media types of keys in INFO that phones of before RFC 4733 send.
 const DTMF: [&str; 2] = ["application/dtmf-relay", "application/dtmf"];
 /// The longest wait that we ask of a peer whose offer came too early, seconds (RFC 3261 §14.2).
@@ -73,7 +72,7 @@ impl Leg {
             405 | 200 => response.headers.push(wire::allow()),
             // An offer before the one before it was answered: again in a while (RFC 3261 §14.2, RFC 3311 §5.2).
             500 => response.headers.push(Header::Number(NumberHeader::RetryAfter, turn.tokens.below(MAX_RETRY_AFTER_SECONDS + 1))),
-            415 => response.headers.push(Header::Text(TextHeader::Accept, Text::new(SDP))),
+            415 => response.headers.push(Header::Text(TextHeader::Accept, Text::new(ACCEPTED))),
             422 => response.headers.push(Header::Number(NumberHeader::MinSe, MIN_SESSION_SECONDS)),
             _ => {}
         }
@@ -116,7 +115,7 @@ impl Leg {
     }
 
     fn on_offer(&mut self, turn: &mut Turn<'_>, request: &Message<'_>, server: Asked) -> Option<LegEvent> {
-        let body = request.body();
+        let body = request.sdp();
         let offers = *request.method() == Method::Invite || !body.is_empty();
         let waits_for_answer = match &self.state {
             State::Up { leaving: true, .. } | State::Closing { .. } | State::Gone => return self.unknown(turn, request, server),
@@ -129,7 +128,7 @@ impl Leg {
         if waits_for_answer && offers {
             return self.glare(turn, request, server);
         }
-        if !body.is_empty() && !request.content_type().is_some_and(|kind| kind.eq_ignore_ascii_case(SDP)) {
+        if request.session() == Session::Unknown {
             turn.count(Counter::BodyRefused);
             return self.answer_with(turn, request, server, 415);
         }
@@ -156,7 +155,7 @@ impl Leg {
     fn on_sdp(&mut self, turn: &mut Turn<'_>, request: &Message<'_>, server: Asked, timer: SessionTimer) -> Option<LegEvent> {
         let codecs = Self::codecs_from(turn, self.codec());
         let local = self.local_media(turn, &codecs);
-        let parsed = Sdp::parse(request.body());
+        let parsed = Sdp::parse(request.sdp());
         if let Ok(offer) = &parsed {
             self.note_codecs(offer);
         }
@@ -225,7 +224,7 @@ impl Leg {
             self.pursue(turn);
             return Some(LegEvent::Confirmed);
         }
-        let answer = Sdp::parse(ack.body()).ok();
+        let answer = Sdp::parse(ack.sdp()).ok();
         answer.iter().for_each(|answer| self.note_codecs(answer));
         match answer.and_then(|answer| self.session.read_answer(&answer).ok()) {
             Some(negotiated) => {

@@ -56,7 +56,7 @@ impl Leg {
         let mut template = Response::to(invite, 180, &local_tag, flow.remote);
         template.headers.push(Header::Address(AddressHeader::Contact, contact.clone()));
         template.headers.extend([wire::allow(), wire::supported()]);
-        let offer = (!invite.body().is_empty()).then(|| invite.body().to_vec());
+        let offer = Some(invite.sdp()).filter(|sdp| !sdp.is_empty()).map(<[u8]>::to_vec);
         let mut leg = Self {
             id: LegId::new(turn.now.wall, turn.tokens.entropy()),
             role,

@@ -251,10 +251,10 @@ impl Leg {
         self.branches.get_mut(usize::from(branch)).and_then(|won| won.forks.take(id));
         self.cancel_branches(turn, REASON_ELSEWHERE);
         self.learn(turn, response);
-        let answer = Sdp::parse(response.body()).ok();
+        let answer = Sdp::parse(response.sdp()).ok();
         answer.iter().for_each(|answer| self.note_codecs(answer));
         // Carriers leave a session out of the 2xx that they told in a 183: that one holds.
-        let told = self.negotiated.clone().filter(|_| response.body().is_empty());
+        let told = self.negotiated.clone().filter(|_| response.sdp().is_empty());
         match answer.and_then(|answer| self.session.read_answer(&answer).ok()).or(told) {
             Some(negotiated) => {
                 self.agree(negotiated);

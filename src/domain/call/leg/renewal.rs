@@ -196,7 +196,7 @@ impl Leg {
             self.renewal.codec = None;
         }
         let answer = match sent.method {
-            Method::Invite => Sdp::parse(response.body()).ok().and_then(|answer| self.session.read_answer(&answer).ok()),
+            Method::Invite => Sdp::parse(response.sdp()).ok().and_then(|answer| self.session.read_answer(&answer).ok()),
             _ => return None,
         };
         let Some(negotiated) = answer else {

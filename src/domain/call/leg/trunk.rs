@@ -181,11 +181,11 @@ impl Leg {
 
     /// A provisional response of a trunk with a session: its audio is heard from now on.
     pub(super) fn hears_early(&mut self, status: u16, response: &Message<'_>) -> Option<LegEvent> {
-        let side = self.trunk.as_mut().filter(|_| (180..=199).contains(&status) && !response.body().is_empty())?;
+        let side = self.trunk.as_mut().filter(|_| (180..=199).contains(&status) && !response.sdp().is_empty())?;
         if !matches!(self.state, State::Calling { cancelled: false }) {
             return None;
         }
-        let answer = Sdp::parse(response.body()).ok()?;
+        let answer = Sdp::parse(response.sdp()).ok()?;
         let negotiated = self.session.read_answer(&answer).ok()?;
         side.early = true;
         if self.negotiated.as_ref() != Some(&negotiated) {

@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use super::{
+    super::Counter,
     carrier::NUMBER,
     peer::OnInvite,
     world::{CALLED, PeerNo, World},
 };
 use crate::protocol::sip::{
-    build::{AddressHeader, Header, Request, TextHeader},
+    build::{AddressHeader, Body, Header, Request, TextHeader},
     field::{Address, Text, UriBuf},
 };
 
@@ -169,4 +170,34 @@ fn whoever_asks_for_privacy_is_withheld_however_it_is_spelled() {
         assert_eq!((world.look_ups[0].number.as_ref(), world.look_ups[0].display_name.as_ref()), (None, None), "{privacy}");
         world.assert_comes_to_rest_after_hang_up(caller);
     }
+}
+
+/// The session of an INVITE beside another part, as `multipart/mixed`.
+fn with_part(invite: &mut Request, part: &str) {
+    let session = invite.body.take().map(|body| String::from_utf8_lossy(&body.bytes).into_owned()).unwrap_or_default();
+    let bytes = format!("--x\r\n{part}\r\n--x\r\nContent-Type: application/sdp\r\n\r\n{session}\r\n--x--\r\n").into_bytes();
+    invite.body = Some(Body { content_type: Text::new("multipart/mixed;boundary=x"), bytes });
+}
+
+#[test]
+fn a_session_that_comes_beside_other_parts_is_heard_and_an_unknown_part_that_must_be_understood_is_415() {
+    for part in [
+        "Content-Type: application/ISUP;version=itu-t92+\r\nContent-Disposition: signal;handling=optional\r\n\r\nabc",
+        "Content-Type: application/pidf+xml\r\nContent-ID: <here@example.com>\r\n\r\n<presence/>",
+    ] {
+        let mut world = World::new(1, 4);
+        world.ready();
+        let caller = bent(&mut world, |invite| with_part(invite, part));
+        assert!(world.peers[caller].is_up(), "{part}");
+        world.assert_comes_to_rest_after_hang_up(caller);
+    }
+    let mut world = World::new(1, 5);
+    world.ready();
+    let caller = world.caller("+442071234567");
+    let now = world.now.mono;
+    world.peers[caller].call(now, CALLED, |invite| {
+        with_part(invite, "Content-Type: application/x-unheard-of\r\nContent-Disposition: signal;handling=required\r\n\r\nabc");
+    });
+    world.run(SECOND);
+    assert_eq!((world.peers[caller].status, world.switch.counters().get(Counter::BodyRefused)), (Some(415), 1));
 }

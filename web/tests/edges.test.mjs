@@ -57,6 +57,25 @@ desk("with the map of keys open no key acts below it, and Escape closes the map 
   await page.locator(".key-map[open]").waitFor({ state: "detached" });
 });
 
+desk("the map of keys opens again in the moment in which it has closed", { user: "sofia" }, async (opened) => {
+  const { page } = opened;
+  await openCall(opened);
+  await page.keyboard.press("?");
+  await page.locator(".key-map[open]").waitFor();
+  // Escape, and the next key before the browser has told of the closing, which it does in a turn of its own.
+  const closedBetween = await page.evaluate(async () => {
+    const dialog = document.querySelector(".key-map");
+    dialog.requestClose();
+    for (let turns = 0; turns < 10; turns += 1) await null;
+    const closed = !dialog.open;
+    document.body.dispatchEvent(new KeyboardEvent("keydown", { key: "?", shiftKey: true, bubbles: true, cancelable: true }));
+    await new Promise((told) => setTimeout(told, 0));
+    return closed;
+  });
+  assert.equal(closedBetween, true);
+  await page.locator(".key-map[open]").waitFor();
+});
+
 desk("the arrows scroll words that have the focus, and go through the list from elsewhere", { user: "sofia", prepare: (mock) => { mock.moreWords = 60; } }, async (opened) => {
   const { page } = opened;
   await openCall(opened);

@@ -1,6 +1,6 @@
 // The map of keys, on `?`.
 import { signal } from "@preact/signals";
-import { useEffect, useRef } from "preact/hooks";
+import { useLayoutEffect, useRef } from "preact/hooks";
 import { X } from "../ui/icons.tsx";
 
 export const keyMapOpen = signal(false);
@@ -22,12 +22,18 @@ const KEYS: [string, [string, string][]][] = [
 export function KeyMap() {
   const dialog = useRef<HTMLDialogElement>(null);
   const open = keyMapOpen.value;
-  useEffect(() => {
+  // Before the browser takes its next turn: between our wish and its showing, the end of the closing before must not come in.
+  useLayoutEffect(() => {
     if (open && !dialog.current?.open) dialog.current?.showModal();
     if (!open && dialog.current?.open) dialog.current.close();
   }, [open]);
   return (
-    <dialog ref={dialog} class="key-map" aria-label="Keys" onClose={() => (keyMapOpen.value = false)} onKeyDown={(event) => { if (event.key !== "?") return; event.preventDefault(); keyMapOpen.value = false; }}>
+    <dialog
+      ref={dialog} class="key-map" aria-label="Keys"
+      onCancel={(event) => { event.preventDefault(); keyMapOpen.value = false; }}
+      onClose={() => { if (!dialog.current?.open) keyMapOpen.value = false; }}
+      onKeyDown={(event) => { if (event.key !== "?") return; event.preventDefault(); keyMapOpen.value = false; }}
+    >
       <div class="line"><h2>Keys</h2><span class="grow" /><button type="button" class="btn quiet icon" aria-label="Close" onClick={() => (keyMapOpen.value = false)}><X size={16} aria-hidden="true" /></button></div>
       <div class="key-groups">
         {KEYS.map(([group, rows]) => (
